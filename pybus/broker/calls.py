@@ -1,0 +1,78 @@
+"""Open calls: each is answered exactly once, by its callee or by the bus.
+
+A call is kept where it is looked for: by its serial with its caller, by (caller, serial) with its
+callee. Deadlines are a heap; entries of answered calls stay in it until they come to the top, or
+until they are the greater part, when it is made anew.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+
+
+class Call:
+    """One open call. deadline: monotonic time, seconds. open: False once it is answered."""
+
+    __slots__ = ("callee", "caller", "deadline", "open", "serial")
+
+    def __init__(self, caller: Peer, callee: Peer, serial: int, deadline: float) -> None:
+        self.caller = caller
+        self.callee = callee
+        self.serial = serial
+        self.deadline = deadline
+        self.open = True
+
+    def __lt__(self, other: Call) -> bool:
+        return self.deadline < other.deadline
+
+
+class OpenCalls:
+    """All open calls of the bus."""
+
+    def __init__(self) -> None:
+        self._heap: list[Call] = []
+        self._closed = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._closed
+
+    def open(self, caller: Peer, callee: Peer, serial: int, deadline: float) -> None:
+        """Note a call that was delivered."""
+        call = Call(caller, callee, serial, deadline)
+        caller.calls[serial] = call
+        callee.serving[caller.number, serial] = call
+        heapq.heappush(self._heap, call)
+
+    def close(self, call: Call) -> None:
+        """Forget a call, which is open: it has been answered, or nobody is left to hear the answer."""
+        del call.caller.calls[call.serial]
+        del call.callee.serving[call.caller.number, call.serial]
+        call.open = False
+        self._closed += 1
+        if self._closed > 64 and self._closed * 2 > len(self._heap):
+            self._heap = [kept for kept in self._heap if kept.open]
+            heapq.heapify(self._heap)
+            self._closed = 0
+
+    def next_deadline(self) -> float | None:
+        """When the next open call runs out of time; None if none is open."""
+        self._drop_closed()
+        return self._heap[0].deadline if self._heap else None
+
+    def expired(self, now: float) -> list[Call]:
+        """Close the calls whose time has passed, and return them."""
+        late = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            call = self._heap[0]
+            late.append(call)
+            self.close(call)
+        return late
+
+    def _drop_closed(self) -> None:
+        while self._heap and not self._heap[0].open:
+            heapq.heappop(self._heap)
+            self._closed -= 1

@@ -1,0 +1,250 @@
+"""The bus's own object, `org.pybus.Bus`: all administration, as method calls.
+
+`Driver` serves the methods listed in `METHODS`, which are described and checked from their Python
+signatures like any service's. While one runs, `_caller` and `_serial` are those of the call in hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.broker.peer import Peer, Will
+from pybus.broker.topics import check_publishable
+from pybus.errors import AccessDenied, BodyError, InvalidArguments, LimitExceeded, NameHasNoOwner, NoSuchValue
+from pybus.interface import INTROSPECT, Interface, arguments
+from pybus.names import (
+    BUS_NAME,
+    check_destination,
+    check_name,
+    check_pattern,
+    check_topic,
+    unique_name,
+    unique_number,
+)
+from pybus.protocol.codec import pack, unpack
+from pybus.protocol.frames import RAW, RETAIN, RETAINED, SIGNAL, frame
+
+if TYPE_CHECKING:
+    from pybus.broker.broker import Broker
+
+METHODS = (
+    "request_name",
+    "release_name",
+    "owner",
+    "names",
+    "subscribe",
+    "unsubscribe",
+    "get",
+    "topics",
+    "set_will",
+    "clear_will",
+    "peers",
+    "peer",
+    "stats",
+    "ping",
+)
+
+
+class Driver:
+    """The bus itself: names, subscriptions, retained values, wills, and who is here."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._caller: Peer
+        self._serial = 0
+        self._interface = Interface(type(self).__doc__ or "", {name: getattr(self, name) for name in METHODS})
+
+    def call(self, caller: Peer, serial: int, method: bytes, body: bytes) -> bytes:
+        """Carry out one call and return its answer's body. Raises `BusError` or `InvalidName` to refuse it."""
+        self._caller = caller
+        self._serial = serial
+        try:
+            args, named = arguments(unpack(body))
+        except BodyError as error:
+            raise InvalidArguments(str(error)) from None
+        name = method.decode(errors="replace")
+        if name == INTROSPECT:
+            return pack(self._interface.describe())
+        found = self._interface.method(name)
+        bound = found.bind(args, named)
+        return pack(found.function(*bound.args, **bound.kwargs))
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def request_name(
+        self, name: str, allow_replacement: bool = False, replace: bool = False, queue: bool = True
+    ) -> str:
+        """Claim a well-known name: "owner", "already owner", "queued" or "taken".
+
+        allow_replacement lets another peer take it that asks with replace; queue waits in line.
+        """
+        caller, registry = self._caller, self._broker.registry
+        if check_name(name) == BUS_NAME:
+            raise AccessDenied(f"{BUS_NAME} is the bus's own name")
+        if name not in caller.names and len(caller.names) >= self._broker.limits.names:
+            raise LimitExceeded(f"this connection has {len(caller.names)} names, its limit")
+        outcome, change = registry.request(
+            name, caller, allow_replacement=allow_replacement, replace=replace, queue=queue
+        )
+        if outcome == "queued":
+            caller.names[name] = None
+        elif outcome == "taken":
+            caller.names.pop(name, None)
+        self._broker.announce(change)
+        return outcome
+
+    def release_name(self, name: str) -> str:
+        """Give up a name, or the wait for it: "released", "not owner" or "no such name"."""
+        outcome, change = self._broker.registry.release(check_name(name), self._caller)
+        if outcome == "released":
+            self._caller.names.pop(name, None)
+        self._broker.announce(change)
+        return outcome
+
+    def owner(self, name: str) -> str:
+        """The unique name of the one who owns this name."""
+        return self._find(name).name
+
+    def names(self) -> list[dict[str, object]]:
+        """All well-known names: name, owner, waiting (unique names, next in line first)."""
+        registry = self._broker.registry
+        found: list[dict[str, object]] = []
+        for name in sorted(registry.names()):
+            owner = registry.owner(name)
+            assert owner is not None
+            found.append({"name": name, "owner": owner.name, "waiting": [peer.name for peer in registry.waiting(name)]})
+        return found
+
+    # --- signals ----------------------------------------------------------------------------------
+
+    def subscribe(self, patterns: list[str], retained: bool = True) -> None:
+        """Get the signals that match one of the patterns, and first the retained values that do."""
+        caller, broker = self._caller, self._broker
+        new = [pattern for pattern in dict.fromkeys(_patterns(patterns)) if pattern not in caller.patterns]
+        if len(caller.patterns) + len(new) > broker.limits.patterns:
+            raise LimitExceeded(
+                f"this connection has {len(caller.patterns)} of at most {broker.limits.patterns} patterns"
+            )
+        for pattern in new:
+            broker.index.add(pattern, caller)
+            caller.patterns[pattern] = None
+        if new:
+            broker.routes.clear()
+        if retained:
+            self._hand_out(patterns)
+
+    def unsubscribe(self, patterns: list[str]) -> None:
+        """Stop getting the signals of these patterns; those that were not subscribed to are ignored."""
+        caller, broker = self._caller, self._broker
+        for pattern in dict.fromkeys(_patterns(patterns)):
+            if pattern in caller.patterns:
+                broker.index.remove(pattern, caller)
+                del caller.patterns[pattern]
+                broker.routes.clear()
+
+    def _hand_out(self, patterns: list[str]) -> None:
+        found = {value.topic: value for pattern in patterns for value in self._broker.retained.matching(pattern)}
+        for topic, value in sorted(found.items()):
+            key = topic.encode()
+            flags = value.flags | RETAINED
+            data = frame(SIGNAL, flags, value.publisher, self._caller.number, self._serial, key, value.body)
+            self._caller.offer(data, 1, key)
+
+    def get(self, topic: str) -> dict[str, object]:
+        """The retained value of a topic: topic, body (bytes as published), raw, sender, age (seconds)."""
+        value = self._broker.retained.get(check_topic(topic))
+        if value is None:
+            raise NoSuchValue(f"no value is retained under {topic}")
+        return {
+            "topic": topic,
+            "body": value.body,
+            "raw": bool(value.flags & RAW),
+            "sender": unique_name(value.publisher),
+            "age": self._broker.now - value.since,
+        }
+
+    def topics(self, pattern: str = "#") -> list[dict[str, object]]:
+        """The retained topics that match: topic, body, raw, sender, program (None if gone), age (seconds)."""
+        values = sorted(self._broker.retained.matching(check_pattern(pattern)), key=lambda value: value.topic)
+        found = []
+        for value in values:
+            publisher = self._broker.peers.get(value.publisher)
+            program = publisher.credentials.program if publisher is not None else None
+            found.append({**self.get(value.topic), "program": program})
+        return found
+
+    def set_will(self, topic: str, body: bytes, raw: bool = False, retain: bool = False) -> None:
+        """Leave a signal that the bus publishes if this connection ends without a goodbye."""
+        check_publishable(topic)
+        if len(body) > self._broker.limits.retained_value:
+            raise LimitExceeded(f"the will has {len(body)} bytes; the limit is {self._broker.limits.retained_value}")
+        self._caller.will = Will(topic, (RAW if raw else 0) | (RETAIN if retain else 0), body)
+
+    def clear_will(self) -> None:
+        """Take the will back."""
+        self._caller.will = None
+
+    # --- who is here ------------------------------------------------------------------------------
+
+    def peers(self) -> list[dict[str, object]]:
+        """All connections, in the order in which they came; each as `peer` has it."""
+        return [self._describe(peer) for peer in self._broker.peers.values()]
+
+    def peer(self, name: str) -> dict[str, object]:
+        """One connection: who it is, what it holds, and its counters. Times in seconds, queued in bytes."""
+        return self._describe(self._find(name))
+
+    def stats(self) -> dict[str, object]:
+        """The bus in numbers: uptime (seconds), what there is, and frames since it started."""
+        broker = self._broker
+        peers = broker.peers.values()
+        return {
+            "version": broker.version,
+            "uptime": broker.now - broker.started,
+            "peers": len(peers),
+            "names": len(broker.registry.names()),
+            "patterns": sum(len(peer.patterns) for peer in peers),
+            "routes": len(broker.routes),
+            "retained": len(broker.retained),
+            "retained_bytes": broker.retained.bytes,
+            "open_calls": len(broker.calls),
+            "late_answers": broker.late_answers,
+            "queued_bytes": sum(peer.queued for peer in peers),
+            "received": broker.gone.sent + sum(peer.sent for peer in peers),
+            "delivered": broker.gone.received + sum(peer.received for peer in peers),
+            "dropped": broker.gone.dropped + sum(peer.dropped for peer in peers),
+        }
+
+    def ping(self) -> None:
+        """Answer, and nothing else."""
+
+    def _find(self, name: str) -> Peer:
+        check_destination(name)
+        number = unique_number(name)
+        found = self._broker.registry.owner(name) if number is None else self._broker.peers.get(number)
+        if found is None:
+            raise NameHasNoOwner(f"nobody owns the name {name}")
+        return found
+
+    def _describe(self, peer: Peer) -> dict[str, object]:
+        owner = self._broker.registry.owner
+        return {
+            "name": peer.name,
+            "names": sorted(name for name in peer.names if owner(name) is peer),
+            "waiting_for": sorted(name for name in peer.names if owner(name) is not peer),
+            **peer.credentials._asdict(),
+            "age": self._broker.now - peer.since,
+            "patterns": len(peer.patterns),
+            "sent": peer.sent,
+            "received": peer.received,
+            "dropped": peer.dropped,
+            "queued": peer.queued,
+        }
+
+
+def _patterns(patterns: list[str]) -> list[str]:
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise InvalidArguments(f"subscribe(): patterns must be text, and {pattern!r} is not")
+        check_pattern(pattern)
+    return patterns

@@ -1,0 +1,160 @@
+"""A peer as the broker sees it: who it is, what it holds, and what waits to go out to it.
+
+The outbox is the only way to a peer. Signals go in by `offer` and are dropped and counted past the
+limit; everything else goes in by `put`. The shell takes bytes out and says so with `taken`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from pybus.limits import Limits
+from pybus.names import unique_name
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import BUS, MISSED, frame
+
+if TYPE_CHECKING:
+    from pybus.broker.calls import Call
+
+OTHERS = b"#"
+"""Under which missed signals are counted when too many topics are missed to tell them apart."""
+
+
+class Credentials(NamedTuple):
+    """Who is at the other end: as the kernel tells, and what /proc tells of the process.
+
+    program: short, for people. executable: path, "" if it can't be read.
+    """
+
+    uid: int
+    pid: int
+    program: str
+    executable: str
+
+
+class Will(NamedTuple):
+    """What to publish when a connection ends without a goodbye. flags: RAW and RETAIN."""
+
+    topic: str
+    flags: int
+    body: bytes
+
+
+class Peer:
+    """One connection.
+
+    ready: shared with the broker; the peer puts itself there when bytes begin to wait for it.
+    calls: its own open calls by serial. serving: calls to it by (caller's number, serial).
+    patterns, names: what it holds. acquainted: numbers of the callers that it has been told of.
+    sent, received, dropped: frames from it, frames to it, signals that it missed.
+    """
+
+    __slots__ = (
+        "acquainted",
+        "calls",
+        "credentials",
+        "dropped",
+        "leaving",
+        "limits",
+        "missed",
+        "names",
+        "number",
+        "outbox",
+        "owed",
+        "patterns",
+        "queued",
+        "ready",
+        "received",
+        "sent",
+        "serving",
+        "since",
+        "will",
+    )
+
+    def __init__(self, number: int, credentials: Credentials, limits: Limits, ready: list[Peer], since: float) -> None:
+        self.number = number
+        self.credentials = credentials
+        self.limits = limits
+        self.ready = ready
+        self.since = since
+        self.outbox: deque[bytes] = deque()
+        self.queued = 0
+        self.owed = 0
+        self.missed: dict[bytes, int] | None = None
+        self.patterns: dict[str, None] = {}
+        self.names: dict[str, None] = {}
+        self.calls: dict[int, Call] = {}
+        self.serving: dict[tuple[int, int], Call] = {}
+        self.acquainted: set[int] = set()
+        self.will: Will | None = None
+        self.leaving = False
+        self.sent = self.received = self.dropped = 0
+
+    @property
+    def name(self) -> str:
+        """The unique name."""
+        return unique_name(self.number)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for this peer that it gets no more signals or calls for now."""
+        return self.missed is not None or self.queued >= self.limits.outbox
+
+    def offer(self, data: bytes, count: int, key: bytes) -> bool:
+        """Hand over a run of `count` signals to one topic, or count them as missed; tell which."""
+        if self.missed is not None or self.queued >= self.limits.outbox:
+            self._miss(key, count)
+            return False
+        if not self.outbox:
+            self.ready.append(self)
+        self.outbox.append(data)
+        self.queued += len(data)
+        self.received += count
+        return True
+
+    def put(self, data: bytes) -> None:
+        """Hand over a frame that must not be dropped; the caller of this sees to the bounds."""
+        if not self.outbox:
+            self.ready.append(self)
+        self.outbox.append(data)
+        self.queued += len(data)
+        self.received += 1
+
+    def owe(self, data: bytes) -> None:
+        """Hand over an answer. While many bytes of answers wait, the peer's own frames are not read."""
+        self.owed += len(data)
+        self.put(data)
+
+    def taken(self, size: int) -> None:
+        """The shell says that `size` bytes went out. When half is free again the peer is told its gap."""
+        self.queued -= size
+        if not self.queued:
+            self.owed = 0
+        if self.missed is not None and self.queued <= self.limits.outbox // 2:
+            topics = {key.decode(): count for key, count in self.missed.items()}
+            self.missed = None
+            self.put(frame(MISSED, 0, BUS, self.number, 0, b"", pack(topics)))
+
+    def _miss(self, key: bytes, count: int) -> None:
+        if self.missed is None:
+            self.missed = {}
+        if key not in self.missed and len(self.missed) >= self.limits.missed_topics:
+            key = OTHERS
+        self.missed[key] = self.missed.get(key, 0) + count
+        self.dropped += count
+
+
+class Totals:
+    """Counters added up over peers: frames sent and received, and signals dropped."""
+
+    __slots__ = ("dropped", "received", "sent")
+
+    def __init__(self) -> None:
+        self.sent = self.received = self.dropped = 0
+
+    def add(self, peer: Peer) -> None:
+        """Count a peer in."""
+        self.sent += peer.sent
+        self.received += peer.received
+        self.dropped += peer.dropped

@@ -1,0 +1,183 @@
+"""What a service offers, read off its Python signatures; and arguments checked against it.
+
+An `Interface` is built from an object's public methods (or a mapping of names to functions), each
+with its parameters, their types, defaults and docstring. Its `describe` is the answer to
+`introspect`; its `bind` turns the body of a call into arguments or an `InvalidArguments` that says
+which argument is wrong and what was expected.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from pybus.errors import InvalidArguments, UnknownMethod, UsageError
+from pybus.names import check_method
+
+INTROSPECT = "introspect"
+"""The method that every service has without writing it."""
+
+_KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "plain",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "plain",
+    inspect.Parameter.KEYWORD_ONLY: "named",
+    inspect.Parameter.VAR_POSITIONAL: "rest",
+    inspect.Parameter.VAR_KEYWORD: "named rest",
+}
+_TYPES: dict[object, str] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    bytes: "bytes",
+    list: "list",
+    dict: "dict",
+    datetime: "datetime",
+    type(None): "none",
+    None: "none",
+}
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "bytes": (bytes,),
+    "list": (list,),
+    "dict": (dict,),
+    "datetime": (datetime,),
+    "none": (type(None),),
+}
+
+
+class Method:
+    """One method: `function` to call, and what it takes."""
+
+    __slots__ = ("_checks", "_signature", "function", "name", "returns")
+
+    def __init__(self, name: str, function: Callable[..., object]) -> None:
+        self.name = check_method(name)
+        self.function = function
+        self._signature = inspect.signature(function)
+        try:
+            hints = typing.get_type_hints(function)
+        except Exception:  # a hint that names something not imported at run time tells us nothing
+            hints = {}
+        self._checks = {key: type_text(hints.get(key)) for key in self._signature.parameters}
+        self.returns = type_text(hints["return"]) if "return" in hints else "any"
+
+    def bind(self, args: Sequence[object], named: Mapping[str, object]) -> inspect.BoundArguments:
+        """The arguments, each of its declared type. Raises `InvalidArguments`."""
+        try:
+            bound = self._signature.bind(*args, **named)
+        except TypeError as error:
+            raise InvalidArguments(f"{self.name}(): {error}; it is {self.name}{self.usage()}") from None
+        for key, value in bound.arguments.items():
+            kind = self._signature.parameters[key].kind
+            values = value if kind is kind.VAR_POSITIONAL else value.values() if kind is kind.VAR_KEYWORD else (value,)
+            for one in values:
+                if not fits(self._checks[key], one):
+                    raise InvalidArguments(
+                        f"{self.name}(): argument {key!r} must be {self._checks[key]}, not {type_text(type(one))}"
+                    )
+        return bound
+
+    def usage(self) -> str:
+        """The parameters as text, such as `(uri: str, volume: float = 1.0) -> bool`."""
+        shown = []
+        for key, parameter in self._signature.parameters.items():
+            stars = {"rest": "*", "named rest": "**"}.get(_KINDS[parameter.kind], "")
+            text = f"{stars}{key}: {self._checks[key]}"
+            shown.append(text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}")
+        return f"({', '.join(shown)}) -> {self.returns}"
+
+    def describe(self) -> dict[str, object]:
+        """The method in the form of the protocol's section 7."""
+        parameters = []
+        for key, parameter in self._signature.parameters.items():
+            entry: dict[str, object] = {"name": key, "type": self._checks[key], "kind": _KINDS[parameter.kind]}
+            if parameter.default is not parameter.empty:
+                entry["default"] = _sendable(parameter.default)
+            parameters.append(entry)
+        doc = inspect.getdoc(self.function) or ""
+        return {"name": self.name, "doc": doc, "parameters": parameters, "returns": self.returns}
+
+
+class Interface:
+    """The methods of one service."""
+
+    __slots__ = ("doc", "methods")
+
+    def __init__(self, doc: str, functions: Mapping[str, Callable[..., object]]) -> None:
+        """Raises `InvalidName` for a name that can't be called, `UsageError` for a reserved one."""
+        if INTROSPECT in functions:
+            raise UsageError(f"a service can't have a method {INTROSPECT!r} of its own: the bus's clients answer it")
+        self.doc = doc
+        self.methods = {name: Method(name, function) for name, function in functions.items()}
+
+    @classmethod
+    def of(cls, service: object) -> "Interface":
+        """The interface of an object's public methods, or of a mapping from names to functions."""
+        if isinstance(service, Mapping):
+            return cls("", service)
+        doc = inspect.getdoc(service) if type(service).__doc__ or inspect.ismodule(service) else None
+        names = [name for name in dir(service) if not name.startswith("_")]
+        found = {name: inspect.getattr_static(service, name) for name in names}
+        # A property is not touched: reading it here could have effects.
+        functions = {name: getattr(service, name) for name, what in found.items() if not isinstance(what, property)}
+        functions = {name: what for name, what in functions.items() if inspect.isroutine(what)}
+        if not functions:
+            raise UsageError(f"{service!r} has no public methods to offer")
+        return cls(doc or "", functions)
+
+    def method(self, name: str) -> Method:
+        """The method of that name. Raises `UnknownMethod` listing those that there are."""
+        found = self.methods.get(name)
+        if found is None:
+            known = ", ".join([*sorted(self.methods), INTROSPECT])
+            raise UnknownMethod(f"no method {name!r}; there are: {known}")
+        return found
+
+    def describe(self) -> dict[str, object]:
+        """The answer to `introspect`: {"doc", "methods"}, see the protocol's section 7."""
+        return {"doc": self.doc, "methods": [self.methods[name].describe() for name in sorted(self.methods)]}
+
+
+def arguments(body: object) -> tuple[list[object], dict[str, object]]:
+    """The positional and named arguments in a call's decoded body. Raises `InvalidArguments`."""
+    match body:
+        case [list() as args, dict() as named] if all(isinstance(key, str) for key in named):
+            return args, named
+    raise InvalidArguments("a call's body must be an array of two: positional arguments and a map of named ones")
+
+
+def type_text(hint: object) -> str:
+    """A type hint as the wire's text; `any` for what has no counterpart there."""
+    if hint in _TYPES:
+        return _TYPES[hint]
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        parts = [type_text(part) for part in typing.get_args(hint)]
+        return "any" if "any" in parts else " | ".join(dict.fromkeys(parts))
+    if origin is typing.Literal:
+        return " | ".join(dict.fromkeys(type_text(type(value)) for value in typing.get_args(hint)))
+    if isinstance(origin, type):
+        if issubclass(origin, dict) or origin is Mapping:
+            return "dict"
+        if issubclass(origin, (list, tuple)) or origin is Sequence:
+            return "list"
+    return "any"
+
+
+def fits(wanted: str, value: object) -> bool:
+    """Whether a value that came over the wire is of one of the types in the text."""
+    if wanted == "any":
+        return True
+    for kind in wanted.split(" | "):
+        if isinstance(value, _CLASSES[kind]) and (kind == "bool" or not isinstance(value, bool)):
+            return True
+    return False
+
+
+def _sendable(default: object) -> object:
+    return default if type(default) in _TYPES else repr(default)

@@ -1,0 +1,72 @@
+"""Every limit of the bus in one table, each with its reason.
+
+Budgets are per connection unless the table says otherwise: whoever goes past one is refused, and
+nobody else notices. The grammar's own limits (255 bytes and 32 words in a name) are in
+`pybus.names`, as they are part of what a name is.
+"""
+
+from typing import NamedTuple
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(NamedTuple):
+    """The limits of one daemon. Sizes in bytes, times in seconds, the rest are counts."""
+
+    frame: int = 16 * MIB
+    """Largest frame. Holds a picture or an editor's buffer; a larger thing belongs in a file whose
+    name is sent. It bounds what one connection's half-received frame can take."""
+
+    connections: int = 4096
+    """Connections at once, all peers together. A desktop has a hundred; a thousand more is a leak in
+    a program, which then hears of it, in place of the daemon running out of memory."""
+
+    handshake: float = 10.0
+    """Time from connecting to a complete greeting. A peer that says nothing would hold a descriptor."""
+
+    outbox: int = 16 * MIB
+    """Bytes waiting for a peer that does not read. Past it signals to it are dropped and counted, and
+    calls to it refused: it bounds the daemon's memory, and covers seconds of a program's pause."""
+
+    owed: int = 1 * MIB
+    """Bytes of answers waiting for a peer, past which its own frames are not read until it has
+    taken them. Answers can't be dropped, so whoever asks without listening has to wait."""
+
+    names: int = 256
+    """Well-known names owned or waited for. A service has one or a few."""
+
+    patterns: int = 16384
+    """Patterns subscribed to. A monitor of many devices has hundreds; each takes under 1 KiB."""
+
+    pending: int = 4096
+    """Calls that a peer made and that are not answered yet. Bounds the deadline table."""
+
+    serving: int = 4096
+    """Calls delivered to a service and not answered yet. A service that far behind is stuck, and its
+    callers are better told at once."""
+
+    deadline: float = 25.0
+    """Time that a call is allowed if the caller does not say: D-Bus' value, which a person waits."""
+
+    retained_topics: int = 16384
+    """Retained topics, all peers together."""
+
+    retained_topics_each: int = 4096
+    """Retained topics whose last value came from one connection: no program fills the table alone."""
+
+    retained_value: int = 64 * KIB
+    """Largest retained frame. State is small; a picture should not be handed to each newcomer."""
+
+    retained_bytes: int = 32 * MIB
+    """Retained frames, all peers together."""
+
+    missed_topics: int = 128
+    """Topics that are counted one by one for a peer that misses signals; further ones count under `#`."""
+
+    routes: int = 16384
+    """Topics whose receivers are remembered. Past it the memory is emptied and fills again, so that a
+    publisher of endless new topics can't grow the daemon."""
+
+    farewell: float = 2.0
+    """Time that peers get to take what waits for them when the daemon stops; it exits within 5 s."""

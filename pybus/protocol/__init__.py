@@ -1,0 +1,136 @@
+r"""Floor 1: bytes to frames and back. No sockets, no clocks, no state but a half-received frame.
+
+THE PYBUS WIRE, VERSION 1
+=========================
+
+This text is the specification: a client in another language can be written from it alone.
+
+1. Transport
+------------
+A Unix stream socket. Its address is `$PYBUS_ADDRESS` (`unix:/absolute/path`), else
+`$XDG_RUNTIME_DIR/pybus/bus`, else `/run/user/UID/pybus/bus`. The bus identifies a peer by the
+socket's credentials (SO_PEERCRED); there is no other authentication. All numbers are little-endian.
+
+2. Opening
+----------
+The client writes 8 bytes, `PYBUS`, 0, 0, 1 (the last is the version), and one HELLO frame. The bus
+writes the same 8 bytes and one WELCOME frame. The client waits for it before it sends more, for it
+holds the client's number, which each further frame must carry. A bus that speaks no version that the
+client offers, or is spoken to in another protocol, writes its own 8 bytes and a BYE frame with the
+reason, and closes.
+
+3. Frames
+---------
+    offset  size  field
+    0       4     length    of the whole frame, these 4 bytes included
+    4       1     kind
+    5       1     flags
+    6       2     key length
+    8       4     sender    number of the connection that made the frame; 0 is the bus
+    12      4     target    number of the connection that it is for; other uses in the table
+    16      4     serial    chosen by the sender; an answer repeats the one that it answers
+    20      ...   key       UTF-8, no terminator
+    ...     ...   body      the rest
+
+The bus checks `sender` against the connection and passes the sender's own bytes on as they are.
+
+    kind        from      key               target            body
+    1 HELLO     client    -                 0                 map: program (text, for people to read)
+    2 WELCOME   bus       -                 your number       map, see 4
+    3 SIGNAL    both      topic             0 (see 6)         any value
+    4 CALL      both      name SP method    time allowed, ms  [positional..., {named}], see 7
+    5 ANSWER    both      -                 the caller        any value
+    6 ERROR     both      topic or -        the caller        [name, message], see 9
+    7 MISSED    bus       -                 your number       map: topic to count, see 6
+    8 PEER      bus       -                 your number       map, see 7
+    9 BYE       both      -                 0                 [name, message] or nil, see 8
+
+    flag            with            meaning
+    1   RAW         SIGNAL, ANSWER  the body is raw bytes, not msgpack
+    2   RETAIN      SIGNAL          keep this as the topic's value
+    4   RETAINED    SIGNAL          (set by the bus) this is a kept value, not news
+    8   CLEAR       SIGNAL          forget the topic's kept value; the body is nil
+    16  CONFIRM     SIGNAL          answer with the number of connections that got it
+    32  NO_REPLY    CALL            do not answer, not even with an error
+
+A body is one msgpack value, unless RAW is set. Points in time are msgpack's timestamp extension
+(type -1). Maps may have keys of any kind. The bus never looks into the body of a frame that it
+passes on.
+
+A frame whose length is below 20 + key length or above the limit that WELCOME gave, an unknown kind,
+a kind that only the bus may send, a flag that the kind does not have, a sender that is not one's own
+number: each is a violation. The bus says so in a BYE frame and closes.
+
+4. WELCOME
+----------
+    number   your connection's number; your unique name is ":" and this number. Never used again.
+    bus      32 hexadecimal digits, new each time the daemon starts
+    version  the daemon's version, text
+    frame    the largest frame that the bus takes, bytes
+
+5. The bus's own object
+-----------------------
+Names, subscriptions, wills and statistics are method calls to the name `org.pybus.Bus`. Its method
+`introspect` describes all others (see 7). Those that a client needs:
+
+    request_name(name, allow_replacement=false, replace=false, queue=true) -> "owner", "queued",
+        "taken" or "already owner";  release_name(name) -> "released", "not owner" or "no such name"
+    subscribe(patterns, retained=true) -> nil;  unsubscribe(patterns) -> nil
+    get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds)
+    set_will(topic, body (bytes), raw, retain) -> nil;  clear_will() -> nil
+
+When a name changes hands the bus publishes `bus.name.NAME` with {"name", "old", "new"}, where the
+last two are unique names or nil, before it answers the call that caused it.
+
+6. Signals
+----------
+A topic is words joined by dots (grammar: `pybus.names`). In a pattern `*` is exactly one word and `#`
+zero or more. A signal goes once to each connection that has at least one matching pattern, the
+publisher included. Signals of one publisher arrive in its order. `bus.` topics are the bus's own.
+
+With RETAIN the bus keeps the frame, in place of the topic's former one. `subscribe` hands out the kept
+frames that match its patterns, before its answer: RETAINED set, `target` your number, `serial` that
+of the subscribe call (`sender` is still the publisher). CLEAR forgets, and reaches subscribers; it
+wins over RETAIN. Only the bus may set RETAINED.
+
+A signal that is refused is answered by ERROR with the signal's serial, and its topic as key. Signals
+to one topic that arrive together are refused by one ERROR, with the serial of the last.
+With CONFIRM it is answered by ANSWER: the number of connections that it was handed to.
+
+If a connection's outgoing bytes pass the limit, signals to it are dropped and counted until half of
+them are taken. Then a MISSED frame comes, at the place in the stream where the gap is: how many
+signals of which topics are missing. Past 128 different topics the rest is counted under `#`.
+
+7. Calls
+--------
+The key is the destination's name (well-known, or unique such as `:17`), one blank, and the method.
+`target` is the time allowed in milliseconds, 0 for the default (25 s). The body is an array of two:
+the array of positional arguments and the map of named ones. `serial` must not be that of a call of
+yours that is still unanswered.
+
+Each call is answered once: by the service (ANSWER or ERROR, `target` the caller's number, `serial`
+the call's), or by the bus (`sender` 0) if there is no such name, the service ends, the time passes,
+or the service does not read. An answer to no open call is dropped and counted.
+
+Before the first call of a caller that a service does not know yet, the service gets a PEER frame:
+number, uid, pid, program (short name), executable (path).
+
+A service should have the method `introspect`, without parameters:
+
+    {"doc": text, "methods": [{"name", "doc", "parameters": [{"name", "type", "kind",
+     "default" (absent if required)}], "returns": type}]}
+
+with types as text (`str`, `int`, `float`, `bool`, `bytes`, `list`, `dict`, `datetime`, `any`, and
+alternatives joined by ` | `), kind one of `plain`, `named`, `rest` and `named rest`.
+
+8. Ending
+---------
+BYE from a client: all that it sent before has been handled; the bus answers BYE with nil and closes.
+A connection that ends without one publishes its will, if it left one. BYE from the bus gives the
+reason as [name, message].
+
+9. Errors
+---------
+A name is dotted text. The bus's own begin with `org.pybus.Error.`; all are classes in `pybus.errors`,
+whose docstrings say when each is sent.
+"""

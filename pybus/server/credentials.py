@@ -1,0 +1,47 @@
+"""Who is at the other end of a socket, from the kernel and /proc."""
+
+import os
+import socket
+import struct
+
+from pybus.broker.peer import Credentials
+
+_UCRED = struct.Struct("3i")
+
+
+def socket_owner(sock: socket.socket) -> tuple[int, int]:
+    """The (pid, uid) of the process that connected or listened (SO_PEERCRED, unix(7))."""
+    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return pid, uid
+
+
+def look_up(pid: int, uid: int) -> Credentials:
+    """The credentials of a process; what can't be read any more is "" or, for the program, `pid N`."""
+    try:
+        executable = os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        executable = ""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            arguments = file.read(4096).decode(errors="replace").split("\0")
+    except OSError:
+        arguments = []
+    return Credentials(uid, pid, program_name(arguments, executable) or f"pid {pid}", executable)
+
+
+def program_name(arguments: list[str], executable: str) -> str:
+    """A short name for people: of the script or module where an interpreter runs one."""
+    name = os.path.basename(executable or (arguments[0] if arguments else ""))
+    if not name.startswith("python"):
+        return name
+    rest = iter(arguments[1:])
+    for argument in rest:
+        if argument == "-m":
+            return next(rest, name)
+        if argument in ("-W", "-X"):
+            next(rest, None)
+        elif argument == "-c" or not argument:
+            return name
+        elif not argument.startswith("-"):
+            return os.path.basename(argument)
+    return name

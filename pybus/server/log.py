@@ -1,0 +1,78 @@
+"""The daemon's log: lines on stderr, for a journal or for a person at a terminal.
+
+Under systemd each line begins with its priority (`<6>`, sd-daemon(3)); elsewhere with the time of
+day. Lines about the same thing are gathered: the first is written at once, those that follow within
+ten seconds are counted, and one line tells their number. So a misbehaving peer can't flood the log.
+"""
+
+import os
+import sys
+import time
+import traceback
+from typing import Final, TextIO
+
+from pybus.server.loop import Loop
+
+ERROR: Final = 3
+WARNING: Final = 4
+NOTICE: Final = 5
+INFO: Final = 6
+
+_GATHER_SECONDS: Final = 10.0
+_MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: ""}
+
+
+class Log:
+    """Writes the daemon's log lines."""
+
+    def __init__(self, loop: Loop, stream: TextIO | None = None) -> None:
+        self._loop = loop
+        self._stream = stream if stream is not None else sys.stderr
+        self._journal = _is_journal(self._stream)
+        self._gathered: dict[str, int] = {}
+
+    def write(self, priority: int, text: str) -> None:
+        """Write one line."""
+        start = f"<{priority}>" if self._journal else f"{time.strftime('%H:%M:%S')} {_MARKS[priority]}"
+        try:
+            print(start + text, file=self._stream, flush=True)
+        except (OSError, ValueError):
+            pass  # the log's reader has gone; the bus goes on without it
+
+    def info(self, text: str) -> None:
+        """Something that happens every day."""
+        self.write(INFO, text)
+
+    def warning(self, about: str, text: str) -> None:
+        """Something that a person may want to look at; `about` says what counts as the same thing."""
+        if about in self._gathered:
+            self._gathered[about] += 1
+            return
+        self._gathered[about] = 0
+        self._loop.after(_GATHER_SECONDS, lambda: self._release(about))
+        self.write(WARNING, text)
+
+    def bug(self, text: str, error: BaseException) -> None:
+        """A failure of the daemon itself, with its traceback."""
+        lines = traceback.format_exception(error)
+        for line in f"{text}\n{''.join(lines)}".splitlines():
+            self.write(ERROR, line)
+
+    def close(self) -> None:
+        """Write the counts that are still gathered."""
+        for about in list(self._gathered):
+            self._release(about)
+
+    def _release(self, about: str) -> None:
+        more = self._gathered.pop(about, 0)
+        if more:
+            self.write(WARNING, f"{about}: {more} more in the last {_GATHER_SECONDS:.0f} s")
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether the stream is the one that systemd connected to its journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -1,0 +1,155 @@
+"""The server: a listener, its sessions, and the broker they share."""
+
+import errno
+import resource
+import socket
+import time
+
+from pybus.broker.broker import Broker
+from pybus.errors import AccessDenied, LimitExceeded, Shutdown
+from pybus.limits import Limits
+from pybus.server.credentials import look_up, socket_owner
+from pybus.server.listener import Listener
+from pybus.server.log import Log
+from pybus.server.loop import READ, Loop, Timer
+from pybus.server.session import Session, refuse
+
+_ACCEPTS_PER_TURN = 64
+_ACCEPT_AGAIN = 1.0
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server:
+    """Admits connections, flushes outboxes, watches deadlines, and stops in order.
+
+    uids: who is admitted, as SO_PEERCRED has it.
+    """
+
+    def __init__(self, loop: Loop, log: Log, listener: Listener, broker: Broker, uids: frozenset[int]) -> None:
+        self.loop = loop
+        self.log = log
+        self.broker = broker
+        self.limits: Limits = broker.limits
+        self._listener = listener
+        self._uids = uids
+        self._sessions: dict[int, Session] = {}
+        self._greeting: set[Session] = set()
+        self._deadline: Timer | None = None
+        self._deadline_at = 0.0
+        self._accepting = True
+        self._stopping = False
+        loop.watch(listener.sock.fileno(), READ, self._accept)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def _accept(self, _events: int) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                sock, _ = self._listener.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    self._pause_accepting(error)
+                    return
+                continue  # the peer gave up while it waited (accept(2))
+            sock.setblocking(False)
+            try:
+                self._admit(sock)
+            except Exception as error:  # a bug of ours costs this connection, never the bus
+                self.log.bug("bug while admitting a connection; it is closed", error)
+                sock.close()
+
+    def _admit(self, sock: socket.socket) -> None:
+        """Open a session for an owner who may be here; refuse anybody else before reading a byte."""
+        pid, uid = socket_owner(sock)
+        if uid not in self._uids:
+            self.log.warning(f"refused: uid {uid}", f"refused: pid {pid} of uid {uid}: this is the bus of another user")
+            refuse(sock, AccessDenied(f"this is the bus of another user; uid {uid} is not admitted"))
+            sock.close()
+        elif len(self._greeting) >= self.limits.connections:
+            refuse(sock, LimitExceeded("too many connections have not greeted yet"))
+            sock.close()
+        else:
+            self._greeting.add(Session(self, sock, look_up(pid, uid)))
+
+    def _pause_accepting(self, error: OSError) -> None:
+        """Leave new connections in the kernel's queue until a descriptor may be free."""
+        self.log.warning("not accepting connections", f"not accepting connections for now: {error.strerror}")
+        self._accepting = False
+        self.loop.forget(self._listener.sock.fileno())
+        self.loop.after(_ACCEPT_AGAIN, self._resume_accepting)
+
+    def _resume_accepting(self) -> None:
+        if not self._accepting and not self._stopping:
+            self._accepting = True
+            self.loop.watch(self._listener.sock.fileno(), READ, self._accept)
+
+    def joined(self, session: Session) -> None:
+        """A session has become a peer."""
+        assert session.peer is not None
+        self._greeting.discard(session)
+        self._sessions[session.peer.number] = session
+        self.log.info(f"joined: {session}")
+
+    def left(self, session: Session) -> None:
+        """A session has closed; its descriptor is free."""
+        self._greeting.discard(session)
+        if session.peer is not None:
+            del self._sessions[session.peer.number]
+        self._resume_accepting()
+        if self._stopping and not self._sessions:
+            self.loop.stop()
+
+    # --- after each event -------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write to every peer that got something; then see when the next call runs out of time."""
+        ready = self.broker.ready
+        while ready:
+            session = self._sessions.get(ready.pop().number)
+            if session is not None:
+                session.flush()
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""
+        when = self.broker.next_deadline()
+        if self._deadline is not None:
+            if when is not None and self._deadline_at <= when:
+                return
+            self._deadline.cancel()
+            self._deadline = None
+        if when is not None:
+            self._deadline_at = when
+            self._deadline = self.loop.at(when, self._expire)
+
+    def _expire(self) -> None:
+        self._deadline = None
+        self.broker.expire(time.monotonic())
+        self.flush()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """Stop accepting, tell every peer, and end the loop once all have taken their bytes, or in time."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self.log.info(f"stopping: {reason}")
+        if self._accepting:
+            self.loop.forget(self._listener.sock.fileno())
+        self._listener.close()
+        for session in [*self._greeting, *self._sessions.values()]:
+            session.stop(Shutdown("the bus is stopping"))
+        self.flush()
+        if not self._sessions:
+            self.loop.stop()
+        self.loop.after(self.limits.farewell, self.loop.stop)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

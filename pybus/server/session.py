@@ -1,0 +1,262 @@
+"""One connection's socket: bytes in to the broker, bytes out from the peer's outbox.
+
+A session is greeting, then open, then parted: off the bus, and only writing what still waits. It
+reads once a turn into a buffer that all sessions share, hands the frames to the broker, and lets the
+server flush every peer that got something. It writes at once; only if the socket is full does it
+watch for room. A peer that owes (see `Peer.owe`) is not read until it has taken its answers.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from pybus.broker.peer import Credentials, Peer
+from pybus.errors import BusError, LimitExceeded, ProtocolError, Violation
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import BUS, BYE, PREAMBLE, FrameReader, frame
+from pybus.protocol.handshake import Greeter
+from pybus.server.loop import READ, WRITE, Timer, ended
+
+if TYPE_CHECKING:
+    from pybus.server.server import Server
+
+_READ_SIZE = 256 * 1024
+_WRITE_SIZE = 256 * 1024
+_WRITES_PER_TURN = 4
+
+_buffer = bytearray(_READ_SIZE)
+_view = memoryview(_buffer)
+
+
+class Session:
+    """The shell around one `Peer`."""
+
+    __slots__ = (
+        "_credentials",
+        "_events",
+        "_greeter",
+        "_parted",
+        "_reader",
+        "_server",
+        "_sock",
+        "_timer",
+        "_unsent",
+        "peer",
+    )
+
+    def __init__(self, server: Server, sock: socket.socket, credentials: Credentials) -> None:
+        """Takes over a connected, non-blocking socket whose owner has been admitted."""
+        self._server = server
+        self._sock = sock
+        self._credentials = credentials
+        self._greeter: Greeter | None = Greeter()
+        self._reader: FrameReader | None = None
+        self._unsent: memoryview | None = None
+        self._events = READ
+        self._parted = False
+        self.peer: Peer | None = None
+        self._timer: Timer | None = server.loop.after(server.limits.handshake, self._too_slow)
+        server.loop.watch(sock.fileno(), READ, self._ready)
+
+    def __str__(self) -> str:
+        who = f"{self._credentials.program} (pid {self._credentials.pid})"
+        return f"{self.peer.name} {who}" if self.peer is not None else who
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def _ready(self, events: int) -> None:
+        try:
+            if events & WRITE:
+                self.flush()
+            if events & READ:
+                self._read()
+            elif ended(events):
+                self._hang_up()
+            self._server.flush()
+        except Exception as error:  # a bug of ours costs this connection, never the bus
+            self._server.log.bug(f"bug while serving {self}; the connection is closed", error)
+            self._part("bug in the bus")
+            self._close()
+            self._server.flush()
+
+    def _hang_up(self) -> None:
+        """The other side has closed. If its frames were not being read, they are now."""
+        if self._parted or self._events & READ:
+            self._part("connection lost")
+            self._close()
+        else:
+            self.flush()
+
+    def _read(self) -> None:
+        try:
+            size = self._sock.recv_into(_buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._part(f"connection lost: {error.strerror}")
+            self._close()
+            return
+        if not size:
+            self._part("connection lost")
+            self._close()
+            return
+        try:
+            self._take(bytes(_view[:size]))
+        except ProtocolError as error:
+            self.throw_out(Violation(str(error)))
+        except LimitExceeded as error:
+            self.throw_out(error)
+
+    def _take(self, data: bytes) -> None:
+        reader, peer = self._reader, self.peer
+        if reader is None or peer is None:
+            self._greet(data)
+            return
+        runs = reader.feed(data)
+        now = time.monotonic()
+        if runs:
+            self._server.broker.receive(peer, runs, now)
+        if reader.failure is not None:
+            raise reader.failure
+        if peer.leaving:
+            self._part("goodbye", goodbye=True)
+            self._finish()
+        elif peer.owed > self._server.limits.owed:
+            self._adjust()
+
+    def _greet(self, data: bytes) -> None:
+        assert self._greeter is not None
+        if self._greeter.feed(data) is None:
+            return
+        server = self._server
+        self.peer = server.broker.join(self._credentials, time.monotonic())
+        self._greeter = None
+        self._reader = FrameReader(server.limits.frame)
+        self._stop_timer()
+        server.joined(self)
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        self.throw_out(Violation(f"no complete greeting came in {self._server.limits.handshake:g} s"))
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what waits, as much as the socket takes; watch for room if some is left.
+
+        If the other side has closed, what waits is dropped, but its last words are still read.
+        """
+        peer = self.peer
+        if peer is None or self._sock.fileno() < 0:
+            return
+        try:
+            for _ in range(_WRITES_PER_TURN):
+                if self._unsent is None:
+                    if not peer.outbox:
+                        break
+                    self._unsent = memoryview(_gather(peer))
+                sent = self._sock.send(self._unsent)
+                self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+                peer.taken(sent)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = None
+            peer.outbox.clear()
+            peer.missed = None
+            peer.taken(peer.queued)
+        if self._parted and not peer.queued:
+            self._close()
+        else:
+            self._adjust()
+
+    def _adjust(self) -> None:
+        """Watch for just what this session waits for."""
+        peer = self.peer
+        assert peer is not None
+        events = WRITE if self._unsent is not None or peer.outbox else 0
+        if peer.owed <= self._server.limits.owed and not self._parted:
+            events |= READ
+        if events != self._events:
+            self._events = events
+            self._server.loop.change(self._sock.fileno(), events)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def throw_out(self, reason: BusError) -> None:
+        """Tell the other side why, and close."""
+        self._server.log.warning(f"thrown out: {self._credentials.program}", f"thrown out: {self}: {reason.message}")
+        if self.peer is None:
+            refuse(self._sock, reason)
+            self._close()
+            return
+        self._server.broker.dismiss(self.peer, reason)
+        self._part(None)
+        self._finish()
+
+    def stop(self, reason: BusError) -> None:
+        """Say goodbye because the bus stops, and close once what waits is written."""
+        if self.peer is not None:
+            if not self._parted:
+                self._server.broker.dismiss(self.peer, reason)
+                self._part(None, goodbye=True)
+            self._finish()
+        else:
+            refuse(self._sock, reason)
+            self._close()
+
+    def _part(self, why: str | None, *, goodbye: bool = False) -> None:
+        """Take the peer off the bus. why: for the log, None if it has been told already."""
+        if self.peer is None or self._parted:
+            return
+        self._parted = True
+        if why is not None:
+            self._server.log.info(f"left: {self}: {why}")
+        self._server.broker.leave(self.peer, time.monotonic(), goodbye=goodbye)
+
+    def _finish(self) -> None:
+        """Close once what waits is written, or the other side has had its time to read it."""
+        self._timer = self._server.loop.after(self._server.limits.farewell, self._close)
+        self.flush()
+
+    def _close(self) -> None:
+        if self._sock.fileno() < 0:
+            return
+        self._stop_timer()
+        self._server.loop.forget(self._sock.fileno())
+        self._sock.close()
+        self._server.left(self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _gather(peer: Peer) -> bytes:
+    """Take the next bytes from an outbox that holds some: all of it, or about as much as one write takes."""
+    outbox = peer.outbox
+    if len(outbox) == 1:
+        return outbox.popleft()
+    if peer.queued <= _WRITE_SIZE:
+        data = b"".join(outbox)
+        outbox.clear()
+        return data
+    parts = []
+    size = 0
+    while outbox and size < _WRITE_SIZE:
+        part = outbox.popleft()
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def refuse(sock: socket.socket, reason: BusError) -> None:
+    """Write a goodbye with its reason to a connection that never became a peer."""
+    body = pack([reason.name, reason.message])
+    try:
+        sock.send(PREAMBLE + frame(BYE, 0, BUS, 0, 0, b"", body))
+    except OSError:
+        pass  # it has gone, or never reads: there is nobody to tell

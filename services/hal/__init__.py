@@ -1,0 +1,1 @@
+"""Hardware events as topics."""
