@@ -7,7 +7,97 @@
         for signal in bus.subscribe("hal.power.#"):
             print(signal.topic, signal.body, signal.sender)
 
-Everything public is here; names are imported when first used, so that `import pybus` costs nothing.
+Everything public is here. Names are imported when first used, so that `import pybus` costs nothing.
 """
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pybus.client import aio as aio
+    from pybus.client.blocking import Bus as Bus
+    from pybus.client.blocking import Subscription as Subscription
+    from pybus.client.blocking import connect as connect
+    from pybus.client.inbox import Signal as Signal
+    from pybus.client.service import Caller as Caller
+    from pybus.client.service import caller as caller
+    from pybus.errors import AccessDenied as AccessDenied
+    from pybus.errors import AddressError as AddressError
+    from pybus.errors import BodyError as BodyError
+    from pybus.errors import BusError as BusError
+    from pybus.errors import CallError as CallError
+    from pybus.errors import ConnectionLost as ConnectionLost
+    from pybus.errors import ConnectionRefused as ConnectionRefused
+    from pybus.errors import DeadlinePassed as DeadlinePassed
+    from pybus.errors import Failed as Failed
+    from pybus.errors import InvalidArguments as InvalidArguments
+    from pybus.errors import InvalidName as InvalidName
+    from pybus.errors import LimitExceeded as LimitExceeded
+    from pybus.errors import NameHasNoOwner as NameHasNoOwner
+    from pybus.errors import NameTaken as NameTaken
+    from pybus.errors import NoBus as NoBus
+    from pybus.errors import NoSuchValue as NoSuchValue
+    from pybus.errors import NotConnected as NotConnected
+    from pybus.errors import ProtocolError as ProtocolError
+    from pybus.errors import PybusError as PybusError
+    from pybus.errors import ReceiverFull as ReceiverFull
+    from pybus.errors import ServiceDied as ServiceDied
+    from pybus.errors import ServiceError as ServiceError
+    from pybus.errors import TooLarge as TooLarge
+    from pybus.errors import UnknownMethod as UnknownMethod
+    from pybus.errors import UsageError as UsageError
+    from pybus.names import matches as matches
+    from pybus.protocol.codec import Undecodable as Undecodable
+
+_HOMES = {
+    "pybus.client.blocking": ("Bus", "Subscription", "connect"),
+    "pybus.client.inbox": ("Signal",),
+    "pybus.client.service": ("Caller", "caller"),
+    "pybus.names": ("matches",),
+    "pybus.protocol.codec": ("Undecodable",),
+    "pybus.errors": (
+        "AccessDenied",
+        "AddressError",
+        "BodyError",
+        "BusError",
+        "CallError",
+        "ConnectionLost",
+        "ConnectionRefused",
+        "DeadlinePassed",
+        "Failed",
+        "InvalidArguments",
+        "InvalidName",
+        "LimitExceeded",
+        "NameHasNoOwner",
+        "NameTaken",
+        "NoBus",
+        "NoSuchValue",
+        "NotConnected",
+        "ProtocolError",
+        "PybusError",
+        "ReceiverFull",
+        "ServiceDied",
+        "ServiceError",
+        "TooLarge",
+        "UnknownMethod",
+        "UsageError",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["aio", *_HOME_OF]
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name == "aio":
+        return import_module("pybus.client.aio")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'pybus' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -138,6 +138,14 @@ class Interface:
             raise UnknownMethod(f"no method {name!r}; there are: {known}")
         return found
 
+    def refuse_async(self) -> None:
+        """Raises `UsageError` if a method is a coroutine function: the blocking face can't run it."""
+        for method in self.methods.values():
+            if inspect.iscoroutinefunction(method.function):
+                raise UsageError(
+                    f"{method.name}() is async, which needs pybus.aio; a blocking service has plain methods"
+                )
+
     def describe(self) -> dict[str, object]:
         """The answer to `introspect`: {"doc", "methods"}, see the protocol's section 7."""
         return {"doc": self.doc, "methods": [self.methods[name].describe() for name in sorted(self.methods)]}

@@ -60,6 +60,11 @@ def frame(kind: int, flags: int, sender: int, target: int, serial: int, key: byt
     return _pack(HEADER_SIZE + len(key) + len(body), kind, flags, len(key), sender, target, serial) + key + body
 
 
+def with_sender(data: bytes, sender: int) -> bytes:
+    """A frame's bytes with another sender's number."""
+    return data[:8] + sender.to_bytes(4, "little") + data[12:]
+
+
 def body_of(run: Run) -> bytes:
     """The body of a run of one frame."""
     return run[6][HEADER_SIZE + len(run[5]) :]

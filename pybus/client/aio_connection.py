@@ -1,0 +1,335 @@
+"""The asyncio face's connection: a socket in the event loop, reconnecting, and the program's work."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pybus.client.face import TIMEOUT, Face
+from pybus.client.inbox import Inbox
+from pybus.client.pending import Gap, Lost, Pending, Restored
+from pybus.client.service import IncomingCall
+from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE
+from pybus.errors import ConnectionLost, ConnectionRefused, DeadlinePassed, NoBus, NotConnected, ProtocolError
+
+if TYPE_CHECKING:
+    from pybus.client.core import Steps
+
+T = TypeVar("T")
+
+HIGH = 256 * 1024
+"""Bytes that may wait to be written before `publish` waits, too."""
+
+
+class Connection(Face):
+    """What waits, moves bytes and runs the program's handlers for the asyncio `Bus`."""
+
+    def __init__(self, path: str, program: str | None, reconnect: bool) -> None:
+        super().__init__(path, program, reconnect)
+        self._loop = asyncio.get_running_loop()
+        self._sock: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._up = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._writing = False
+        self._write_scheduled = False
+        self._failure: Exception | None = None
+
+    # --- how it waits -----------------------------------------------------------------------------
+
+    async def _call(
+        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
+    ) -> Any:
+        await self._ready(timeout)
+        return await self._wait(self._core.call(name, method, args, named, timeout), timeout)
+
+    async def _send_signal(self, pending: Pending | None) -> int | None:
+        if pending is None:
+            self._schedule_write()
+            return None
+        reached = await self._wait(pending)
+        assert isinstance(reached, int)
+        return reached
+
+    async def _drive(self, steps: Steps[T]) -> T:
+        await self._ready()
+        step: Callable[[], Pending] = lambda: next(steps)  # noqa: E731
+        while True:
+            try:
+                pending = step()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                answer = await self._wait(pending)
+            except Exception as error:
+                step = _bind(steps.throw, error)
+            else:
+                step = _bind(steps.send, answer)
+
+    async def _wait(self, pending: Pending, timeout: float = TIMEOUT) -> object:
+        """The answer. The bus keeps the deadline; only a bus that hangs makes the client give up."""
+        try:
+            return await self._future(pending, timeout)
+        finally:
+            self._core.abandon(pending)
+
+    def _future(self, pending: Pending, timeout: float = TIMEOUT) -> asyncio.Future[object]:
+        future: asyncio.Future[object] = self._loop.create_future()
+        guard = self._loop.call_later(
+            timeout + GRACE, lambda: pending.settle(None, DeadlinePassed("the bus itself does not answer"))
+        )
+
+        def settled() -> None:
+            guard.cancel()
+            if future.done():
+                return
+            if pending.error is not None:
+                future.set_exception(pending.error)
+            else:
+                future.set_result(pending.value)
+
+        pending.notify = settled
+        future.add_done_callback(lambda _: guard.cancel())
+        self._schedule_write()
+        return future
+
+    def _subscribe(self, inbox: Inbox) -> asyncio.Future[object]:
+        """Let an inbox get signals; the future ends when the bus has agreed, or has refused."""
+        self._owner.check()
+        self._check_alive()
+        confirmed = self._future(self._core.subscribe(inbox))
+        confirmed.add_done_callback(lambda future: self._confirmed(inbox, future))
+        return confirmed
+
+    def _confirmed(self, inbox: Inbox, future: asyncio.Future[object]) -> None:
+        """The bus has taken a subscription, or not: then it is none."""
+        if not future.cancelled() and future.exception() is not None and self._core.welcome is not None:
+            self._core.unsubscribe(inbox)
+
+    async def _unsubscribe(self, inbox: Inbox) -> None:
+        if self._owner.closed:
+            inbox.close()
+            return
+        self._owner.check()
+        pending = self._core.unsubscribe(inbox)
+        if pending is not None:
+            await self._wait(pending)
+
+    async def _ready(self, patience: float = TIMEOUT) -> None:
+        """See that there is a connection, waiting `patience` seconds for the bus to come back."""
+        self._owner.check()
+        self._check_alive()
+        if self._core.welcome is None:
+            try:
+                async with asyncio.timeout(patience):
+                    await self._up.wait()
+            except TimeoutError:
+                raise NoBus(f"the bus at unix:{self._path} has gone and did not come back in {patience:g} s") from None
+
+    async def _wait_for_room(self) -> None:
+        """Write, let the loop turn, and wait until the bus has taken what waits."""
+        await self._ready()
+        self._write()
+        await asyncio.sleep(0)
+        while self._core.waiting > HIGH:
+            self._room.clear()
+            await self._room.wait()
+            self._check_alive()
+
+    def _check_alive(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    # --- the program's work -----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Do what the core has for the program. What its code raises goes to the loop's handler."""
+        while self._core.work:
+            work = self._core.work.popleft()
+            try:
+                if isinstance(work, Inbox):
+                    self._run_handler(work)
+                elif isinstance(work, (Lost, Restored, Gap)):
+                    self._tell(work)
+                elif self._core.services.is_current(work):
+                    self._carry_out(work)
+            except Exception as error:
+                self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": error})
+
+    def _run_handler(self, inbox: Inbox) -> None:
+        if asyncio.iscoroutinefunction(inbox.handler):
+            wake, inbox.wake = inbox.wake, None
+            self._start(self._await_handler(inbox, wake))
+        else:
+            self._handle(inbox)
+
+    async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None) -> None:
+        assert inbox.handler is not None
+        try:
+            while len(inbox):
+                result = inbox.handler(inbox.take())
+                assert isinstance(result, Awaitable)
+                await result
+        finally:
+            inbox.wake = wake
+            if len(inbox) and wake is not None:
+                wake()
+                self._loop.call_soon(self._work)
+
+    def _carry_out(self, call: IncomingCall) -> None:
+        try:
+            answer = call.start()
+        except Exception as error:
+            self._core.services.refuse(call, error)
+        else:
+            if isinstance(answer, Awaitable):
+                self._start(self._await_answer(call, answer))
+                return
+            self._core.services.answer(call, answer)
+        self._schedule_write()
+
+    async def _await_answer(self, call: IncomingCall, answer: Awaitable[object]) -> None:
+        try:
+            value = await answer
+        except Exception as error:
+            self._core.services.refuse(call, error)
+        except asyncio.CancelledError as error:
+            self._core.services.refuse(call, error)
+            raise
+        else:
+            self._core.services.answer(call, value)
+        finally:
+            self._schedule_write()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": task.exception()})
+
+    # --- the socket -------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Open a connection. Raises `NoBus`, `ConnectionRefused`, `ProtocolError`; cancel-safe."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(GRACE):
+                await self._loop.sock_connect(sock, self._path)
+                await self._loop.sock_sendall(sock, self._core.open())
+                while self._core.welcome is None:
+                    data = await self._loop.sock_recv(sock, READ_SIZE)
+                    if not data:
+                        raise NoBus(f"the bus at unix:{self._path} went away")
+                    self._core.receive(data)
+        except TimeoutError:
+            sock.close()
+            raise NoBus(f"what listens at unix:{self._path} does not answer") from None
+        except OSError as error:
+            sock.close()
+            raise NoBus(f"no bus at unix:{self._path} ({error.strerror}); start one with: pybus daemon") from None
+        except BaseException:
+            sock.close()
+            raise
+        self._sock = sock
+        self._loop.add_reader(sock.fileno(), self._read)
+        self._up.set()
+        self._write()
+        self._work()
+
+    def _read(self) -> None:
+        assert self._sock is not None
+        try:
+            data = self._sock.recv(READ_SIZE)
+            if not data:
+                raise ConnectionLost("the bus closed the connection")
+            self._core.receive(data)
+        except BlockingIOError:
+            return
+        except (OSError, NotConnected, ProtocolError) as error:
+            self._disconnected(error)
+        self._work()
+
+    def _schedule_write(self) -> None:
+        """Write what waits at the end of this turn of the loop."""
+        if not self._write_scheduled and not self._writing:
+            self._write_scheduled = True
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._write_scheduled = False
+        if self._sock is None or not self._core.waiting:
+            return
+        try:
+            self._core.wrote(self._sock.send(self._core.unwritten()))
+        except BlockingIOError:
+            pass
+        except OSError:
+            return  # the reader sees the end of the connection, after the bus's last words
+        self._watch_for_room(self._core.waiting > 0)
+        if self._core.waiting <= HIGH:
+            self._room.set()
+
+    def _watch_for_room(self, wanted: bool) -> None:
+        if wanted != self._writing and self._sock is not None:
+            self._writing = wanted
+            if wanted:
+                self._loop.add_writer(self._sock.fileno(), self._write)
+            else:
+                self._loop.remove_writer(self._sock.fileno())
+
+    def _disconnected(self, reason: Exception) -> None:
+        self._drop_socket()
+        self._core.disconnected(reason)
+        if self._comes_back:
+            self._start(self._come_back())
+        else:
+            self._finish(None if self._owner.closed else self._lost())
+
+    async def _come_back(self) -> None:
+        """Connect again, with growing pauses, until the bus is back."""
+        pause = FIRST_PAUSE
+        while self._comes_back and self._sock is None:
+            try:
+                await self._connect()
+            except ConnectionRefused as error:
+                self._finish(error)
+                return
+            except (NotConnected, ProtocolError):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _drop_socket(self) -> None:
+        self._up.clear()
+        if self._sock is not None:
+            self._watch_for_room(False)
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+
+    def _finish(self, failure: Exception | None) -> None:
+        """Nothing will come any more: wake everybody who waits, with the reason if it was not planned."""
+        self._failure = failure
+        self._ended.set()
+        self._up.set()
+        self._room.set()
+        for task in self._tasks:
+            task.cancel()
+        for inbox in self._core.inboxes:
+            if failure is None:
+                inbox.close()
+            elif inbox.handler is None and inbox.wake is not None:
+                inbox.wake()
+
+
+def _bind(step: Callable[[Any], Pending], value: object) -> Callable[[], Pending]:
+    return lambda: step(value)

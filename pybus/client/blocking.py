@@ -1,0 +1,210 @@
+"""The blocking face: each method returns when it is done.
+
+Nothing happens behind the program's back: handlers (`on`) and services (`register`) run inside
+`run` and while a subscription waits for its next signal, in the program's own thread. While a call
+waits for its answer, what arrives is kept.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from pybus.address import bus_path
+from pybus.client.blocking_connection import Connection
+from pybus.client.face import TIMEOUT
+from pybus.client.inbox import Inbox, Signal
+from pybus.client.transport import GRACE
+from pybus.errors import NotConnected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+
+def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Bus:
+    """Connect to the bus.
+
+    address: `unix:/path`, or None for the usual place. program: a name to be seen under, instead of
+    the script's. reconnect: whether to come back by itself when the connection is lost.
+    Raises `NoBus`, `AddressError`, `ConnectionRefused`.
+    """
+    return Bus(bus_path(address), program, reconnect)
+
+
+class Subscription:
+    """Signals that match some patterns, in the order of their coming. Iterating waits for the next.
+
+    missed: how many signals of which topics did not get here, because they were not taken in time.
+    """
+
+    def __init__(self, bus: Bus, inbox: Inbox) -> None:
+        self._bus = bus
+        self._inbox = inbox
+
+    @property
+    def missed(self) -> dict[str, int]:
+        return self._inbox.missed
+
+    def receive(self, timeout: float | None = None) -> Signal | None:
+        """The next signal, or None when `timeout` seconds have passed without one.
+
+        Runs handlers and services while it waits. Raises `ConnectionLost` if the connection is lost
+        and does not come back by itself.
+        """
+        return self._bus._next(self._inbox, timeout)
+
+    def close(self) -> None:
+        """Get no more signals."""
+        self._bus._unsubscribe(self._inbox)
+
+    def __iter__(self) -> Iterator[Signal]:
+        return self
+
+    def __next__(self) -> Signal:
+        signal = self.receive()
+        if signal is None:
+            raise StopIteration
+        return signal
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+
+class Bus(Connection):
+    """A connection to the bus. For the thread and the process that made it."""
+
+    # --- signals ----------------------------------------------------------------------------------
+
+    def publish(self, topic: str, body: object = None, *, retain: bool = False, confirm: bool = False) -> int | None:
+        """Publish a signal; when this returns, the bus will get it even if the program ends at once.
+
+        retain: keep it as the topic's value. confirm: wait, and return the number of receivers.
+        Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
+        by the bus (a `CallError`) comes out of a later `publish`, of `flush` or `close`.
+        """
+        self._ready()
+        return self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
+
+    def clear(self, topic: str, *, confirm: bool = False) -> int | None:
+        """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""
+        self._ready()
+        return self._send_signal(self._core.clear(topic, confirm=confirm))
+
+    def subscribe(self, *patterns: str, retained: bool = True) -> Subscription:
+        """Get the signals that match one of the patterns, and first, if `retained`, the kept values.
+
+        Raises `InvalidName`, `LimitExceeded`.
+        """
+        inbox = Inbox(patterns, retained)
+        self._subscribe(inbox)
+        return Subscription(self, inbox)
+
+    def on(self, pattern: str, handler: Callable[[Signal], object], *, retained: bool = True) -> Subscription:
+        """Call `handler(signal)` for each signal that matches, from within `run` or another wait."""
+        inbox = Inbox((pattern,), retained, handler)
+        self._subscribe(inbox)
+        return Subscription(self, inbox)
+
+    def get(self, topic: str) -> object:
+        """The retained value of a topic. Raises `NoSuchValue`."""
+        return self._drive(self._core.get(topic))
+
+    def set_will(self, topic: str, body: object = None, *, retain: bool = False) -> None:
+        """Leave a signal that the bus publishes if this connection ends without `close`."""
+        self._ready()
+        self._wait(self._core.set_will(topic, body, retain))
+
+    def clear_will(self) -> None:
+        """Take the will back."""
+        self._ready()
+        self._wait(self._core.clear_will())
+
+    def flush(self) -> None:
+        """Wait until the bus has handled all that was sent. Raises the refusal of an earlier signal."""
+        self._ready()
+        self._wait(self._core.flush())
+        self._raise_refusal()
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def call(self, name: str, method: str, /, *args: object, **named: object) -> object:
+        """Call a method of a service and return its answer.
+
+        Raises the error that came in its place (`CallError` and its children), `ConnectionLost` if
+        the connection ended first: then the method may have run or not.
+        """
+        return self._call(name, method, args, named, TIMEOUT)
+
+    def cast(self, name: str, method: str, /, *args: object, **named: object) -> None:
+        """Call a method and want no answer, not even an error."""
+        self._ready()
+        self._core.cast(name, method, args, named)
+        self._send()
+
+    def register(
+        self, name: str, service: object, *, queue: bool = False, replace: bool = False, allow_replacement: bool = False
+    ) -> str:
+        """Offer an object's public methods (or a mapping of functions) under a name; `run` serves it.
+
+        queue: wait in line if the name is taken, and return "queued". replace: take it from an owner
+        who allows that. Returns "owner" otherwise. Raises `NameTaken`, `InvalidName`, `UsageError`.
+        """
+        steps = self._core.services.register(
+            name, service, is_async=False, queue=queue, replace=replace, allow_replacement=allow_replacement
+        )
+        return self._drive(steps)
+
+    def unregister(self, name: str) -> None:
+        """Withdraw a service and give up its name."""
+        self._drive(self._core.services.unregister(name))
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    def run(self, timeout: float | None = None) -> None:
+        """Run handlers and serve calls, for `timeout` seconds or until interrupted.
+
+        Raises what a handler raises, and `ConnectionLost` if the connection does not come back.
+        """
+        until = None if timeout is None else monotonic() + timeout
+        while self._serve(until):
+            pass
+
+    def close(self) -> None:
+        """Say goodbye; returns when the bus has handled all that was sent. Once more does nothing.
+
+        Raises the refusal of an earlier signal.
+        """
+        if self._owner.closed:
+            return
+        self._owner.check()
+        self._owner.closed = True
+        if self._sock is None:
+            return
+        self._core.say_goodbye()
+        until = monotonic() + GRACE
+        try:
+            while self._exchange(until):
+                pass
+        except NotConnected:
+            pass  # the end of the connection is what was wanted
+        finally:
+            self._drop_socket()
+        self._raise_refusal()
+        if not self._core.parted:
+            raise self._lost()
+
+    def __enter__(self) -> Bus:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise

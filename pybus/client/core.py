@@ -1,0 +1,400 @@
+"""The client without its socket: what a program holds on the bus, and the protocol around it.
+
+Bytes from the bus go in by `receive`; bytes for it come out by `unwritten`. What the program has to do
+(run a handler, carry out a call, hear of a loss) waits in `work`, for the face to fetch when it may
+run the program's code. An operation that takes several answers is a generator: it yields each
+`Pending` that has to be waited for, and the face drives it, by blocking or by awaiting.
+
+A connection that ends is replaced in place: `disconnected` fails what was in flight, `connected`
+asks the new connection for all that the program held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pybus.client.inbox import Inbox, Inboxes
+from pybus.client.pending import Gap, Lost, Pending, Restored
+from pybus.errors import (
+    CallError,
+    ConnectionLost,
+    ConnectionRefused,
+    ProtocolError,
+    TooLarge,
+    Violation,
+    error_answer,
+)
+from pybus.names import (
+    BUS_NAME,
+    check_destination,
+    check_method,
+    check_topic,
+    unique_name,
+)
+from pybus.protocol.codec import decode, encode, pack, unpack
+from pybus.protocol.frames import (
+    ANSWER,
+    BYE,
+    CALL,
+    CLEAR,
+    CONFIRM,
+    ERROR,
+    HEADER_SIZE,
+    MISSED,
+    NO_REPLY,
+    PEER,
+    PREAMBLE,
+    RETAIN,
+    SIGNAL,
+    FrameReader,
+    Run,
+    body_of,
+    frame,
+    with_sender,
+)
+from pybus.protocol.handshake import Welcome, greeting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, TypeAlias, TypeVar
+
+    from pybus.client.service import IncomingCall, Services
+
+    T = TypeVar("T")
+    Steps: TypeAlias = Generator["Pending", Any, T]
+
+_MAX_FRAME = 2**31
+"""The bus is trusted to send frames within its own limit, which the client learns only in its welcome."""
+
+_REMEMBERED = 4096
+"""Topics and methods whose bytes are remembered; past it the memory starts anew."""
+
+
+class Core:
+    """One program's side of the bus.
+
+    welcome: what the bus told at the last connecting, None while there is no connection.
+    work: what the program has to do, see the module's text. refusals: errors for signals that the
+    bus did not take and that nobody waits for. waiting: the number of unwritten bytes. goodbye: why
+    the bus ended the connection. inboxes: the subscriptions. parted: whether it answered our own goodbye. number: the
+    connection's. most: the largest frame that the bus takes, bytes; 0 until it has told.
+    """
+
+    def __init__(self, program: str) -> None:
+        self.welcome: Welcome | None = None
+        self.work: deque[Inbox | IncomingCall | Lost | Restored | Gap] = deque()
+        self.refusals: deque[CallError] = deque()
+        self.goodbye: CallError | None = None
+        self.parted = False
+        self.waiting = 0
+        self._program = program
+        self._opening: bytes | None = b""
+        self._reader = FrameReader(_MAX_FRAME)
+        self._out: deque[bytes] = deque()
+        self._begun = 0
+        self.number = 0
+        self.most = 0
+        self._serial = 0
+        self._pending: dict[int, Pending] = {}
+        self.inboxes = Inboxes()
+        self._keys: dict[str, bytes] = {}
+        self._services: Services | None = None
+        self._will: tuple[str, bytes, bool, bool] | None = None
+        self._kept: dict[bytes, tuple[int, bytes]] = {}
+        self._bus = ""
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The connection's unique name."""
+        return unique_name(self.number)
+
+    def open(self) -> bytes:
+        """A new connection begins: the bytes to write first. `receive` then takes what comes."""
+        self._opening = b""
+        self._reader = FrameReader(_MAX_FRAME)
+        self.goodbye = None
+        return greeting(self._program)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the bus. Raises `ConnectionRefused`, or `ProtocolError` if they make no sense."""
+        if self._opening is not None:
+            self._opening += data
+            if len(self._opening) < len(PREAMBLE):
+                return
+            if not self._opening.startswith(PREAMBLE):
+                raise ProtocolError("what listens there is not a pybus of a version that this client speaks")
+            data, self._opening = self._opening[len(PREAMBLE) :], None
+        runs = self._reader.feed(data)
+        for run in runs:
+            kind = run[0]
+            if kind == SIGNAL:
+                self.inboxes.deliver(run)
+            elif kind in (ANSWER, ERROR):
+                self._answer(run)
+            elif kind == CALL:
+                self.services.incoming(run)
+            else:
+                self._control(run)
+        if self._reader.failure is not None:
+            raise self._reader.failure
+
+    def unwritten(self) -> bytes:
+        """The bytes to write next. The face says by `wrote` how many of them it has written."""
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        return data[self._begun :] if self._begun else data
+
+    def wrote(self, size: int) -> None:
+        """So many of the unwritten bytes are written. A frame that is only begun is kept whole."""
+        self.waiting -= size
+        if not self.waiting:
+            self._out.clear()
+            self._begun = 0
+            return
+        self._begun += size
+        while self._begun >= len(self._out[0]):
+            self._begun -= len(self._out.popleft())
+
+    def say_goodbye(self) -> None:
+        """End the connection as planned: the bus will answer when it has handled all before."""
+        self.send(frame(BYE, 0, self.number, 0, 0, b"", pack(None)))
+
+    def disconnected(self, reason: Exception) -> None:
+        """The connection has ended. Calls in flight fail; signals not yet written wait for the next one."""
+        self.welcome = None
+        self._out = deque(one for one in self._out if one[4] == SIGNAL)
+        self._begun = 0
+        self.waiting = sum(map(len, self._out))
+        pending, self._pending = self._pending, {}
+        if self._services is not None:
+            self._services.disconnected()
+        self.work.append(Lost(reason))
+        for one in pending.values():
+            self.inboxes.expect_no_more(one.serial)
+            one.settle(None, ConnectionLost(f"the connection to the bus ended before the answer came: {reason}"))
+
+    def _connected(self, run: Run) -> None:
+        """WELCOME has come: ask for everything that the program held before, then send what waits."""
+        again = bool(self._bus)
+        self.welcome = Welcome(run)
+        self.number = self.welcome.number
+        self.most = self.welcome.frame
+        waiting = [with_sender(one, self.number) for one in self._out]
+        self._out.clear()
+        self.waiting = 0
+        if self._will is not None:
+            self.call_bus("set_will", *self._will)
+        for inbox in self.inboxes:
+            self._ask_for(inbox)
+        if self._services is not None:
+            self._services.connected()
+        if self._bus != self.welcome.bus:
+            self._bus = self.welcome.bus
+            for key, (flags, body) in self._kept.items():
+                self.send(frame(SIGNAL, flags, self.number, 0, 0, key, body))
+        for one in waiting:
+            self.send(one)
+        if again:
+            self.work.append(Restored())
+
+    def _control(self, run: Run) -> None:
+        kind = run[0]
+        if kind == BYE:
+            self._said_goodbye(run)
+        elif self.welcome is None:
+            self._connected(run)
+        elif kind == PEER:
+            self.services.introduce(run)
+        elif kind == MISSED:
+            topics = unpack(body_of(run))
+            assert isinstance(topics, dict)
+            self.inboxes.miss(topics)
+            self.work.append(Gap(topics))
+
+    def _said_goodbye(self, run: Run) -> None:
+        match unpack(body_of(run)):
+            case [str(name), str(message)]:
+                self.goodbye = error_answer(name, message)
+            case _:
+                self.parted = True
+        if self.welcome is None:
+            raise ConnectionRefused(f"the bus refused this program: {self.goodbye.message if self.goodbye else ''}")
+
+    @property
+    def banned(self) -> bool:
+        """Whether the bus threw this program out for what it did, so that coming back would be the same again."""
+        return isinstance(self.goodbye, Violation)
+
+    # --- signals out ------------------------------------------------------------------------------
+
+    def publish(self, topic: str, body: object, *, retain: bool, confirm: bool) -> Pending | None:
+        """Publish. Returns the number of receivers to wait for if it is to be confirmed.
+
+        Raises `InvalidName`, `BodyError`, `TooLarge`; and the refusal of an earlier signal.
+        """
+        if self.refusals:
+            raise self.refusals.popleft()
+        key = self._keys.get(topic) or self._key(topic)
+        flags, data = encode(body)
+        if HEADER_SIZE + len(key) + len(data) > self.most and self.most:
+            raise TooLarge(f"a signal of {len(data)} bytes is over the bus's limit of {self.most}")
+        if retain:
+            flags |= RETAIN
+            self._kept[key] = flags, data
+        return self._send_signal(flags, key, data, confirm)
+
+    def clear(self, topic: str, *, confirm: bool) -> Pending | None:
+        """Forget the topic's retained value. Raises `InvalidName`."""
+        key = self._keys.get(topic) or self._key(topic)
+        self._kept.pop(key, None)
+        return self._send_signal(CLEAR, key, pack(None), confirm)
+
+    def _send_signal(self, flags: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
+        if not confirm:
+            self.send(frame(SIGNAL, flags, self.number, 0, 0, key, data))
+            return None
+        pending = self._expect()
+        self.send(frame(SIGNAL, flags | CONFIRM, self.number, 0, pending.serial, key, data))
+        return pending
+
+    def _key(self, topic: str) -> bytes:
+        if len(self._keys) >= _REMEMBERED:
+            self._keys.clear()
+        key = self._keys[topic] = check_topic(topic).encode()
+        return key
+
+    def set_will(self, topic: str, body: object, retain: bool) -> Pending:
+        """Leave a will. Raises `InvalidName`, `BodyError`."""
+        flags, data = encode(body)
+        self._will = check_topic(topic), data, bool(flags), retain
+        return self.call_bus("set_will", *self._will)
+
+    def clear_will(self) -> Pending:
+        """Take the will back."""
+        self._will = None
+        return self.call_bus("clear_will")
+
+    # --- signals in -------------------------------------------------------------------------------
+
+    def subscribe(self, inbox: Inbox) -> Pending:
+        """Let an inbox get what matches its patterns. Raises `InvalidName`."""
+        self.inboxes.add(inbox)
+        if inbox.handler is not None:
+            inbox.wake = lambda: self.work.append(inbox)
+        return self._ask_for(inbox)
+
+    def unsubscribe(self, inbox: Inbox) -> Pending | None:
+        """Let an inbox get no more; patterns that no other inbox wants are given back to the bus."""
+        unwanted = self.inboxes.remove(inbox)
+        return self.call_bus("unsubscribe", unwanted) if unwanted and self.welcome is not None else None
+
+    def _ask_for(self, inbox: Inbox) -> Pending:
+        pending = self.call_bus("subscribe", list(inbox.patterns), inbox.retained)
+        inbox.serial = pending.serial
+        self.inboxes.expect(pending.serial, inbox)
+        return pending
+
+    # --- calls out --------------------------------------------------------------------------------
+
+    def call(
+        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
+    ) -> Pending:
+        """Call a method. timeout: seconds. Raises `InvalidName`, `BodyError`, `TooLarge`."""
+        pending = Pending(self._next_serial())
+        self.send(self._call_frame(name, method, args, named, 0, round(timeout * 1000) or 1, pending.serial))
+        self._pending[pending.serial] = pending
+        return pending
+
+    def cast(self, name: str, method: str, args: tuple[object, ...], named: dict[str, object]) -> None:
+        """Call a method and want no answer. Raises as `call` does."""
+        self.send(self._call_frame(name, method, args, named, NO_REPLY, 0, 0))
+
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for this answer any more."""
+        self._pending.pop(pending.serial, None)
+
+    def _call_frame(
+        self,
+        name: str,
+        method: str,
+        args: tuple[object, ...],
+        named: dict[str, object],
+        flags: int,
+        milliseconds: int,
+        serial: int,
+    ) -> bytes:
+        way = f"{name} {method}"
+        key = self._keys.get(way)
+        if key is None:
+            check_destination(name)
+            check_method(method)
+            if len(self._keys) >= _REMEMBERED:
+                self._keys.clear()
+            key = self._keys[way] = way.encode()
+        data = frame(CALL, flags, self.number, milliseconds, serial, key, pack([args, named]))
+        if len(data) > self.most and self.most:
+            raise TooLarge(f"a call of {len(data)} bytes is over the bus's limit of {self.most}")
+        return data
+
+    def call_bus(self, method: str, *args: object, **named: object) -> Pending:
+        return self.call(BUS_NAME, method, args, named, 0)
+
+    def _answer(self, run: Run) -> None:
+        kind, flags, _, _, serial, key, _, _ = run
+        pending = self._pending.pop(serial, None)
+        self.inboxes.expect_no_more(serial)
+        error: CallError | None = None
+        value: object = None
+        try:
+            value = decode(flags, body_of(run))
+        except ValueError as problem:
+            error = error_answer("org.pybus.Error.Failed", f"the answer can't be read: {problem}")
+        if kind == ERROR:
+            match value:
+                case [str(name), str(message)]:
+                    error = error_answer(name, message)
+                case _:
+                    error = error_answer("org.pybus.Error.Failed", f"the error can't be read: {value!r}")
+        if pending is not None:
+            pending.settle(value, error)
+        if error is not None and key:
+            self._kept.pop(key, None)
+            if pending is None:
+                self.refusals.append(error)
+
+    # --- calls in ---------------------------------------------------------------------------------
+
+    @property
+    def services(self) -> Services:
+        """What this program offers; made when first used, as most programs offer nothing."""
+        if self._services is None:
+            from pybus.client.service import Services
+
+            self._services = Services(self)
+        return self._services
+
+    # --- small parts ------------------------------------------------------------------------------
+
+    def get(self, topic: str) -> Steps[object]:
+        """The retained value of a topic. Raises `NoSuchValue`."""
+        found: dict[str, Any] = yield self.call_bus("get", topic)
+        return decode(int(found["raw"]), found["body"])
+
+    def flush(self) -> Pending:
+        """An answer that comes when the bus has handled all that was sent before."""
+        return self.call_bus("ping")
+
+    def send(self, data: bytes) -> None:
+        self._out.append(data)
+        self.waiting += len(data)
+
+    def _expect(self) -> Pending:
+        pending = Pending(self._next_serial())
+        self._pending[pending.serial] = pending
+        return pending
+
+    def _next_serial(self) -> int:
+        self._serial = self._serial % 0xFFFFFFFF + 1
+        return self._serial

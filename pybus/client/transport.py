@@ -1,0 +1,56 @@
+"""What both faces need to reach the bus: a socket, what to say when there is none, and growing pauses.
+
+`_socket` is used in place of `socket`, whose enumerations would cost a small command a third of its
+start; the two have the same sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
+from _thread import get_ident
+
+from pybus.errors import NoBus, UsageError
+
+READ_SIZE = 256 * 1024
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 2.0
+GRACE = 5.0
+"""Seconds that a client waits beyond a call's deadline, which the bus keeps, before it gives the bus up."""
+
+
+def open_socket(path: str) -> socket:
+    """A blocking socket that is connected to the bus. Raises `NoBus` saying what to do."""
+    sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    try:
+        sock.connect(path)
+    except OSError as error:
+        sock.close()
+        raise NoBus(f"no bus at unix:{path} ({error.strerror}); start one with: pybus daemon") from None
+    return sock
+
+
+def program_name() -> str:
+    """How this program names itself to the bus."""
+    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+
+
+class Owner:
+    """Who may use a connection: the thread and the process that made it, until it is closed."""
+
+    __slots__ = ("_pid", "_thread", "closed")
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._thread = get_ident()
+        self.closed = False
+
+    def check(self) -> None:
+        """Raises `UsageError` if the connection is used by anybody else, or too late."""
+        if self.closed:
+            raise UsageError("this connection to the bus is closed; connect again")
+        if get_ident() != self._thread:
+            raise UsageError("this connection belongs to another thread; connect once in each thread")
+        if os.getpid() != self._pid:
+            raise UsageError("this connection belongs to the parent process; connect again after a fork")
