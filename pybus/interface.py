@@ -63,8 +63,8 @@ class Method:
             hints = typing.get_type_hints(function)
         except Exception:  # a hint that names something not imported at run time tells us nothing
             hints = {}
-        self._checks = {key: type_text(hints.get(key)) for key in self._signature.parameters}
-        self.returns = type_text(hints["return"]) if "return" in hints else "any"
+        self._checks = {key: type_text(hints.get(key, typing.Any)) for key in self._signature.parameters}
+        self.returns = type_text(hints.get("return", typing.Any))
 
     def bind(self, args: Sequence[object], named: Mapping[str, object]) -> inspect.BoundArguments:
         """The arguments, each of its declared type. Raises `InvalidArguments`."""

@@ -258,6 +258,8 @@ class Connection(Face):
         except (OSError, NotConnected, ProtocolError) as error:
             self._disconnected(error)
         self._work()
+        if self._core.waiting:
+            self._write()
 
     def _schedule_write(self) -> None:
         """Write what waits at the end of this turn of the loop."""

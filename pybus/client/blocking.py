@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
+    from typing import Any
 
 
 def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Bus:
@@ -131,7 +132,7 @@ class Bus(Connection):
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def call(self, name: str, method: str, /, *args: object, **named: object) -> object:
+    def call(self, name: str, method: str, /, *args: object, **named: object) -> Any:
         """Call a method of a service and return its answer.
 
         Raises the error that came in its place (`CallError` and its children), `ConnectionLost` if

@@ -18,7 +18,7 @@ from pybus.errors import ConnectionLost, ConnectionRefused, DeadlinePassed, NoBu
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from pybus.client.core import Steps
     from pybus.client.service import IncomingCall
@@ -37,9 +37,7 @@ class Connection(Face):
 
     # --- how it waits -----------------------------------------------------------------------------
 
-    def _call(
-        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
-    ) -> object:
+    def _call(self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float) -> Any:
         self._ready(timeout)
         return self._wait(self._core.call(name, method, args, named, timeout), timeout)
 
@@ -214,6 +212,7 @@ class Connection(Face):
             if not data:
                 raise ConnectionLost("the bus closed the connection")
             self._core.receive(data)
+            self._write()
         return bool(ready)
 
     def _drop_socket(self) -> None:

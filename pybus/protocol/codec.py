@@ -45,7 +45,7 @@ def unpack(body: bytes) -> object:
     except Exception as error:
         # msgpack's extension raises ValueError, its own classes, and RecursionError for deep nesting;
         # bytes from a peer must never end in anything but a BodyError.
-        raise BodyError(f"the body is not valid msgpack: {error or type(error).__name__}") from None
+        raise BodyError(f"the body is not valid msgpack: {str(error) or type(error).__name__}") from None
 
 
 def unpack_or_keep(flags: int, body: bytes) -> object:

@@ -1,0 +1,74 @@
+"""What every command does alike: errors as one line, exit codes, a quiet end.
+
+No command shows a traceback to a person; `--debug` does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pybus.errors import AddressError, CallError, InvalidName, NotConnected, PybusError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OK = 0
+REFUSED = 1
+WRONG_USE = 2
+NOBODY = 3
+NO_BUS = 4
+ALREADY_RUNNING = 75
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    the bus or a service answered with an error
+  2    the command line, a name or a value is malformed
+  3    nobody got the message, no such value, or the time was over first
+  4    there is no bus, or it went away
+  130  interrupted"""
+
+
+def run_command(program: str, action: Callable[[], int], *, debug: bool = False) -> int:
+    """Run a command's action and return the exit code; an error becomes one line on stderr."""
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except (PybusError, OSError) as error:
+        if debug:
+            raise
+        return complain(program, explain(error), _code(error))
+
+
+def complain(program: str, text: str, code: int) -> int:
+    """Write one line on stderr and return the exit code."""
+    print(f"{program}: {text}", file=sys.stderr)
+    return code
+
+
+def explain(error: PybusError | OSError) -> str:
+    """An error as one sentence."""
+    if isinstance(error, CallError):
+        return f"{error.message or error.name} ({error.name.removeprefix('org.pybus.Error.')})"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _code(error: PybusError | OSError) -> int:
+    if isinstance(error, (NotConnected, AddressError)):
+        return NO_BUS
+    if isinstance(error, (InvalidName, UsageError, ValueError, OSError)):
+        return WRONG_USE
+    return REFUSED

@@ -1,0 +1,86 @@
+"""`pybus-listen PATTERN...`: print the signals that match."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from time import monotonic
+
+from pybus.cli.command import EXIT_CODES, NOBODY, OK, run_command
+from pybus.cli.text import paint, plain, to_json
+from pybus.client.blocking import Bus, Subscription, connect
+from pybus.client.inbox import Signal
+
+PROGRAM = "pybus-listen"
+DESCRIPTION = "Print the signals that match a pattern, one a line: topic and value."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=formatter
+    )
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    return run_command(PROGRAM, lambda: listen(options), debug=options.debug)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `pybus-listen`, which are those of `pybus listen`."""
+    parser.add_argument("patterns", metavar="PATTERN", nargs="+", help="such as hal.# (* is one word, # any number)")
+    parser.add_argument("--json", action="store_true", help="print JSON: topic, body, sender, retained, cleared")
+    parser.add_argument("--count", metavar="N", type=_count, help="end after N signals")
+    parser.add_argument("--timeout", metavar="S", type=float, help="end after S seconds; code 3 if N did not come")
+    parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")
+    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
+
+
+def listen(options: argparse.Namespace) -> int:
+    """Print signals until the count or the time is reached, or for ever."""
+    until = None if options.timeout is None else monotonic() + options.timeout
+    with connect() as bus:
+        tell_of_losses(bus)
+        subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
+        number = 0
+        while options.count is None or number < options.count:
+            signal = _next(subscription, until)
+            if signal is None:
+                return OK if options.count is None else NOBODY
+            show(signal, as_json=options.json)
+            number += 1
+    return OK
+
+
+def tell_of_losses(bus: Bus) -> None:
+    """Let a person at the terminal know when signals are missing, and why."""
+
+    def missed(topics: dict[str, int]) -> None:
+        which = ", ".join(f"{count} of {topic}" for topic, count in sorted(topics.items()))
+        print(f"{PROGRAM}: signals were missed, as they were not read in time: {which}", file=sys.stderr)
+
+    bus.on_missed(missed)
+    bus.on_disconnect(lambda _: print(f"{PROGRAM}: the bus went away; waiting for it to come back", file=sys.stderr))
+    bus.on_reconnect(lambda: print(f"{PROGRAM}: the bus is back", file=sys.stderr))
+
+
+def show(signal: Signal, *, as_json: bool = False) -> None:
+    """Print one signal as one line, at once."""
+    if as_json:
+        fields = ("topic", "body", "sender", "retained", "cleared")
+        print(to_json({field: getattr(signal, field) for field in fields}), flush=True)
+        return
+    mark = paint(" (retained)", "dim") if signal.retained and sys.stdout.isatty() else ""
+    value = "(cleared)" if signal.cleared else plain(signal.body)
+    print(f"{paint(signal.topic, 'topic')} {value}{mark}", flush=True)
+
+
+def _next(subscription: Subscription, until: float | None) -> Signal | None:
+    return subscription.receive(None if until is None else max(0.0, until - monotonic()))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

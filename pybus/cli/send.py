@@ -1,0 +1,118 @@
+"""`pybus-send TOPIC [VALUE]`: publish a signal.
+
+The plain form, a topic and a value, is recognised without argparse, whose import would take longer
+than everything else that the command does.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pybus.cli.command import EXIT_CODES, NOBODY, OK, WRONG_USE, complain, run_command
+from pybus.client.blocking import connect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+PROGRAM = "pybus-send"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if len(words) == 2 and not words[0].startswith("-") and not words[1].startswith("-"):
+        return run_command(PROGRAM, lambda: _send_plain(words[0], words[1]))
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=_raw())
+    add_arguments(parser)
+    options = parser.parse_args(words)
+    return run_command(PROGRAM, lambda: send(options), debug=options.debug)
+
+
+DESCRIPTION = 'Publish a signal, such as: pybus-send hal.power.ac "unplugged"'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `pybus-send`, which are those of `pybus send`."""
+    parser.add_argument("topic", metavar="TOPIC", help="words joined by dots, such as hal.power.ac")
+    parser.add_argument("value", metavar="VALUE", nargs="?", help="text; - reads it from standard input")
+    parser.add_argument("--json", action="store_true", help="VALUE is JSON (with --lines, each line is)")
+    parser.add_argument("--file", metavar="FILE", help="the value is the content of FILE, as bytes")
+    parser.add_argument("--lines", action="store_true", help="publish each line of standard input")
+    parser.add_argument("--retain", action="store_true", help="let the bus keep the value for those who come later")
+    parser.add_argument("--clear", action="store_true", help="let the bus forget the value that it keeps")
+    parser.add_argument("--report", action="store_true", help="print how many got it; exit code 3 if nobody did")
+    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
+
+
+def send(options: argparse.Namespace) -> int:
+    """Publish what the options say."""
+    given = [name for name in ("value", "file") if getattr(options, name) is not None]
+    given += [name for name in ("lines", "clear") if getattr(options, name)]
+    if len(given) > 1:
+        return complain(PROGRAM, f"give only one of VALUE, --file, --lines and --clear, not {_and(given)}", WRONG_USE)
+    if options.clear and options.retain:
+        return complain(PROGRAM, "--clear and --retain contradict each other", WRONG_USE)
+    reached = 0
+    try:
+        with connect() as bus:
+            if options.clear:
+                reached = bus.clear(options.topic, confirm=options.report) or 0
+            else:
+                for value in _values(options):
+                    reached += bus.publish(options.topic, value, retain=options.retain, confirm=options.report) or 0
+    except _Malformed as error:
+        return complain(PROGRAM, str(error), WRONG_USE)
+    if not options.report:
+        return OK
+    print(reached)
+    return OK if reached else NOBODY
+
+
+class _Malformed(Exception):
+    """A value that can't be read."""
+
+
+def _send_plain(topic: str, value: str) -> int:
+    with connect() as bus:
+        bus.publish(topic, value)
+    return OK
+
+
+def _values(options: argparse.Namespace) -> Iterator[object]:
+    if options.file is not None:
+        with open(options.file, "rb") as file:
+            yield file.read()
+    elif options.lines:
+        for number, line in enumerate(sys.stdin, 1):
+            yield _value(line.removesuffix("\n"), options.json, f"line {number}")
+    elif options.value == "-":
+        yield _value(sys.stdin.read(), options.json, "standard input")
+    elif options.value is not None:
+        yield _value(options.value, options.json, "VALUE")
+    else:
+        yield None
+
+
+def _value(text: str, is_json: bool, where: str) -> object:
+    if not is_json:
+        return text
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _Malformed(f"{where} is not JSON: {error}") from None
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(word.upper() if word == "value" else f"--{word}" for word in words)
+
+
+def _raw() -> type[argparse.HelpFormatter]:
+    import argparse
+
+    return argparse.RawDescriptionHelpFormatter

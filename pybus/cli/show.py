@@ -1,0 +1,103 @@
+"""The commands that show what is on the bus: list, topics, get, introspect, stats."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from pybus.cli.command import NOBODY, OK, complain
+from pybus.cli.text import age, is_terminal, moment, paint, plain, table, to_json
+from pybus.client.blocking import connect
+from pybus.errors import NoSuchValue
+from pybus.names import BUS_NAME
+from pybus.protocol.codec import unpack_or_keep
+
+
+def list_peers(_options: argparse.Namespace) -> int:
+    """`pybus list`: who is on the bus, and which names they own."""
+    with connect() as bus:
+        peers: list[dict[str, Any]] = bus.proxy(BUS_NAME).peers()
+    rows = []
+    for peer in peers:
+        names = [*peer["names"], *(f"({name})" for name in peer["waiting_for"])]
+        rows.append([peer["name"], " ".join(names) or "-", str(peer["pid"]), peer["program"], _since(peer["age"])])
+    table(["PEER", "NAMES", "PID", "PROGRAM", "SINCE"], rows)
+    return OK
+
+
+def list_topics(options: argparse.Namespace) -> int:
+    """`pybus topics`: the retained values."""
+    with connect() as bus:
+        values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
+    rows = []
+    for value in values:
+        body = plain(unpack_or_keep(int(value["raw"]), value["body"]))
+        if is_terminal(sys.stdout) and len(body) > 60:
+            body = body[:59] + "…"
+        rows.append([value["topic"], body, _since(value["age"]), value["sender"], value["program"] or "(gone)"])
+    table(["TOPIC", "VALUE", "SINCE", "SENDER", "PROGRAM"], rows)
+    return OK
+
+
+def get(options: argparse.Namespace) -> int:
+    """`pybus get`: the retained value of one topic."""
+    with connect() as bus:
+        try:
+            value = bus.get(options.topic)
+        except NoSuchValue as error:
+            return complain("pybus get", error.message, NOBODY)
+    if isinstance(value, bytes) and not is_terminal(sys.stdout):
+        sys.stdout.buffer.write(value)
+    else:
+        print(to_json(value) if options.json else plain(value))
+    return OK
+
+
+def introspect(options: argparse.Namespace) -> int:
+    """`pybus introspect`: a service's methods with their parameters."""
+    with connect() as bus:
+        description: dict[str, Any] = bus.proxy(options.name).introspect()
+    if options.json:
+        print(to_json(description, indent=2))
+        return OK
+    print(paint(options.name, "title"))
+    if description["doc"]:
+        print(_indented(description["doc"], "  "))
+    for method in description["methods"]:
+        print(f"\n  {paint(method['name'], 'topic')}{signature(method)}")
+        if method["doc"]:
+            print(_indented(method["doc"], "      "))
+    return OK
+
+
+def stats(_options: argparse.Namespace) -> int:
+    """`pybus stats`: the bus in numbers."""
+    with connect() as bus:
+        numbers: dict[str, Any] = bus.proxy(BUS_NAME).stats()
+    for name, value in numbers.items():
+        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+        print(f"{name:<15} {shown}" if is_terminal(sys.stdout) else f"{name}\t{shown}")
+    return OK
+
+
+def signature(method: dict[str, Any]) -> str:
+    """A method's parameters and result as Python writes them."""
+    shown = []
+    named = False
+    for parameter in method["parameters"]:
+        if parameter["kind"] == "named" and not named:
+            shown.append("*")
+        named = named or parameter["kind"] in ("named", "rest")
+        stars = {"rest": "*", "named rest": "**"}.get(parameter["kind"], "")
+        default = f" = {parameter['default']!r}" if "default" in parameter else ""
+        shown.append(f"{stars}{parameter['name']}: {parameter['type']}{default}")
+    return f"({', '.join(shown)}) -> {method['returns']}"
+
+
+def _since(seconds: float) -> str:
+    return age(seconds) if is_terminal(sys.stdout) else moment(seconds)
+
+
+def _indented(text: str, margin: str) -> str:
+    return "\n".join(margin + line if line else "" for line in text.splitlines())
