@@ -142,9 +142,7 @@ class Interface:
         """Raises `UsageError` if a method is a coroutine function: the blocking face can't run it."""
         for method in self.methods.values():
             if inspect.iscoroutinefunction(method.function):
-                raise UsageError(
-                    f"{method.name}() is async, which needs pybus.aio; a blocking service has plain methods"
-                )
+                raise UsageError(f"{method.name}() is async, which only pybus.aio can run")
 
     def describe(self) -> dict[str, object]:
         """The answer to `introspect`: {"doc", "methods"}, see the protocol's section 7."""

@@ -254,8 +254,9 @@ class Broker:
         try:
             if name == _BUS_KEY:
                 answer = self._driver.call(peer, serial, method, body_of(run))
-                if len(answer) + HEADER_SIZE > self.limits.frame:
-                    raise TooLarge(f"the answer has {len(answer)} bytes; the limit is {self.limits.frame}")
+                size = HEADER_SIZE + len(answer)
+                if size > self.limits.frame:
+                    raise TooLarge(f"the answer's frame has {size} bytes; the limit is {self.limits.frame}")
                 if reply:
                     peer.owe(frame(ANSWER, 0, BUS, peer.number, serial, b"", answer))
                 return

@@ -235,7 +235,8 @@ class Bus(Connection):
     async def close(self) -> None:
         """Say goodbye; returns when the bus has handled all that was sent. Once more does nothing.
 
-        Raises the refusal of an earlier signal.
+        Raises the refusal of an earlier signal, and `ConnectionLost` if the bus ended before it can
+        have handled the last ones.
         """
         if self._owner.closed:
             return
@@ -250,9 +251,8 @@ class Bus(Connection):
         except TimeoutError:
             pass  # a bus that does not answer: what follows says so
         finally:
-            asked = self._core.welcome is not None or self._core.parted
             self._drop_socket()
             self._finish(None)
         self._raise_refusal()
-        if asked and not self._core.parted:
+        if self._core.in_doubt and not self._core.parted:
             raise self._lost()

@@ -177,7 +177,8 @@ class Bus(Connection):
     def close(self) -> None:
         """Say goodbye; returns when the bus has handled all that was sent. Once more does nothing.
 
-        Raises the refusal of an earlier signal.
+        Raises the refusal of an earlier signal, and `ConnectionLost` if the bus ended before it can
+        have handled the last ones.
         """
         if self._owner.closed:
             return
@@ -195,7 +196,7 @@ class Bus(Connection):
         finally:
             self._drop_socket()
         self._raise_refusal()
-        if not self._core.parted:
+        if self._core.in_doubt and not self._core.parted:
             raise self._lost()
 
     def __enter__(self) -> Bus:

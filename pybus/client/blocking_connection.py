@@ -199,6 +199,8 @@ class Connection(Face):
             sent = self._sock.send(self._core.unwritten())
         except BlockingIOError:
             return False
+        except OSError:
+            return False  # the bus has closed; reading finds its last words, and then the end
         self._core.wrote(sent)
         return True
 

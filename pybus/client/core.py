@@ -34,6 +34,7 @@ from pybus.names import (
 from pybus.protocol.codec import decode, encode, pack, unpack
 from pybus.protocol.frames import (
     ANSWER,
+    BUS,
     BYE,
     CALL,
     CLEAR,
@@ -96,6 +97,7 @@ class Core:
         self.number = 0
         self.most = 0
         self._serial = 0
+        self._doubtful: int | None = None
         self._pending: dict[int, Pending] = {}
         self.inboxes = Inboxes()
         self._keys: dict[str, bytes] = {}
@@ -223,6 +225,11 @@ class Core:
             raise ConnectionRefused(f"the bus refused this program: {self.goodbye.message if self.goodbye else ''}")
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether signals were sent of which nothing tells yet that the bus has handled them."""
+        return self._doubtful is not None
+
+    @property
     def banned(self) -> bool:
         """Whether the bus threw this program out for what it did, so that coming back would be the same again."""
         return isinstance(self.goodbye, Violation)
@@ -253,6 +260,7 @@ class Core:
 
     def _send_signal(self, flags: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
         if not confirm:
+            self._doubtful = self._serial
             self.send(frame(SIGNAL, flags, self.number, 0, 0, key, data))
             return None
         pending = self._expect()
@@ -342,8 +350,10 @@ class Core:
         return self.call(BUS_NAME, method, args, named, 0)
 
     def _answer(self, run: Run) -> None:
-        kind, flags, _, _, serial, key, _, _ = run
+        kind, flags, sender, _, serial, key, _, _ = run
         pending = self._pending.pop(serial, None)
+        if self._doubtful is not None and sender == BUS and serial > self._doubtful:
+            self._doubtful = None
         self.inboxes.expect_no_more(serial)
         error: CallError | None = None
         value: object = None

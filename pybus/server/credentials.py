@@ -18,7 +18,7 @@ def socket_owner(sock: socket.socket) -> tuple[int, int]:
 def look_up(pid: int, uid: int) -> Credentials:
     """The credentials of a process; what can't be read any more is "" or, for the program, `pid N`."""
     try:
-        executable = os.readlink(f"/proc/{pid}/exe")
+        executable = os.readlink(b"/proc/%d/exe" % pid).decode(errors="replace")
     except OSError:
         executable = ""
     try:

@@ -32,7 +32,7 @@ class Listener:
         """Raises `AlreadyRunning`, or `AddressError` naming what is wrong with the folder or file."""
         self.path = path
         _prepare_folder(os.path.dirname(path))
-        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._lock = _open_lock(f"{path}.lock")
         try:
             self._take_lock()
             _remove_stale(path)
@@ -73,7 +73,7 @@ class Listener:
             self.sock.listen(_BACKLOG)
         except OSError as error:
             self.sock.close()
-            raise AddressError(f"can't listen on {self.path}: {error.strerror}") from None
+            raise AddressError(f"can't listen on {self.path}: {error.strerror or error}") from None
         finally:
             os.umask(former)
 
@@ -95,6 +95,13 @@ def _prepare_folder(folder: str) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if mode != 0o700:
         raise AddressError(f"the folder {folder} has mode {mode:04o} and must have 0700: chmod 700 {folder}")
+
+
+def _open_lock(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise AddressError(f"can't open the lock {path}: {error.strerror}") from None
 
 
 def _remove_stale(path: str) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 from pybus.server.loop import Loop
@@ -25,14 +26,16 @@ _MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: ""}
 class Log:
     """Writes the daemon's log lines."""
 
-    def __init__(self, loop: Loop, stream: TextIO | None = None) -> None:
+    def __init__(self, loop: Loop, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
         self._loop = loop
         self._stream = stream if stream is not None else sys.stderr
-        self._journal = _is_journal(self._stream)
+        self._journal = _is_journal(self._stream, environ)
         self._gathered: dict[str, int] = {}
 
     def write(self, priority: int, text: str) -> None:
-        """Write one line."""
+        """Write one line. What can't be printed is escaped, as a program chooses its own name."""
+        if not text.isprintable():
+            text = repr(text)[1:-1]
         start = f"<{priority}>" if self._journal else f"{time.strftime('%H:%M:%S')} {_MARKS[priority]}"
         try:
             print(start + text, file=self._stream, flush=True)
@@ -69,10 +72,10 @@ class Log:
             self.write(WARNING, f"{about}: {more} more in the last {_GATHER_SECONDS:.0f} s")
 
 
-def _is_journal(stream: TextIO) -> bool:
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether the stream is the one that systemd connected to its journal (systemd.exec(5), $JOURNAL_STREAM)."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return False
-    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
