@@ -27,7 +27,7 @@ def bob(daemon: BusDaemon) -> Iterator[pybus.Bus]:
 
 def seen(signal: pybus.Signal | None) -> tuple[object, ...] | None:
     """A signal as a tuple, to compare it whole."""
-    return signal and (signal.topic, signal.body, signal.sender, signal.retained, signal.cleared)
+    return None if signal is None else (signal.topic, signal.body, signal.sender, signal.retained, signal.cleared)
 
 
 def test_a_signal_reaches_a_subscriber_with_its_topic_body_and_sender(alice: pybus.Bus, bob: pybus.Bus) -> None:

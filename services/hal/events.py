@@ -1,0 +1,43 @@
+"""One uevent to messages. Pure: no hardware, no bus."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LONGEST_WORD = 120
+"""Characters of a topic's word, all ASCII: `hal.` and two of them are within a topic's 255 bytes."""
+
+_FORBIDDEN = frozenset(" .*#")
+
+
+class Message(NamedTuple):
+    """A signal to publish.
+
+    retained: keep the body as the topic's value; a retained None means that there is no value, so
+    that the topic is cleared.
+    """
+
+    topic: str
+    body: object
+    retained: bool = False
+
+
+def every_event(properties: Mapping[str, str]) -> list[Message]:
+    """Any uevent, with all its properties: `hal.SUBSYSTEM.ACTION`."""
+    subsystem = word(properties.get("SUBSYSTEM", ""))
+    action = word(properties.get("ACTION", ""))
+    return [Message(f"hal.{subsystem}.{action}", dict(properties))]
+
+
+def lost_events(overflows: int) -> Message:
+    """The kernel dropped events, nobody knows how many; overflows: how often it did so far."""
+    return Message("hal.lost", {"overflows": overflows})
+
+
+def word(text: str) -> str:
+    """Any text as one word of a topic.
+
+    `_` stands for each dot, blank, `*`, `#` and each character that is not printable ASCII; what
+    comes after the 120th is cut off; an empty text is `_`.
+    """
+    kept = "".join(one if one.isascii() and one.isprintable() and one not in _FORBIDDEN else "_" for one in text)
+    return kept[:LONGEST_WORD] or "_"

@@ -1,0 +1,218 @@
+"""`python -m tests.bench`: pybus measured against dbus-broker and dbus-daemon, in one run.
+
+Run it from the repository's root. Every bus is started privately in a temporary folder, all stay up
+while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
+of the machine hits all. What is shown is the median of the rounds. Each measurement says in its module
+what it measures and why that is fair. The exit code is 1 if one failed, such as by a lost signal; a
+missed target is shown and nothing more, as machines differ.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tests.bench import report
+from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
+from tests.bench.calls import Calls
+from tests.bench.crew import Crew, Failure, on_core
+from tests.bench.figures import Figures
+from tests.bench.idle import measure_idle
+from tests.bench.installation import Installation
+from tests.bench.python import PythonToPython
+from tests.bench.roundtrip import RoundTrip
+from tests.bench.signals import SignalLoad
+from tests.bench.start import measure_start
+
+
+class Scenario(Protocol):
+    """A measurement that is set up on one bus."""
+
+    def warm_up(self, seconds: float) -> None:
+        """Do it once, and choose the counts so that a round takes about so many seconds."""
+
+    def round(self) -> dict[str, float]:
+        """Do it once; values by measure."""
+
+
+class Scope(NamedTuple):
+    """How much is measured. seconds: of one round. starts: pairs. watched: seconds for wake-ups."""
+
+    rounds: int
+    seconds: float
+    starts: int
+    watched: float
+    connections: int
+
+
+FULL = Scope(rounds=5, seconds=0.4, starts=25, watched=10, connections=2000)
+QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500)
+TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20)
+
+
+class Opening(NamedTuple):
+    """How a scenario is set up. one_core: whether all processes, and the buses, run on one core."""
+
+    open: Callable[[Crew, Bus], Scenario]
+    one_core: bool = False
+
+
+SCENARIOS = {
+    "signals": [
+        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_1", subscribers=1, topics=1)),
+        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_1_mixed", subscribers=1, topics=8)),
+        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_8", subscribers=8, topics=1)),
+    ],
+    "roundtrip": [
+        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip")),
+        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip_core"), one_core=True),
+    ],
+    "calls": [
+        Opening(lambda crew, bus: Calls(crew, bus, "call_aio", blocking=False)),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_aio_core", blocking=False), one_core=True),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking", blocking=True)),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), one_core=True),
+    ],
+    "python": [Opening(PythonToPython)],
+}
+NAMES = [*SCENARIOS, "start", "idle"]
+
+
+class Harness:
+    """One run. notes: what was left out, and what failed."""
+
+    def __init__(self, stack: ExitStack, scope: Scope, bus_types: Iterable[type[Bus]]) -> None:
+        self.figures = Figures()
+        self.notes: dict[str, list[str]] = {"left out": [], "failed": []}
+        self._stack = stack
+        self._scope = scope
+        self._bus_types = list(bus_types)
+        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybus-bench-")))
+        self._buses: list[Bus] = []
+        self._installation: Installation | None = None
+
+    def measure(self, names: Iterable[str]) -> None:
+        """Measure what has these names, one after the other."""
+        self._buses = self._start_buses("load")
+        for name in names:
+            print(f"measuring {name} ...", file=sys.stderr, flush=True)
+            try:
+                if name == "start":
+                    self._start()
+                elif name == "idle":
+                    self._idle()
+                else:
+                    for opening in SCENARIOS[name]:
+                        self._play(opening)
+            except NotAvailable as reason:
+                self.notes["left out"].append(f"{name}: {reason}")
+            except Failure as problem:
+                self.notes["failed"].append(f"{name}: {problem}")
+
+    def _play(self, opening: Opening) -> None:
+        """Set a scenario up on every bus, then go through the rounds, the buses in turn."""
+        core = max(os.sched_getaffinity(0)) if opening.one_core else None
+        with Crew(core) as crew:
+            scenarios = self._open(opening, crew)
+            with on_core(core, [bus.pid for bus in self._buses]):
+                for name, scenario in scenarios.items():
+                    with _blaming(name):
+                        scenario.warm_up(self._scope.seconds)
+                for _ in range(self._scope.rounds):
+                    for name, scenario in scenarios.items():
+                        with _blaming(name):
+                            self.figures.add(name, scenario.round())
+
+    def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
+        scenarios: dict[str, Scenario] = {}
+        for bus in self._buses:
+            try:
+                with _blaming(bus.name):
+                    scenarios[bus.name] = opening.open(crew, bus)
+            except NotAvailable as reason:
+                self._leave_out(f"{bus.name}: {reason}")
+        return scenarios
+
+    def _start(self) -> None:
+        pybus = next((bus for bus in self._buses if isinstance(bus, Pybus)), None)
+        if pybus is not None:
+            installation = self._installed()
+            for _ in range(self._scope.starts):
+                self.figures.add(pybus.name, measure_start(installation, pybus))
+
+    def _idle(self) -> None:
+        python = self._installed().python if self._scope is not TINY else sys.executable
+        buses = self._start_buses("idle", python)
+        measure_idle(buses, self.figures, self._scope.watched, self._scope.connections)
+
+    def _installed(self) -> Installation:
+        if self._installation is None:
+            folder = self._folder / "installation"
+            folder.mkdir()
+            self._installation = Installation(folder)
+        return self._installation
+
+    def _start_buses(self, purpose: str, python: str = sys.executable) -> list[Bus]:
+        """Fresh ones, of all kinds that there are here; they end with the run."""
+        buses: list[Bus] = []
+        for kind in self._bus_types:
+            folder = self._folder / f"{purpose}-{kind.name}"
+            folder.mkdir(mode=0o700)
+            try:
+                bus = Pybus(folder, python) if kind is Pybus else kind(folder)
+            except NotAvailable as reason:
+                self._leave_out(f"{kind.name}: {reason}")
+                continue
+            self._stack.callback(bus.stop)
+            buses.append(bus)
+        return buses
+
+    def _leave_out(self, text: str) -> None:
+        if text not in self.notes["left out"]:
+            self.notes["left out"].append(text)
+
+
+@contextmanager
+def _blaming(bus: str) -> Iterator[None]:
+    """Say on which bus a measurement failed."""
+    try:
+        yield
+    except Failure as problem:
+        raise Failure(f"on {bus}: {problem}") from None
+
+
+def main() -> int:
+    """Run what the command line says; 1 if a measurement failed."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the buses are stopped then, too
+    scope = TINY if options.tiny else QUICK if options.quick else FULL
+    about = {"machine": report.machine(), "versions": report.versions()}
+    with ExitStack() as stack:
+        harness = Harness(stack, scope, [BUSES[name] for name in options.bus or BUSES])
+        harness.measure(options.only or NAMES)
+    print(report.as_text(harness.figures, harness.notes, about))
+    if options.json is not None:
+        data = report.as_data(harness.figures, harness.notes, about)
+        Path(options.json).write_text(json.dumps(data, indent=2) + "\n")
+    return 1 if harness.notes["failed"] else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", choices=NAMES, help="measure only this (may be repeated)")
+    parser.add_argument("--bus", action="append", choices=list(BUSES), help="only this bus (may be repeated)")
+    parser.add_argument("--json", metavar="FILE", help="write all values to FILE")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="few and short rounds")
+    size.add_argument("--tiny", action="store_true", help="only to see that it works; the figures mean nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

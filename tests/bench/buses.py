@@ -1,0 +1,162 @@
+"""The buses that are compared: each started privately, and ended by its own process number.
+
+Every bus gets a folder of its own (mode 0700) in the run's temporary folder. It is ready when it says
+so on a pipe; nothing waits by sleeping. What it says further goes to a log in that folder.
+"""
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Thread
+
+_PYBUS = "import sys; from pybus.cli.main import main; sys.exit(main())"
+_JOURNAL = "/run/systemd/journal/socket"
+
+
+class NotAvailable(Exception):
+    """This bus can't be had here; the text says why."""
+
+
+class Bus:
+    """A running bus. name: for people. protocol: of its raw clients. pid: of the process that routes."""
+
+    name = ""
+    protocol = "dbus"
+
+    def __init__(self, folder: Path) -> None:
+        """Start it. folder: exists, is empty and ours. Raises `NotAvailable`."""
+        self.path = str(folder / "bus")
+        self._stack = ExitStack()
+        self._log = self._stack.enter_context(open(folder / "log", "wb"))  # noqa: SIM115
+        try:
+            self.process = self._start(folder)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """As clients take it."""
+        return f"unix:path={self.path}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def stop(self) -> None:
+        """End it, and wait for its end."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._stack.close()
+
+    def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
+        raise NotImplementedError
+
+    def _launch(self, command: list[str], **environment: str) -> "subprocess.Popen[bytes]":
+        """Start a process and wait for its first line; all output goes to the log."""
+        reading, writing = os.pipe()
+        output = self._stack.enter_context(os.fdopen(reading, "rb", buffering=0))
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **environment}
+        )
+        os.close(writing)
+        line = output.read(4096)
+        self._log.write(line)
+        if not line:
+            raise NotAvailable(f"{command[0]} ended at once with {process.wait()}")
+        copying = Thread(target=shutil.copyfileobj, args=(output, self._log), daemon=True)
+        copying.start()
+        self._stack.callback(copying.join)
+        return process
+
+
+class Pybus(Bus):
+    """`pybus daemon`. python: whose pybus is run."""
+
+    name = protocol = "pybus"
+
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        self._python = python
+        super().__init__(folder)
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.path}"
+
+    def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
+        return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address)
+
+
+class DBusDaemon(Bus):
+    """The reference implementation."""
+
+    name = "dbus-daemon"
+
+    def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
+        _need("dbus-daemon")
+        return self._launch(
+            ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={self.address}", "--print-address"]
+        )
+
+
+class DBusBroker(Bus):
+    """The fast implementation, in C. Its launcher is not counted, neither in time nor in memory.
+
+    It is socket-activated, and wants the journal's socket. Where there is no journal it gets a mount
+    namespace in which our folder is at /run, and a socket that nobody reads in place of the journal.
+    """
+
+    name = "dbus-broker"
+
+    def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
+        _need("dbus-broker", "dbus-broker-launch", "systemd-socket-activate")
+        launch = shutil.which("dbus-broker-launch")
+        activate = f"exec systemd-socket-activate -l {self.path} -E XDG_RUNTIME_DIR={folder} {launch} --scope user"
+        if os.path.exists(_JOURNAL):
+            return self._launch(["sh", "-c", activate])
+        _need("unshare")
+        if os.geteuid():
+            raise NotAvailable(f"there is no {_JOURNAL}, and only root can stand in for it")
+        stand_in = folder / "run" / Path(_JOURNAL).relative_to("/run")
+        stand_in.parent.mkdir(parents=True)
+        journal = self._stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        journal.bind(str(stand_in))
+        mount = f"mount --bind {folder}/run /run && {activate}"
+        return self._launch(["unshare", "--mount", "sh", "-c", mount])
+
+    @property
+    def pid(self) -> int:
+        """Of the launcher's only child; it exists once somebody has connected."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return int(children)
+
+    def stop(self) -> None:
+        """The broker ends when its launcher does."""
+        try:
+            broker = os.pidfd_open(self.pid)
+        except (OSError, ValueError):
+            super().stop()  # nobody ever connected
+            return
+        super().stop()
+        ended, _, _ = select.select([broker], [], [], 10)
+        if not ended:
+            raise RuntimeError("dbus-broker outlived its launcher")
+        os.close(broker)
+
+
+BUSES: dict[str, type[Bus]] = {bus.name: bus for bus in (Pybus, DBusBroker, DBusDaemon)}
+
+
+def _need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            raise NotAvailable(f"{program} is not installed")

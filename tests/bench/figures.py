@@ -1,0 +1,73 @@
+"""Figures: what is measured, in which unit, and the values of all rounds."""
+
+from statistics import median
+from typing import NamedTuple
+
+
+class Measure(NamedTuple):
+    """One line of the report. more: whether more is better."""
+
+    title: str
+    unit: str
+    more: bool
+
+
+MEASURES = {
+    "signals_1_1": Measure("signals, 1 to 1, one topic", "/s", True),
+    "signals_1_1_mixed": Measure("signals, 1 to 1, 8 topics in turn", "/s", True),
+    "signals_1_8": Measure("signals, 1 to 8, deliveries", "/s", True),
+    "roundtrip_p50": Measure("two signals there and back, p50", "us", False),
+    "roundtrip_p99": Measure("two signals there and back, p99", "us", False),
+    "roundtrip_core_p50": Measure("two signals there and back, on one core, p50", "us", False),
+    "roundtrip_core_p99": Measure("two signals there and back, on one core, p99", "us", False),
+    "call_aio_p50": Measure("call, asyncio clients, p50", "us", False),
+    "call_aio_p99": Measure("call, asyncio clients, p99", "us", False),
+    "call_aio_core_p50": Measure("call, asyncio clients, on one core, p50", "us", False),
+    "call_aio_core_p99": Measure("call, asyncio clients, on one core, p99", "us", False),
+    "call_blocking_p50": Measure("call, blocking client, p50", "us", False),
+    "call_blocking_p99": Measure("call, blocking client, p99", "us", False),
+    "call_blocking_core_p50": Measure("call, blocking client, on one core, p50", "us", False),
+    "call_blocking_core_p99": Measure("call, blocking client, on one core, p99", "us", False),
+    "python": Measure("Python publisher to Python callback", "/s", True),
+    "start_send": Measure("pybus-send, start to end", "ms", False),
+    "start_pass": Measure("python -c pass, start to end", "ms", False),
+    "idle_memory": Measure("idle daemon's memory", "MB", False),
+    "connection_memory": Measure("memory for an idle connection", "KB", False),
+    "wake_ups": Measure("wake-ups while idle", "", False),
+}
+
+
+class Figures:
+    """The values of all rounds, by measure and bus."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, list[float]]] = {}
+
+    def add(self, bus: str, found: dict[str, float]) -> None:
+        """Note one round's values, by measure."""
+        for measure, value in found.items():
+            self.values.setdefault(measure, {}).setdefault(bus, []).append(value)
+
+    def median(self, measure: str, bus: str) -> float | None:
+        """The median of the rounds, None if this was not measured."""
+        values = self.values.get(measure, {}).get(bus)
+        return median(values) if values else None
+
+    def ratio(self, measure: str, bus: str) -> float | None:
+        """How many times better pybus is than another bus; below 1 it is worse.
+
+        The median over the rounds, each compared with the other bus's in the same round, as the
+        machine was then most nearly the same for both.
+        """
+        found = self.values.get(measure, {})
+        rounds = zip(found.get("pybus", ()), found.get(bus, ()), strict=False)
+        pairs = [(ours, theirs) for ours, theirs in rounds if ours and theirs]
+        if not pairs:
+            return None
+        more = MEASURES[measure].more
+        return median([ours / theirs if more else theirs / ours for ours, theirs in pairs])
+
+
+def percentile(values: list[float], part: float) -> float:
+    """The value below which `part` (0 to 1) of the values are."""
+    return sorted(values)[min(int(len(values) * part), len(values) - 1)]

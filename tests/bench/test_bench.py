@@ -1,0 +1,62 @@
+"""The benchmark itself works: on pybus alone, with tiny counts, nothing is lost and every figure is there.
+
+No test asserts on time; a busy machine must not fail it.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_MEASURES = {
+    "signals": {"signals_1_1", "signals_1_1_mixed", "signals_1_8"},
+    "roundtrip": {"roundtrip_p50", "roundtrip_p99", "roundtrip_core_p50", "roundtrip_core_p99"},
+    "calls": {
+        f"call_{client}_{part}"
+        for client in ("aio", "aio_core", "blocking", "blocking_core")
+        for part in ("p50", "p99")
+    },
+    "python": {"python"},
+    "idle": {"wake_ups", "idle_memory", "connection_memory"},
+}
+
+
+def bench(tmp_path: Path, *options: str) -> dict[str, Any]:
+    """Run the benchmark on pybus; what it wrote to its JSON file."""
+    result = tmp_path / "result.json"
+    command = [sys.executable, "-m", "tests.bench", "--tiny", "--bus", "pybus", "--json", str(result), *options]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", _MEASURES)
+def test_measures_with_nothing_lost(tmp_path: Path, name: str) -> None:
+    found = bench(tmp_path, "--only", name)
+    assert found["failed"] == []
+    assert found["left out"] == []
+    assert {figure["measure"] for figure in found["figures"]} == _MEASURES[name]
+    for figure in found["figures"]:
+        assert figure["bus"] == "pybus"
+        assert figure["title"]
+        assert figure["median"] >= 0
+        assert len(figure["rounds"]) == 1
+
+
+def test_names_the_machine_and_the_versions(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "roundtrip")
+    assert set(found["machine"]) == {"cpu", "cores", "load before", "kernel"}
+    assert {"pybus", "Python", "msgpack"} <= set(found["versions"])
+
+
+def test_targets_are_shown_with_what_was_reached(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "python")
+    (target,) = found["targets"]
+    assert target["target"] == "Python to Python, messages a second"
+    assert target["limit"] == 250_000
+    assert target["met"] == (target["value"] >= 250_000)

@@ -1,0 +1,356 @@
+"""The commands as a person or a script runs them, against a real bus."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+import pybus
+from tests.daemon import PATIENCE, BusDaemon
+from tests.serving import serving
+
+BIN = Path(sys.executable).parent
+NAMES = {"send": "pybus-send", "listen": "pybus-listen"}
+
+
+class Player:
+    """Plays films."""
+
+    def play(self, uri: str, volume: float = 1.0, *, loop: bool = False) -> dict:  # type: ignore[type-arg]
+        """Start playing."""
+        return {"uri": uri, "volume": volume, "loop": loop}
+
+    def title(self) -> str:
+        return "Metropolis"
+
+
+def run(daemon: BusDaemon, *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Run an installed command; its exit code, stdout and stderr."""
+    command = [str(BIN / words[0]), *words[1:]]
+    done = subprocess.run(
+        command, env=daemon.environ, input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def started(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start an installed command, and see that it is gone in the end."""
+    command = [str(BIN / words[0]), *words[1:]]
+    process = subprocess.Popen(command, env=daemon.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def line_of(stream: IO[str] | None) -> str:
+    """The next line that a command writes."""
+    assert stream is not None
+    return stream.readline()
+
+
+@pytest.fixture
+def bob(daemon: BusDaemon) -> Iterator[pybus.Bus]:
+    with pybus.connect(daemon.address, program="bob") as bus:
+        yield bus
+
+
+def heard(signals: pybus.Subscription) -> list[tuple[str, object]]:
+    """What has come until now: a command has ended, and the bus answers it last."""
+    signals._bus.flush()
+    return [(one.topic, one.body) for one in iter(lambda: signals.receive(0), None)]
+
+
+# --- pybus-send -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "body"),
+    [
+        (["unplugged"], "", "unplugged"),
+        ([], "", None),
+        (["--json", '{"a": [1, null]}'], "", {"a": [1, None]}),
+        (["-"], "two\nlines\n", "two\nlines\n"),
+        (["--json", "-"], "[1]", [1]),
+        (["--", "-5"], "", "-5"),
+    ],
+)
+def test_send_publishes_one_value_and_is_silent(
+    daemon: BusDaemon, bob: pybus.Bus, words: list[str], stdin: str, body: object
+) -> None:
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "hal.power.ac", *words, stdin=stdin) == (0, "", "")
+    assert heard(signals) == [("hal.power.ac", body)]
+
+
+def test_send_publishes_a_file_as_bytes(daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:
+    (tmp_path / "picture").write_bytes(b"\x00\xff")
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "a.b", "--file", str(tmp_path / "picture")) == (0, "", "")
+    assert heard(signals) == [("a.b", b"\x00\xff")]
+
+
+def test_send_publishes_a_line_a_message(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "a.b", "--lines", stdin="one\n\nthree") == (0, "", "")
+    assert heard(signals) == [("a.b", "one"), ("a.b", ""), ("a.b", "three")]
+
+
+def test_send_names_the_line_that_is_not_json(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("#")
+    code, out, err = run(daemon, "pybus-send", "a.b", "--lines", "--json", stdin="1\n{\n3\n")
+    assert (code, out) == (2, "")
+    assert err.startswith("pybus-send: line 2 is not JSON: ")
+    assert heard(signals) == [("a.b", 1)]
+
+
+def test_send_retains_and_clears(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    assert run(daemon, "pybus-send", "a.b", "--retain", "kept") == (0, "", "")
+    assert bob.get("a.b") == "kept"
+    assert run(daemon, "pybus-send", "a.b", "--clear") == (0, "", "")
+    with pytest.raises(pybus.NoSuchValue):
+        bob.get("a.b")
+
+
+def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (3, "0\n", "")
+    bob.subscribe("a.*")
+    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["a..b", "x"], 2, "topic 'a..b' has an empty word"),
+        (["a.*", "x"], 2, "'*' and '#' are for patterns only"),
+        (["bus.name.x", "x"], 1, "the topics under 'bus.' are the bus's own (AccessDenied)"),
+        (["a.b", "x", "--lines"], 2, "give only one of VALUE, --file, --lines and --clear, not VALUE and --lines"),
+        (["a.b", "--clear", "--retain"], 2, "--clear and --retain contradict each other"),
+        (["a.b", "--json", "{"], 2, "VALUE is not JSON"),
+        (["a.b", "--file", "/none"], 2, "/none: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_a_send_is_said_in_one_line(
+    daemon: BusDaemon, words: list[str], code: int, message: str
+) -> None:
+    exit_code, out, err = run(daemon, "pybus-send", *words)
+    assert (exit_code, out) == (code, "")
+    assert err.startswith("pybus-send: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+# --- pybus-listen ---------------------------------------------------------------------------------
+
+
+def test_listen_prints_topic_and_value_a_line(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    with started(daemon, "pybus-listen", "hal.#", "--count", "5") as listening:
+        while bob.publish("hal.x", "begin", confirm=True) == 0:
+            pass
+        bob.publish("hal.power.ac", {"a": b"\x00", "t": datetime(2026, 1, 2, tzinfo=UTC)})
+        bob.publish("hal.text", "two\nlines \x1b[31m")
+        bob.publish("hal.nothing")
+        bob.clear("hal.power.ac")
+        out, _ = listening.communicate(timeout=PATIENCE)
+    assert out.splitlines() == [
+        "hal.x begin",
+        'hal.power.ac {"a": {"base64": "AA=="}, "t": "2026-01-02T00:00:00+00:00"}',
+        'hal.text "two\\nlines \\u001b[31m"',
+        "hal.nothing null",
+        "hal.power.ac (cleared)",
+    ]
+
+
+def test_listen_prints_retained_values_first_as_json(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.publish("a.b", [1], retain=True)
+    bob.flush()
+    code, out, err = run(daemon, "pybus-listen", "a.#", "--json", "--count", "1")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"topic": "a.b", "body": [1], "sender": bob.name, "retained": True, "cleared": False}
+
+
+def test_listen_ends_in_time_and_tells_by_its_code_whether_all_came(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.publish("a.b", 1, retain=True)
+    bob.flush()
+    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05") == (0, "a.b 1\n", "")
+    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05", "--count", "2") == (3, "a.b 1\n", "")
+    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05", "--count", "1", "--no-retained") == (3, "", "")
+
+
+def test_listen_ends_quietly_on_ctrl_c_and_on_a_closed_pipe(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    for end in ("ctrl-c", "pipe"):
+        with started(daemon, "pybus-listen", "#") as listening:
+            while bob.publish("a.b", 1, confirm=True) == 0:
+                pass
+            assert line_of(listening.stdout) == "a.b 1\n"
+            if end == "ctrl-c":
+                listening.send_signal(signal.SIGINT)
+                assert listening.wait(PATIENCE) == 130
+            else:
+                listening.stdout.close()
+                bob.publish("a.b", 2)
+                bob.flush()
+                assert listening.wait(PATIENCE) == 141
+            assert line_of(listening.stderr) == ""
+
+
+def test_listen_says_that_the_bus_went_away_and_came_back(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    with started(daemon, "pybus-listen", "a.#") as listening:
+        while bob.publish("a.b", 1, confirm=True) == 0:
+            pass
+        assert line_of(listening.stdout) == "a.b 1\n"
+        daemon.kill()
+        assert line_of(listening.stderr) == "pybus-listen: the bus went away; waiting for it to come back\n"
+        daemon.restart()
+        assert line_of(listening.stderr) == "pybus-listen: the bus is back\n"
+        bob.publish("a.b", 2)
+        assert line_of(listening.stdout) == "a.b 2\n"
+        listening.send_signal(signal.SIGINT)
+
+
+# --- the others -----------------------------------------------------------------------------------
+
+
+def test_call_prints_the_answer_and_reads_arguments_by_their_types(daemon: BusDaemon) -> None:
+    with serving(daemon.address, "org.example.Player", Player()):
+        call = ("pybus", "call", "org.example.Player")
+        assert run(daemon, *call, "title") == (0, "Metropolis\n", "")
+        code, out, err = run(daemon, *call, "play", "42", "volume=0.5", "loop=true")
+        assert (code, json.loads(out), err) == (0, {"uri": "42", "volume": 0.5, "loop": True}, "")
+        code, out, err = run(daemon, *call, "play", "x", "loud")
+        assert (code, out) == (1, "")
+        assert err == ("pybus call: play(): argument 'volume' must be float, not str (InvalidArguments)\n")
+        assert run(daemon, *call, "title", "--no-reply") == (0, "", "")
+
+
+def test_call_of_nobody_is_one_line(daemon: BusDaemon) -> None:
+    message = "pybus call: nobody owns the name org.example.None (NameHasNoOwner)\n"
+    assert run(daemon, "pybus", "call", "org.example.None", "x") == (1, "", message)
+
+
+def test_introspect_prints_signatures_and_docs(daemon: BusDaemon) -> None:
+    with serving(daemon.address, "org.example.Player", Player()):
+        assert run(daemon, "pybus", "introspect", "org.example.Player") == (
+            0,
+            "org.example.Player\n"
+            "  Plays films.\n"
+            "\n"
+            "  play(uri: str, volume: float = 1.0, *, loop: bool = False) -> dict\n"
+            "      Start playing.\n"
+            "\n"
+            "  title() -> str\n",
+            "",
+        )
+
+
+def test_list_shows_peers_names_and_programs(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.register("org.example.Player", Player())
+    code, out, err = run(daemon, "pybus", "list")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert rows[0][:3] == [bob.name, "org.example.Player", str(os.getpid())]
+    assert rows[1][1] == "-"
+    assert rows[1][3] == "pybus"
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", row[4]) for row in rows)
+
+
+def test_topics_and_get_show_retained_values(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.publish("hal.power.ac", "plugged", retain=True)
+    bob.publish("other.x", b"\xff\n", retain=True)
+    bob.flush()
+    code, out, err = run(daemon, "pybus", "topics", "hal.#")
+    assert (code, err) == (0, "")
+    assert [cell for index, cell in enumerate(out.rstrip("\n").split("\t")) if index in (0, 1, 3)] == [
+        "hal.power.ac",
+        "plugged",
+        bob.name,
+    ]
+    assert run(daemon, "pybus", "get", "hal.power.ac") == (0, "plugged\n", "")
+    assert run(daemon, "pybus", "get", "hal.power.ac", "--json") == (0, '"plugged"\n', "")
+    done = subprocess.run([BIN / "pybus", "get", "other.x"], env=daemon.environ, capture_output=True, check=True)
+    assert done.stdout == b"\xff\n"
+    assert run(daemon, "pybus", "get", "a.b") == (3, "", "pybus get: no value is retained under a.b\n")
+
+
+def test_stats_are_names_and_numbers(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    code, out, err = run(daemon, "pybus", "stats")
+    numbers = dict(line.split("\t") for line in out.splitlines())
+    assert (code, err, numbers["peers"], numbers["dropped"]) == (0, "", "2", "0")
+
+
+def test_without_a_bus_every_command_says_what_to_do(daemon: BusDaemon) -> None:
+    daemon.stop()
+    message = f"no bus at {daemon.address} (No such file or directory); start one with: pybus daemon\n"
+    for words in (["pybus-send", "a.b", "x"], ["pybus-listen", "#"], ["pybus", "list"]):
+        code, out, err = run(daemon, *words)
+        assert (code, out, err.partition(": ")[2]) == (4, "", message)
+
+
+def test_debug_shows_the_traceback(daemon: BusDaemon) -> None:
+    code, _, err = run(daemon, "pybus-send", "a..b", "x", "--debug")
+    assert code == 1
+    assert err.startswith("Traceback")
+
+
+@pytest.mark.parametrize("words", [["pybus-send"], ["pybus-listen"], ["pybus", "call"], ["pybus"], ["pybus", "daemon"]])
+def test_help_names_the_exit_codes(daemon: BusDaemon, words: list[str]) -> None:
+    code, out, err = run(daemon, *words, "--help")
+    assert (code, err) == (0, "")
+    assert "exit codes:" in out
+
+
+def test_on_a_terminal_tables_are_aligned_under_titles(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.publish("hal.power.ac", "plugged", retain=True)
+    bob.flush()
+    ours, theirs = pty.openpty()
+    environ = {**daemon.environ, "TERM": "xterm", "COLUMNS": "80"}
+    subprocess.run([BIN / "pybus", "topics"], env=environ, stdout=theirs, check=True, timeout=PATIENCE)
+    os.close(theirs)
+    lines = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert lines[0] == "\x1b[1mTOPIC         VALUE    SINCE  SENDER  PROGRAM\x1b[0m"
+    assert re.fullmatch(r"hal\.power\.ac  plugged  \d s    :1      .+", lines[1])
+
+
+# --- pybus run ------------------------------------------------------------------------------------
+
+
+def test_run_starts_a_bus_prints_what_arrives_and_ends_with_it(daemon: BusDaemon) -> None:
+    daemon.stop()
+    with started(daemon, "pybus", "run") as running:
+        line = line_of(running.stdout)
+        assert line == f"the bus listens at {daemon.address}; what arrives is printed here (Ctrl-C ends)\n"
+        with pybus.connect(daemon.address) as alice:
+            while alice.publish("test.begin", confirm=True) == 0:
+                pass
+            assert alice.publish("test.word", "hello", confirm=True) == 1
+        lines = iter(lambda: line_of(running.stdout), "")
+        assert next(line for line in lines if line.startswith("test.word")) == "test.word hello\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(PATIENCE) == 130
+    assert not os.path.exists(daemon.path)
+
+
+def test_run_joins_a_bus_that_is_there(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    with started(daemon, "pybus", "run") as running:
+        assert line_of(running.stdout) == (f"a bus runs at {daemon.address} already; listening there (Ctrl-C ends)\n")
+        while bob.publish("a.b", 1, confirm=True) == 0:
+            pass
+        assert line_of(running.stdout) == "a.b 1\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(PATIENCE) == 130
+    assert bob.publish("a.b", 2, confirm=True) == 0
