@@ -4,10 +4,15 @@
 that folder is ours.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
 
 from pybus.errors import AddressError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_PATH = 107
 """Bytes in a Unix socket's path: the kernel's `sun_path` has 108, one of them for the final NUL."""

@@ -256,7 +256,7 @@ class Broker:
                 answer = self._driver.call(peer, serial, method, body_of(run))
                 size = HEADER_SIZE + len(answer)
                 if size > self.limits.frame:
-                    raise TooLarge(f"the answer's frame has {size} bytes; the limit is {self.limits.frame}")
+                    raise TooLarge(f"the answer has {size} bytes; the limit is {self.limits.frame}")
                 if reply:
                     peer.owe(frame(ANSWER, 0, BUS, peer.number, serial, b"", answer))
                 return

@@ -6,7 +6,8 @@ import argparse
 import sys
 from time import monotonic
 
-from pybus.cli.command import EXIT_CODES, NOBODY, OK, run_command
+from pybus.cli.command import NOBODY, OK
+from pybus.cli.parsing import Command, run
 from pybus.cli.text import paint, plain, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.client.inbox import Signal
@@ -17,23 +18,16 @@ DESCRIPTION = "Print the signals that match a pattern, one a line: topic and val
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=formatter
-    )
-    add_arguments(parser)
-    options = parser.parse_args(arguments)
-    return run_command(PROGRAM, lambda: listen(options), debug=options.debug)
+    return run(Command(PROGRAM, DESCRIPTION, add_arguments, listen), sys.argv[1:] if arguments is None else arguments)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `pybus-listen`, which are those of `pybus listen`."""
+    """Add what can be written on the command line."""
     parser.add_argument("patterns", metavar="PATTERN", nargs="+", help="such as hal.# (* is one word, # any number)")
     parser.add_argument("--json", action="store_true", help="print JSON: topic, body, sender, retained, cleared")
     parser.add_argument("--count", metavar="N", type=_count, help="end after N signals")
     parser.add_argument("--timeout", metavar="S", type=float, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")
-    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
 
 
 def listen(options: argparse.Namespace) -> int:

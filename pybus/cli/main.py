@@ -7,81 +7,129 @@ import sys
 
 from pybus import __version__
 from pybus.cli import listen, send
-from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, run_command
-
-_FORMAT = argparse.RawDescriptionHelpFormatter
+from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain
+from pybus.cli.parsing import Command, run
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return 2
-    return run_command(f"pybus {options.command}", lambda: _run(options), debug=options.debug)
+    words = sys.argv[1:] if arguments is None else arguments
+    first = words[0] if words else "--nothing"
+    if first in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if first == "--version":
+        print(f"pybus {__version__}")
+        return 0
+    command = COMMANDS.get(first)
+    if command is None:
+        problem = f"no command {first!r}" if words else "which command?"
+        return complain("pybus", f"{problem}; there are: {', '.join(COMMANDS)}; more by: pybus --help", WRONG_USE)
+    return run(command, words[1:])
 
 
-def _run(options: argparse.Namespace) -> int:
-    """Run the chosen command; its module is imported only now."""
-    command = options.command
-    if command == "send":
-        return send.send(options)
-    if command == "listen":
-        return listen.listen(options)
-    if command == "call":
-        from pybus.cli.call import call
-
-        return call(options)
-    if command in ("daemon", "run"):
-        from pybus.cli import daemon
-
-        return daemon.daemon(options) if command == "daemon" else daemon.run(options)
-    from pybus.cli import show
-
-    shows = {"list": show.list_peers, "topics": show.list_topics, "get": show.get}
-    shows |= {"introspect": show.introspect, "stats": show.stats}
-    return shows[command](options)
+def _help() -> str:
+    lines = ["usage: pybus COMMAND ...", "", "A message bus for the desktop.", "", "commands:"]
+    lines += [f"  {name:<11} {command.description.splitlines()[0]}" for name, command in COMMANDS.items()]
+    return "\n".join([*lines, "", "pybus COMMAND --help tells more; pybus --version is there, too.", "", EXIT_CODES])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pybus", description="A message bus for the desktop.", epilog=EXIT_CODES, formatter_class=_FORMAT
-    )
-    parser.add_argument("--version", action="version", version=f"pybus {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-
-    def add(name: str, text: str, epilog: str = EXIT_CODES) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text, epilog=epilog, formatter_class=_FORMAT)
-
-    send.add_arguments(add("send", send.DESCRIPTION))
-    listen.add_arguments(add("listen", listen.DESCRIPTION))
-    _add_call(add("call", "Call a method of a service and print its answer."))
-    plain = [
-        add("list", "Show who is on the bus: peers, their names, pids and programs."),
-        add("stats", "Show the bus in numbers."),
-    ]
-    get = add("get", "Print the retained value of a topic; exit code 3 if there is none.")
-    get.add_argument("topic", metavar="TOPIC")
-    topics = add("topics", "Show the retained values, how old they are and who published them.")
-    topics.add_argument("pattern", metavar="PATTERN", nargs="?", default="#")
-    introspect = add("introspect", "Show a service's methods; org.pybus.Bus is the bus itself.")
-    introspect.add_argument("name", metavar="NAME")
-    for one in (get, introspect):
-        one.add_argument("--json", action="store_true", help="print JSON")
-    codes = EXIT_CODES + f"\n  {ALREADY_RUNNING}   a bus runs there already"
-    daemon = add("daemon", "Run the bus in the foreground, until SIGTERM or Ctrl-C.", codes)
-    daemon.add_argument("--allow-root", action="store_true", help="admit root beside you")
-    run = add("run", "Run the bus and the hardware service here, and print what arrives, until Ctrl-C.")
-    for one in (*plain, get, topics, introspect, daemon, run):
-        one.add_argument("--debug", action="store_true", help="show a traceback if it fails")
-    return parser
+# --- what each command takes; what it does is imported only when it runs ----------------------------
 
 
-def _add_call(parser: argparse.ArgumentParser) -> None:
+def _no_arguments(_parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _call_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17")
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="text, JSON, or KEY=VALUE for a named argument")
     parser.add_argument("--timeout", metavar="S", type=float, help="seconds to wait for the answer (default 25)")
     parser.add_argument("--no-reply", action="store_true", help="do not wait for an answer")
-    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
+
+
+def _topics_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="#")
+
+
+def _get_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _introspect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="such as org.example.Player; org.pybus.Bus is the bus itself")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _daemon_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-root", action="store_true", help="admit root beside you")
+
+
+def _call(options: argparse.Namespace) -> int:
+    from pybus.cli.call import call
+
+    return call(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from pybus.cli.show import list_peers
+
+    return list_peers(options)
+
+
+def _topics(options: argparse.Namespace) -> int:
+    from pybus.cli.show import list_topics
+
+    return list_topics(options)
+
+
+def _get(options: argparse.Namespace) -> int:
+    from pybus.cli.show import get
+
+    return get(options)
+
+
+def _introspect(options: argparse.Namespace) -> int:
+    from pybus.cli.show import introspect
+
+    return introspect(options)
+
+
+def _stats(options: argparse.Namespace) -> int:
+    from pybus.cli.show import stats
+
+    return stats(options)
+
+
+def _daemon(options: argparse.Namespace) -> int:
+    from pybus.cli.daemon import daemon
+
+    return daemon(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pybus.cli.daemon import run
+
+    return run(options)
+
+
+_RUNNING = f"\n  {ALREADY_RUNNING}   a bus runs there already"
+_LIST = "Show who is on the bus: peers, their names, pids and programs."
+_GET = "Print the retained value of a topic; exit code 3 if there is none."
+_TOPICS = "Show the retained values, how old they are and who published them."
+_RUN = "Run the bus and the hardware service here, and print what arrives, until Ctrl-C."
+
+COMMANDS = {
+    "send": Command("pybus send", send.DESCRIPTION, send.add_arguments, send.send),
+    "listen": Command("pybus listen", listen.DESCRIPTION, listen.add_arguments, listen.listen),
+    "call": Command("pybus call", "Call a method of a service and print its answer.", _call_arguments, _call),
+    "list": Command("pybus list", _LIST, _no_arguments, _list),
+    "introspect": Command("pybus introspect", "Show a service's methods.", _introspect_arguments, _introspect),
+    "get": Command("pybus get", _GET, _get_arguments, _get),
+    "topics": Command("pybus topics", _TOPICS, _topics_arguments, _topics),
+    "stats": Command("pybus stats", "Show the bus in numbers.", _no_arguments, _stats),
+    "daemon": Command("pybus daemon", "Run the bus, until SIGTERM or Ctrl-C.", _daemon_arguments, _daemon, _RUNNING),
+    "run": Command("pybus run", _RUN, _no_arguments, _run),
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from pybus.cli.command import EXIT_CODES, NOBODY, OK, WRONG_USE, complain, run_command
+from pybus.cli.command import NOBODY, OK, WRONG_USE, complain, run_command
 from pybus.client.blocking import connect
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROGRAM = "pybus-send"
+DESCRIPTION = 'Publish a signal, such as: pybus-send hal.power.ac "unplugged"'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,19 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if len(words) == 2 and not words[0].startswith("-") and not words[1].startswith("-"):
         return run_command(PROGRAM, lambda: _send_plain(words[0], words[1]))
-    import argparse
+    from pybus.cli.parsing import Command, run
 
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=_raw())
-    add_arguments(parser)
-    options = parser.parse_args(words)
-    return run_command(PROGRAM, lambda: send(options), debug=options.debug)
-
-
-DESCRIPTION = 'Publish a signal, such as: pybus-send hal.power.ac "unplugged"'
+    return run(Command(PROGRAM, DESCRIPTION, add_arguments, send), words)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `pybus-send`, which are those of `pybus send`."""
+    """Add what can be written on the command line."""
     parser.add_argument("topic", metavar="TOPIC", help="words joined by dots, such as hal.power.ac")
     parser.add_argument("value", metavar="VALUE", nargs="?", help="text; - reads it from standard input")
     parser.add_argument("--json", action="store_true", help="VALUE is JSON (with --lines, each line is)")
@@ -45,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retain", action="store_true", help="let the bus keep the value for those who come later")
     parser.add_argument("--clear", action="store_true", help="let the bus forget the value that it keeps")
     parser.add_argument("--report", action="store_true", help="print how many got it; exit code 3 if nobody did")
-    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
 
 
 def send(options: argparse.Namespace) -> int:
@@ -110,9 +104,3 @@ def _value(text: str, is_json: bool, where: str) -> object:
 
 def _and(words: list[str]) -> str:
     return " and ".join(word.upper() if word == "value" else f"--{word}" for word in words)
-
-
-def _raw() -> type[argparse.HelpFormatter]:
-    import argparse
-
-    return argparse.RawDescriptionHelpFormatter

@@ -171,8 +171,10 @@ class Connection(Face):
     def _send(self) -> None:
         """Write all that waits, reading meanwhile if the bus does not take it at once."""
         while self._core.waiting:
-            self._ready()
-            self._exchange(None)
+            if self._core.welcome is None:
+                self._ready()
+            else:
+                self._exchange(None)
 
     def _exchange(self, until: float | None) -> bool:
         """Write what waits, or wait for bytes and take them in. False when the time is over first.

@@ -38,6 +38,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
+        self._forgotten: set[int] = set()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._running = True
@@ -55,6 +56,7 @@ class Loop:
         """Stop watching a descriptor; must come before it is closed."""
         self._epoll.unregister(fd)
         del self._handlers[fd]
+        self._forgotten.add(fd)
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         """Call once at a monotonic time, seconds."""
@@ -74,11 +76,14 @@ class Loop:
         """Run until `stop`. What a handler raises passes out."""
         poll = self._epoll.poll
         handlers = self._handlers
+        forgotten = self._forgotten
         while self._running:
+            forgotten.clear()
             for fd, events in poll(self._timeout()):
-                handler = handlers.get(fd)  # a handler before it in this round may have forgotten it
-                if handler is not None:
-                    handler(events)
+                # A handler before it in this round may have forgotten it; its number may even be that of
+                # another descriptor by now, whose own events come in the next round.
+                if fd not in forgotten:
+                    handlers[fd](events)
             if self._timers:
                 self._run_timers()
 

@@ -201,6 +201,7 @@ def test_listen_ends_quietly_on_ctrl_c_and_on_a_closed_pipe(daemon: BusDaemon, b
                 listening.send_signal(signal.SIGINT)
                 assert listening.wait(PATIENCE) == 130
             else:
+                assert listening.stdout is not None
                 listening.stdout.close()
                 bob.publish("a.b", 2)
                 bob.flush()

@@ -1,0 +1,36 @@
+"""Command lines: one parser a command, with what all commands have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pybus.cli.command import EXIT_CODES, run_command
+
+
+class Command(NamedTuple):
+    """One command. program: how a person calls it. more_codes: exit codes that only it has."""
+
+    program: str
+    description: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    action: Callable[[argparse.Namespace], int]
+    more_codes: str = ""
+
+
+def run(command: Command, words: list[str]) -> int:
+    """Parse the words after the command and run it; returns the exit code. Ends the process on wrong use.
+
+    Options may stand anywhere between the arguments.
+    """
+    parser = argparse.ArgumentParser(
+        prog=command.program,
+        description=command.description,
+        epilog=EXIT_CODES + command.more_codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
+    options = parser.parse_intermixed_args(words)
+    return run_command(command.program, lambda: command.action(options), debug=options.debug)
