@@ -13,6 +13,7 @@ from itertools import count
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+_EVENTS_A_ROUND = 64
 _ENDED = select.EPOLLHUP | select.EPOLLERR
 
 
@@ -77,14 +78,15 @@ class Loop:
         poll = self._epoll.poll
         handlers = self._handlers
         forgotten = self._forgotten
+        timers = self._timers
         while self._running:
             forgotten.clear()
-            for fd, events in poll(self._timeout()):
+            for fd, events in poll(self._timeout() if timers else -1, _EVENTS_A_ROUND):
                 # A handler before it in this round may have forgotten it; its number may even be that of
                 # another descriptor by now, whose own events come in the next round.
                 if fd not in forgotten:
                     handlers[fd](events)
-            if self._timers:
+            if timers:
                 self._run_timers()
 
     def close(self) -> None:

@@ -110,7 +110,8 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
-        self._set_deadline()
+        if self._deadline is not None or self.broker.calls:
+            self._set_deadline()
 
     def _set_deadline(self) -> None:
         """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""

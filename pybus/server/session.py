@@ -1,9 +1,9 @@
 """One connection's socket: bytes in to the broker, bytes out from the peer's outbox.
 
 A session is greeting, then open, then parted: off the bus, and only writing what still waits. It
-reads once a turn into a buffer that all sessions share, hands the frames to the broker, and lets the
-server flush every peer that got something. It writes at once; only if the socket is full does it
-watch for room. A peer that owes (see `Peer.owe`) is not read until it has taken its answers.
+reads once a turn, hands the frames to the broker, and lets the server flush every peer that got
+something. It writes at once; only if the socket is full does it watch for room. A peer that owes
+(see `Peer.owe`) is not read until it has taken its answers.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ from pybus.server.loop import READ, WRITE, Timer, ended
 if TYPE_CHECKING:
     from pybus.server.server import Server
 
-_READ_SIZE = 256 * 1024
+_READ_SIZE = 64 * 1024
 _WRITE_SIZE = 256 * 1024
 _WRITES_PER_TURN = 4
-
-_buffer = bytearray(_READ_SIZE)
-_view = memoryview(_buffer)
 
 
 class Session:
@@ -53,7 +50,7 @@ class Session:
         self._credentials = credentials
         self._greeter: Greeter | None = Greeter()
         self._reader: FrameReader | None = None
-        self._unsent: memoryview | None = None
+        self._unsent: bytes | memoryview | None = None
         self._events = READ
         self._parted = False
         self.peer: Peer | None = None
@@ -91,33 +88,32 @@ class Session:
 
     def _read(self) -> None:
         try:
-            size = self._sock.recv_into(_buffer)
+            data = self._sock.recv(_READ_SIZE)
         except BlockingIOError:
             return
         except OSError as error:
             self._part(f"connection lost: {error.strerror}")
             self._close()
             return
-        if not size:
-            self._part("connection lost")
-            self._close()
-            return
         try:
-            self._take(bytes(_view[:size]))
+            if not data:
+                self._part("connection lost")
+                self._close()
+            elif self._reader is None:
+                self._greet(data)
+            else:
+                self._take(data, self._reader)
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
         except LimitExceeded as error:
             self.throw_out(error)
 
-    def _take(self, data: bytes) -> None:
-        reader, peer = self._reader, self.peer
-        if reader is None or peer is None:
-            self._greet(data)
-            return
+    def _take(self, data: bytes, reader: FrameReader) -> None:
+        peer = self.peer
+        assert peer is not None
         runs = reader.feed(data)
-        now = time.monotonic()
         if runs:
-            self._server.broker.receive(peer, runs, now)
+            self._server.broker.receive(peer, runs, time.monotonic())
         if reader.failure is not None:
             raise reader.failure
         if peer.leaving:
@@ -149,16 +145,17 @@ class Session:
         If the other side has closed, what waits is dropped, but its last words are still read.
         """
         peer = self.peer
-        if peer is None or self._sock.fileno() < 0:
+        if peer is None:
             return
         try:
             for _ in range(_WRITES_PER_TURN):
-                if self._unsent is None:
+                data = self._unsent
+                if data is None:
                     if not peer.outbox:
                         break
-                    self._unsent = memoryview(_gather(peer))
-                sent = self._sock.send(self._unsent)
-                self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+                    data = self._unsent = _gather(peer)
+                sent = self._sock.send(data)
+                self._unsent = None if sent == len(data) else memoryview(data)[sent:]
                 peer.taken(sent)
         except BlockingIOError:
             pass
@@ -169,7 +166,7 @@ class Session:
             peer.taken(peer.queued)
         if self._parted and not peer.queued:
             self._close()
-        else:
+        elif peer.queued or self._events != READ:
             self._adjust()
 
     def _adjust(self) -> None:
