@@ -176,7 +176,7 @@ def test_only_the_blocking_face_refuses_a_coroutine_function() -> None:
 
     with pytest.raises(UsageError) as caught:
         Interface.of({"play": play}).refuse_async()
-    assert str(caught.value) == "play() is async, which needs pybus.aio; a blocking service has plain methods"
+    assert str(caught.value) == "play() is async, which only pybus.aio can run"
 
 
 def test_plain_methods_suit_the_blocking_face() -> None:

@@ -233,7 +233,9 @@ class Broker:
     def _publish_will(self, peer: Peer) -> None:
         assert peer.will is not None
         topic, flags, body = peer.will
-        if flags & RETAIN:
+        if flags & CLEAR:
+            self.retained.clear(topic)
+        elif flags & RETAIN:
             try:
                 self.retained.put(Retained(topic, flags & RAW, body, peer.number, self.now))
             except LimitExceeded:

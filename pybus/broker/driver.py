@@ -22,7 +22,7 @@ from pybus.names import (
     unique_number,
 )
 from pybus.protocol.codec import pack, unpack
-from pybus.protocol.frames import RAW, RETAIN, RETAINED, SIGNAL, frame
+from pybus.protocol.frames import CLEAR, RAW, RETAIN, RETAINED, SIGNAL, frame
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -173,12 +173,16 @@ class Driver:
             found.append({**self.get(value.topic), "program": program})
         return found
 
-    def set_will(self, topic: str, body: bytes, raw: bool = False, retain: bool = False) -> None:
-        """Leave a signal that the bus publishes if this connection ends without a goodbye."""
+    def set_will(self, topic: str, body: bytes, raw: bool = False, retain: bool = False, clear: bool = False) -> None:
+        """Leave a signal that the bus publishes if this connection ends without a goodbye.
+
+        clear: it makes the bus forget the topic's retained value.
+        """
         check_publishable(topic)
         if len(body) > self._broker.limits.retained_value:
             raise LimitExceeded(f"the will has {len(body)} bytes; the limit is {self._broker.limits.retained_value}")
-        self._caller.will = Will(topic, (RAW if raw else 0) | (RETAIN if retain else 0), body)
+        flags = (RAW if raw else 0) | (RETAIN if retain else 0) | (CLEAR if clear else 0)
+        self._caller.will = Will(topic, flags, body)
 
     def clear_will(self) -> None:
         """Take the will back."""

@@ -34,7 +34,7 @@ class Credentials(NamedTuple):
 
 
 class Will(NamedTuple):
-    """What to publish when a connection ends without a goodbye. flags: RAW and RETAIN."""
+    """What to publish when a connection ends without a goodbye. flags: RAW, RETAIN and CLEAR."""
 
     topic: str
     flags: int

@@ -171,10 +171,13 @@ class Bus(Connection):
         """The retained value of a topic. Raises `NoSuchValue`."""
         return await self._drive(self._core.get(topic))
 
-    async def set_will(self, topic: str, body: object = None, *, retain: bool = False) -> None:
-        """Leave a signal that the bus publishes if this connection ends without `close`."""
+    async def set_will(self, topic: str, body: object = None, *, retain: bool = False, clear: bool = False) -> None:
+        """Leave a signal that the bus publishes if this connection ends without `close`.
+
+        retain: it becomes the topic's value. clear: the topic's value is forgotten, as by `clear`.
+        """
         await self._ready()
-        await self._wait(self._core.set_will(topic, body, retain))
+        await self._wait(self._core.set_will(topic, body, retain, clear))
 
     async def clear_will(self) -> None:
         """Take the will back."""

@@ -114,10 +114,13 @@ class Bus(Connection):
         """The retained value of a topic. Raises `NoSuchValue`."""
         return self._drive(self._core.get(topic))
 
-    def set_will(self, topic: str, body: object = None, *, retain: bool = False) -> None:
-        """Leave a signal that the bus publishes if this connection ends without `close`."""
+    def set_will(self, topic: str, body: object = None, *, retain: bool = False, clear: bool = False) -> None:
+        """Leave a signal that the bus publishes if this connection ends without `close`.
+
+        retain: it becomes the topic's value. clear: the topic's value is forgotten, as by `clear`.
+        """
         self._ready()
-        self._wait(self._core.set_will(topic, body, retain))
+        self._wait(self._core.set_will(topic, body, retain, clear))
 
     def clear_will(self) -> None:
         """Take the will back."""

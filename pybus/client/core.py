@@ -102,7 +102,7 @@ class Core:
         self.inboxes = Inboxes()
         self._keys: dict[str, bytes] = {}
         self._services: Services | None = None
-        self._will: tuple[str, bytes, bool, bool] | None = None
+        self._will: tuple[str, bytes, bool, bool, bool] | None = None
         self._kept: dict[bytes, tuple[int, bytes]] = {}
         self._bus = ""
 
@@ -273,10 +273,10 @@ class Core:
         key = self._keys[topic] = check_topic(topic).encode()
         return key
 
-    def set_will(self, topic: str, body: object, retain: bool) -> Pending:
+    def set_will(self, topic: str, body: object, retain: bool, clear: bool) -> Pending:
         """Leave a will. Raises `InvalidName`, `BodyError`."""
         flags, data = encode(body)
-        self._will = check_topic(topic), data, bool(flags), retain
+        self._will = check_topic(topic), data, bool(flags), retain, clear
         return self.call_bus("set_will", *self._will)
 
     def clear_will(self) -> Pending:

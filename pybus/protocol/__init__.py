@@ -77,7 +77,7 @@ Names, subscriptions, wills and statistics are method calls to the name `org.pyb
         "taken" or "already owner";  release_name(name) -> "released", "not owner" or "no such name"
     subscribe(patterns, retained=true) -> nil;  unsubscribe(patterns) -> nil
     get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds)
-    set_will(topic, body (bytes), raw, retain) -> nil;  clear_will() -> nil
+    set_will(topic, body (bytes), raw, retain, clear) -> nil;  clear_will() -> nil
 
 When a name changes hands the bus publishes `bus.name.NAME` with {"name", "old", "new"}, where the
 last two are unique names or nil, before it answers the call that caused it.

@@ -117,10 +117,10 @@ class FrameReader:
         While little happens, a read holds exactly one frame, like the one before it: that case comes
         first, as its time is what a person waits for.
         """
-        if not self._parts and data[4:16] == self._known[0]:
-            length, _, serial = _peek(data) if len(data) >= HEADER_SIZE else (0, b"", 0)
-            _, kind, flags, sender, target, least = self._known
-            if length == len(data) and least <= length <= self._most:
+        if not self._parts and len(data) >= HEADER_SIZE:
+            length, middle, serial = _peek(data)
+            known, kind, flags, sender, target, least = self._known
+            if middle == known and length == len(data) and least <= length <= self._most:
                 return [(kind, flags, sender, target, serial, data[HEADER_SIZE:least], data, 1)]
         if self._parts:
             self._parts.append(data)

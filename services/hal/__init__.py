@@ -9,8 +9,8 @@
 Actions are the kernel's: add, remove, change, move, online, offline, bind, unbind. Devices that are
 there when the service starts make no events; `udevadm info --export-db` lists them.
 
-A retained value lives as long as its source. When the service ends as planned, it clears it. When it
-crashes, its last will puts None in the value's place: not known. A listener meets None in both cases.
+A retained value lives as long as its source: the service clears it when it ends, and its last will
+does when it crashes. Listeners hear of both as a signal that is `cleared`, with the body None.
 
 The files, from pure to shell: `events` (one uevent to messages), `power` (supplies to states),
 `catalogue` (the tables of both: a new kind of device is a new file and a row there), `states` (what

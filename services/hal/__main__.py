@@ -19,14 +19,14 @@ PROGRAM = "pybus-hal"
 FAREWELL = 1.0
 """Seconds that the bus gets to take the clearings and the goodbye. One that hangs must not hold up a shutdown."""
 
-FAILED, NO_BUS, NO_UDEV, NAME_TAKEN = 1, 3, 4, 5
+FAILED, NO_UDEV, NO_BUS, NAME_TAKEN = 1, 3, 4, 5
 
 _EXIT_CODES = """exit codes:
   0  ended by SIGTERM or SIGINT
   1  failed: the machine gives no events, or a bug (--debug shows where)
   2  wrong options
-  3  no bus there, or it refused this program
-  4  pyudev or libudev is not installed
+  3  pyudev or libudev is not installed
+  4  no bus there, or it refused this program
   5  another hal service serves this bus
 
 The bus is found by $PYBUS_ADDRESS, else at its usual place."""

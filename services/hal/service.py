@@ -130,11 +130,11 @@ class Service:
     async def _settle_will(self) -> None:
         """Leave the will if there is a value that a crash would leave behind, else take it back.
 
-        A will can't clear, so it puts None in the value's place. A bus that is away gets it on its return.
+        A bus that is away gets it on its return.
         """
         with contextlib.suppress(pybus.NotConnected):
             if AC_TOPIC in self._told.values:
-                await self._bus.set_will(AC_TOPIC, None, retain=True)
+                await self._bus.set_will(AC_TOPIC, clear=True)
             else:
                 await self._bus.clear_will()
 

@@ -215,6 +215,17 @@ def test_the_will_of_one_who_says_goodbye_is_not_published() -> None:
     assert bob.heard() == []
 
 
+def test_a_will_may_make_the_bus_forget_a_value() -> None:
+    _, alice, bob, carol = trio()
+    alice.publish("alice.here", True, RETAIN)
+    alice.ask("set_will", "alice.here", b"\xc0", False, False, True)
+    bob.ask("subscribe", ["alice.here"], False)
+    alice.leave()
+    assert bob.heard() == [signal(alice, "alice.here", None, flags=CLEAR)]
+    carol.subscribe("alice.here")
+    assert carol.heard() == []
+
+
 def test_a_will_that_can_not_be_kept_is_still_heard() -> None:
     _, alice, bob, carol = trio(Limits()._replace(retained_topics=0))
     bob.subscribe("alice.here")

@@ -44,6 +44,14 @@ def test_a_caller_is_introduced_to_a_service_once() -> None:
     ]
 
 
+def test_a_caller_that_has_left_is_forgotten() -> None:
+    _, alice, bob = player()
+    alice.call(NAME, "play")
+    assert bob.peer.acquainted == {alice.number}
+    alice.leave()
+    assert bob.peer.acquainted == set()
+
+
 def test_an_error_of_the_service_reaches_the_caller_as_it_is() -> None:
     _, alice, bob = player()
     serial = alice.call(NAME, "play")
@@ -197,6 +205,16 @@ def test_a_serial_that_is_still_unanswered_must_not_be_used_again(name: str) -> 
     assert str(caught.value) == f"the serial {serial} is that of a call still unanswered"
 
 
+def test_a_call_that_wants_no_reply_may_have_any_serial() -> None:
+    _, alice, bob = player()
+    serial = alice.call(NAME, "play")
+    alice.send(frame(CALL, NO_REPLY, alice.number, 0, serial, f"{NAME} stop".encode(), body()))
+    assert bob.heard()[1:] == [
+        call(alice, serial, f"{NAME} play"),
+        call(alice, serial, f"{NAME} stop", flags=NO_REPLY),
+    ]
+
+
 def test_an_answered_serial_may_be_used_again() -> None:
     _, alice, bob = player()
     serial = alice.call(NAME, "play")
@@ -221,6 +239,17 @@ def test_deadlines_come_in_their_order() -> None:
     assert [call.serial for call in calls.expired(4.0)] == [1, 2]
     assert (len(calls), calls.next_deadline()) == (1, 5.0)
     assert (list(alice.calls), list(bob.serving)) == ([0], [(1, 0)])
+
+
+def test_deadlines_keep_their_order_when_many_calls_are_answered() -> None:
+    calls, alice, bob = OpenCalls(), person(1), person(2)
+    for serial in range(300):
+        calls.open(alice, bob, serial, float(serial * 7919 % 300))
+    for serial in range(300):
+        if serial * 7919 % 300 % 5:
+            calls.close(alice.calls[serial])
+    assert [call.deadline for call in calls.expired(300.0)] == [float(when) for when in range(0, 300, 5)]
+    assert (len(calls), alice.calls, bob.serving) == (0, {}, {})
 
 
 def test_answered_calls_do_not_pile_up_until_their_deadline() -> None:

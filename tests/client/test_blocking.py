@@ -153,6 +153,19 @@ def test_a_will_is_published_when_the_connection_ends_without_a_goodbye(daemon: 
     assert bob.get("carol.status") == "gone"
 
 
+def test_a_will_can_clear_a_value_whose_source_is_gone(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("carol.status")
+    carol = pybus.connect(daemon.address, reconnect=False)
+    carol.publish("carol.status", "here", retain=True)
+    carol.set_will("carol.status", clear=True)
+    name = carol.name
+    carol._drop_socket()
+    heard = [seen(signals.receive(PATIENCE)) for _ in range(2)]
+    assert heard == [("carol.status", "here", name, False, False), ("carol.status", None, name, False, True)]
+    with pytest.raises(pybus.NoSuchValue):
+        bob.get("carol.status")
+
+
 def test_a_will_is_not_published_after_a_goodbye_or_when_taken_back(daemon: BusDaemon, bob: pybus.Bus) -> None:
     signals = bob.subscribe("#")
     with pybus.connect(daemon.address) as carol:

@@ -229,7 +229,7 @@ async def test_a_second_one_is_turned_away(on_the_bus: Scene) -> None:
 async def test_without_a_bus_it_says_so(on_the_bus: Scene, tmp_path: Path) -> None:
     nowhere = {"PYBUS_ADDRESS": f"unix:{tmp_path}/bus"}
     code, [line] = await _outcome(on_the_bus, "-m", "pybus_services.hal", "--source", "kernel", environment=nowhere)
-    assert code == 3
+    assert code == 4
     assert line.startswith(f"pybus-hal: no bus at unix:{tmp_path}/bus")
 
 
@@ -238,7 +238,7 @@ async def test_without_pyudev_it_says_what_to_install(on_the_bus: Scene) -> None
         "import runpy, sys; sys.modules['pyudev'] = None; runpy.run_module('pybus_services.hal', run_name='__main__')"
     )
     assert await _outcome(on_the_bus, "-c", hide) == (
-        4,
+        3,
         ["pybus-hal: pyudev is not installed; install it with: pip install 'pybus[services]'"],
     )
 

@@ -186,14 +186,29 @@ def test_a_bad_header_is_a_violation_that_says_what_is_wrong(start: str, complai
     assert str(reader.failure) == complaint
 
 
-def test_nothing_is_taken_after_a_violation() -> None:
+@pytest.mark.parametrize("bad", [bytes(20), note(2, b"x" * 100)], ids=["kind", "length"])
+def test_nothing_is_taken_after_a_violation(bad: bytes) -> None:
     reader = FrameReader(100)
-    reader.feed(bytes(20))
+    assert len(reader.feed(note(1, b"1"))) == 1
+    assert reader.feed(bad) == []
     failure = reader.failure
     assert failure is not None
-    assert reader.feed(note(1, b"1")) == []
+    assert reader.feed(note(3, b"3")) == []
     assert reader.failure is failure
     assert reader.partial == 0
+
+
+def test_frames_that_come_one_at_a_time_are_checked_like_all_others() -> None:
+    reader = FrameReader(100)
+    for serial in range(1, 4):
+        data = note(serial, b"x" * serial)
+        assert reader.feed(data) == [(SIGNAL, 0, 7, 0, serial, b"a.b", data, 1)]
+    assert reader.feed((20).to_bytes(4, "little") + note(4, b"")[4:20]) == []
+    assert str(reader.failure) == "a frame of 20 bytes can't hold its header and key (23 bytes)"
+    reader = FrameReader(100)
+    reader.feed(note(1, b"1"))
+    assert reader.feed(note(2, b"x" * 78)) == []
+    assert str(reader.failure) == "a frame of 101 bytes is over the limit of 100"
 
 
 def test_nothing_is_allocated_on_a_lying_length() -> None:
@@ -208,3 +223,18 @@ def test_nothing_is_allocated_on_a_lying_length() -> None:
         tracemalloc.stop()
     assert (reader.failure, reader.partial) == (None, 20)
     assert peak < 4096
+
+
+def test_a_large_frame_in_many_pieces_is_put_together_only_once() -> None:
+    data = note(1, b"x" * MIB)
+    chunks = [data[at : at + 4096] for at in range(0, len(data), 4096)]
+    reader = FrameReader(2 * MIB)
+    tracemalloc.start()
+    try:
+        for chunk in chunks[:-1]:
+            assert reader.feed(chunk) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024
+    assert [run[6] for run in reader.feed(chunks[-1])] == [data]

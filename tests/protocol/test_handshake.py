@@ -69,7 +69,7 @@ def test_a_greeting_may_come_byte_by_byte() -> None:
         (hello(pack({"program": 1})), "the body of HELLO must be a map, with 'program' as text"),
         (greeting("ls") + b"\x00", "frames came before the welcome"),
         (greeting("ls") + frame(CALL, 0, 1, 0, 1, b"a.b c"), "frames came before the welcome"),
-        (PREAMBLE + bytes(20), "a frame of 0 bytes can't hold its header and key (20 bytes)"),
+        (PREAMBLE + bytes(4) + b"\x01" + bytes(15), "a frame of 0 bytes can't hold its header and key (20 bytes)"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(data: bytes, complaint: str) -> None:
