@@ -186,4 +186,4 @@ def fits(wanted: str, value: object) -> bool:
 
 
 def _sendable(default: object) -> object:
-    return default if type(default) in _TYPES else repr(default)
+    return default if default is None or isinstance(default, (bool, int, float, str, bytes)) else repr(default)

@@ -56,10 +56,10 @@ class Limits(NamedTuple):
     """Retained topics whose last value came from one connection: no program fills the table alone."""
 
     retained_value: int = 64 * KIB
-    """Largest retained frame. State is small; a picture should not be handed to each newcomer."""
+    """Largest body of a retained signal, and of a will. State is small; a picture should not be handed to each newcomer."""
 
     retained_bytes: int = 32 * MIB
-    """Retained frames, all peers together."""
+    """Bodies of retained signals, all peers together."""
 
     missed_topics: int = 128
     """Topics that are counted one by one for a peer that misses signals; further ones count under `#`."""

@@ -51,6 +51,7 @@ class Peer:
     """
 
     __slots__ = (
+        "_owed_until",
         "acquainted",
         "calls",
         "credentials",
@@ -81,6 +82,7 @@ class Peer:
         self.outbox: deque[bytes] = deque()
         self.queued = 0
         self.owed = 0
+        self._owed_until = 0
         self.missed: dict[bytes, int] | None = None
         self.patterns: dict[str, None] = {}
         self.names: dict[str, None] = {}
@@ -122,15 +124,21 @@ class Peer:
         self.received += 1
 
     def owe(self, data: bytes) -> None:
-        """Hand over an answer. While many bytes of answers wait, the peer's own frames are not read."""
+        """Hand over an answer. While many bytes of answers wait, the peer's own frames are not read.
+
+        `owed` grows until the last answer so far has been taken, whatever was put behind it.
+        """
         self.owed += len(data)
         self.put(data)
+        self._owed_until = self.queued
 
     def taken(self, size: int) -> None:
         """The shell says that `size` bytes went out. When half is free again the peer is told its gap."""
         self.queued -= size
-        if not self.queued:
-            self.owed = 0
+        if self.owed:
+            self._owed_until -= size
+            if self._owed_until <= 0:
+                self.owed = 0
         if self.missed is not None and self.queued <= self.limits.outbox // 2:
             topics = {key.decode(): count for key, count in self.missed.items()}
             self.missed = None

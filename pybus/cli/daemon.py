@@ -67,12 +67,7 @@ def _start(stack: ExitStack, path: str) -> Bus:
     """Start the daemon and the hardware service, and connect."""
     stack.enter_context(_child("the bus", "-m", "pybus", "daemon"))
     bus = stack.enter_context(_connect_soon())
-    try:
-        import pyudev  # noqa: F401
-    except ImportError:
-        print("no hardware events: pyudev is not installed (pip install 'pybus[services]')", flush=True)
-    else:
-        stack.enter_context(_child("the hardware service", "-m", "pybus_services.hal"))
+    stack.enter_context(_child("the hardware service", "-m", "pybus_services.hal"))
     print(f"the bus listens at unix:{path}; what arrives is printed here (Ctrl-C ends)", flush=True)
     return bus
 

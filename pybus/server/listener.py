@@ -82,6 +82,7 @@ def _prepare_folder(folder: str) -> None:
     """Make the folder with mode 0700, or check that it is ours and closed to others."""
     try:
         os.mkdir(folder, 0o700)
+        os.chmod(folder, 0o700)  # an unusual umask may have taken bits away
         return
     except FileExistsError:
         pass

@@ -1,0 +1,106 @@
+"""The rules of the house: imports point down, and each outside library has one door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+ALLOWED = {
+    "protocol": {"protocol"},
+    "broker": {"protocol", "broker"},
+    "server": {"protocol", "broker", "server"},
+    "client": {"protocol", "client"},
+    "cli": {"protocol", "client", "server", "cli"},
+}
+"""Which packages each one may import; the plain modules beside them are open to all."""
+
+NO_IO = {"socket", "_socket", "select", "selectors", "asyncio", "threading", "time", "os", "sqlite3", "subprocess"}
+"""What floors 1 and 2 must not know."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The absolute names of all modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found, f"there is no source in {folder}"
+    return found
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_imports_point_down(package: str) -> None:
+    packages = {path.name for path in (ROOT / "pybus").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert packages == set(ALLOWED)
+    wrong = [
+        (path.name, name)
+        for path in sources(f"pybus/{package}")
+        for name in imports(path)
+        if name.startswith("pybus.") and name.split(".")[1] in packages - ALLOWED[package]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", ["pybus/protocol", "pybus/broker"])
+def test_the_lower_floors_know_no_sockets_clocks_or_files(folder: str) -> None:
+    wrong = [(path.name, name) for path in sources(folder) for name in imports(path) if name.split(".")[0] in NO_IO]
+    assert wrong == []
+
+
+def test_plain_modules_import_no_package() -> None:
+    plain = [path for path in (ROOT / "pybus").glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    packages = tuple(f"pybus.{package}." for package in ALLOWED)
+    assert [(path.name, name) for path in plain for name in imports(path) if name.startswith(packages)] == []
+
+
+@pytest.mark.parametrize(("library", "doors"), [("pyudev", ["services/hal/udev.py"]), ("dbus_next", [])])
+def test_each_outside_library_is_imported_in_one_place(library: str, doors: list[str]) -> None:
+    files = [*sources("pybus"), *sources("services")]
+    importing = [path for path in files if any(name.split(".")[0] == library for name in imports(path))]
+    assert [str(path.relative_to(ROOT)) for path in importing] == doors
+
+
+def test_services_use_the_public_api_only() -> None:
+    inside = [(path.name, name) for path in sources("services") for name in imports(path) if name.startswith("pybus.")]
+    assert inside == []
+
+
+def test_files_fit_in_their_rooms() -> None:
+    long = [str(path) for path in [*sources("pybus"), *sources("services")] if path.read_text().count("\n") > 420]
+    assert long == []
+
+
+def test_a_small_command_starts_without_the_heavy_modules() -> None:
+    heavy = {"asyncio", "typing", "re", "enum", "argparse", "inspect", "logging", "socket", "json", "contextlib"}
+    script = "import sys; import pybus.cli.send; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, env=_environment())
+    assert done.stderr == ""
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_the_public_names_are_all_there() -> None:
+    import pybus
+
+    assert [name for name in pybus.__all__ if not hasattr(pybus, name)] == []
+    assert set(pybus.__all__) <= set(dir(pybus))
+
+
+def _environment() -> dict[str, str]:
+    """Where Python finds pybus and msgpack without the site module, which imports what it likes."""
+    import msgpack
+
+    return {"PYTHONPATH": f"{ROOT}:{Path(msgpack.__file__).parent.parent}"}
