@@ -56,7 +56,8 @@ class Limits(NamedTuple):
     """Retained topics whose last value came from one connection: no program fills the table alone."""
 
     retained_value: int = 64 * KIB
-    """Largest body of a retained signal, and of a will. State is small; a picture should not be handed to each newcomer."""
+    """Largest body of a retained signal, and of a will. State is small; no newcomer should be handed a
+    picture."""
 
     retained_bytes: int = 32 * MIB
     """Bodies of retained signals, all peers together."""

@@ -150,6 +150,15 @@ def test_an_answer_at_twice_the_limit_is_replaced_by_an_error() -> None:
     assert bob.heard()[4:] == [answer(alice, bob, one.serial, b"x" * 78), refusal(bob, two.serial, ReceiverFull, full)]
 
 
+def test_answers_that_were_taken_are_owed_no_more_though_signals_wait_behind_them() -> None:
+    _, alice, bob = pair()
+    bob.call("org.pybus.Bus", "ping")
+    publish(alice, "a")
+    assert (bob.peer.owed, bob.peer.queued) == (21, 21 + SIZE)
+    bob.take_one()
+    assert (bob.peer.owed, bob.peer.queued) == (0, SIZE)
+
+
 def test_answers_are_owed_until_all_is_taken() -> None:
     _, alice, bob = pair()
     publish(alice, "a")
