@@ -45,8 +45,11 @@ def run(_options: argparse.Namespace) -> int:
         except NoBus:
             bus = _start(stack, path)
         listen.tell_of_losses(bus)
-        for message in bus.subscribe("#"):
-            listen.show(message)
+        try:
+            for message in bus.subscribe("#"):
+                listen.show(message)
+        except KeyboardInterrupt:
+            print(flush=True)  # the terminal shows ^C where the next line would begin
     return OK
 
 
