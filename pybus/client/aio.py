@@ -18,6 +18,7 @@ from pybus.client.aio_connection import HIGH, Connection
 from pybus.client.face import TIMEOUT
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
+from pybus.errors import ConnectionLost
 
 
 class Connecting:
@@ -105,8 +106,11 @@ class Subscription:
 
     def __await__(self) -> Generator[Any, None, Subscription]:
         if not self._confirmed.done():
-            yield from asyncio.shield(self._confirmed).__await__()
-        self._confirmed.result()
+            yield from asyncio.wait([self._confirmed]).__await__()
+        error = self._confirmed.exception()
+        # A connection lost before the answer came is replaced, and the subscription made again with it.
+        if error is not None and not (isinstance(error, ConnectionLost) and self._bus._comes_back):
+            raise error
         return self
 
     def __aiter__(self) -> Subscription:

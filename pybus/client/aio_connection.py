@@ -57,19 +57,18 @@ class Connection(Face):
 
     async def _drive(self, steps: Steps[T]) -> T:
         await self._ready()
-        step: Callable[[], Pending] = lambda: next(steps)  # noqa: E731
+        pending = next(steps)
         while True:
             try:
-                pending = step()
+                try:
+                    answer = await self._wait(pending)
+                except Exception as error:
+                    pending = steps.throw(error)
+                else:
+                    pending = steps.send(answer)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            try:
-                answer = await self._wait(pending)
-            except Exception as error:
-                step = _bind(steps.throw, error)
-            else:
-                step = _bind(steps.send, answer)
 
     async def _wait(self, pending: Pending, timeout: float = TIMEOUT) -> object:
         """The answer. The bus keeps the deadline; only a bus that hangs makes the client give up."""
@@ -331,7 +330,3 @@ class Connection(Face):
                 inbox.close()
             elif inbox.handler is None and inbox.wake is not None:
                 inbox.wake()
-
-
-def _bind(step: Callable[[Any], Pending], value: object) -> Callable[[], Pending]:
-    return lambda: step(value)

@@ -189,7 +189,8 @@ class Core:
         if self._will is not None:
             self.call_bus("set_will", *self._will)
         for inbox in self.inboxes:
-            self._ask_for(inbox)
+            if inbox.serial not in self._pending:  # else it was made meanwhile, and its call waits to be sent
+                self._ask_for(inbox)
         if self._services is not None:
             self._services.connected()
         if self._bus != self.welcome.bus:

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 import pybus
 from tests.daemon import PATIENCE, BusDaemon
-
-
-@pytest_asyncio.fixture
-async def alice(daemon: BusDaemon) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(daemon.address, program="alice") as bus:
-        yield bus
-
-
-@pytest_asyncio.fixture
-async def bob(daemon: BusDaemon) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(daemon.address, program="bob") as bus:
-        yield bus
 
 
 async def test_signals_come_in_order_to_an_async_for(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
@@ -129,3 +115,20 @@ async def test_no_daemon_is_one_clear_error(daemon: BusDaemon) -> None:
     daemon.stop()
     with pytest.raises(pybus.NoBus, match="start one with: pybus daemon"):
         await pybus.aio.connect(daemon.address)
+
+
+async def test_a_subscription_made_while_the_bus_is_away_gets_kept_values_once(
+    daemon: BusDaemon, alice: pybus.aio.Bus
+) -> None:
+    lost = asyncio.Event()
+    alice.on_disconnect(lambda _: lost.set())
+    await alice.publish("a.b", 1, retain=True)
+    await alice.flush()
+    daemon.kill()
+    await asyncio.wait_for(lost.wait(), PATIENCE)
+    signals = alice.subscribe("a.#", "c.#")
+    daemon.restart()
+    await alice.flush()
+    await alice.publish("c.d", 2)
+    heard = [await signals.receive(PATIENCE) for _ in range(2)]
+    assert [(one.topic, one.body) for one in heard if one] == [("a.b", 1), ("c.d", 2)]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 import pybus
 from tests.daemon import PATIENCE, BusDaemon
@@ -54,18 +52,6 @@ class SlowPlayer:
 
     def now(self, word: str) -> str:
         return word
-
-
-@pytest_asyncio.fixture
-async def bob(daemon: BusDaemon) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(daemon.address, program="bob") as bus:
-        yield bus
-
-
-@pytest_asyncio.fixture
-async def alice(daemon: BusDaemon) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(daemon.address, program="alice") as bus:
-        yield bus
 
 
 # --- blocking -------------------------------------------------------------------------------------
