@@ -7,15 +7,17 @@ import json
 import sys
 from typing import Any
 
-from pybus.cli.command import OK, WRONG_USE, complain
+from pybus.cli.command import OK
 from pybus.cli.text import is_terminal, plain, to_json
 from pybus.client.blocking import Bus, connect
 from pybus.errors import CallError
 from pybus.interface import INTROSPECT
+from pybus.names import check_method
 
 
 def call(options: argparse.Namespace) -> int:
     """Call, and print the answer: text as it is, anything else as JSON."""
+    check_method(options.method)
     with connect() as bus:
         if options.no_reply:
             types = _parameters(bus, options.name, options.method)
@@ -24,8 +26,6 @@ def call(options: argparse.Namespace) -> int:
             return OK
         types = _parameters(bus, options.name, options.method) if options.arguments else []
         args, named = arguments(options.arguments, types)
-        if options.timeout is not None and options.timeout <= 0:
-            return complain("pybus call", "--timeout must be more than 0", WRONG_USE)
         proxy = bus.proxy(options.name, **({} if options.timeout is None else {"timeout": options.timeout}))
         answer = getattr(proxy, options.method)(*args, **named)
     if isinstance(answer, str):

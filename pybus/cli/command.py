@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pybus.errors import AddressError, CallError, InvalidName, NotConnected, PybusError, UsageError
+from pybus.errors import AddressError, BodyError, CallError, InvalidName, NotConnected, PybusError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ exit codes:
 
 def run_command(program: str, action: Callable[[], int], *, debug: bool = False) -> int:
     """Run a command's action and return the exit code; an error becomes one line on stderr."""
+    _open_missing_streams()
     try:
         code = action()
         sys.stdout.flush()
@@ -45,7 +46,7 @@ def run_command(program: str, action: Callable[[], int], *, debug: bool = False)
         # Whoever read our output has gone. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
-    except (PybusError, OSError) as error:
+    except Exception as error:
         if debug:
             raise
         return complain(program, explain(error), _code(error))
@@ -57,18 +58,27 @@ def complain(program: str, text: str, code: int) -> int:
     return code
 
 
-def explain(error: PybusError | OSError) -> str:
+def explain(error: Exception) -> str:
     """An error as one sentence."""
     if isinstance(error, CallError):
         return f"{error.message or error.name} ({error.name.removeprefix('org.pybus.Error.')})"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    if isinstance(error, PybusError):
+        return str(error)
+    return f"this is a bug in pybus: {type(error).__name__}: {error}; --debug shows where"
 
 
-def _code(error: PybusError | OSError) -> int:
+def _code(error: Exception) -> int:
     if isinstance(error, (NotConnected, AddressError)):
         return NO_BUS
-    if isinstance(error, (InvalidName, UsageError, ValueError, OSError)):
+    if isinstance(error, (InvalidName, BodyError, UsageError)) or (isinstance(error, OSError) and error.filename):
         return WRONG_USE
     return REFUSED
+
+
+def _open_missing_streams() -> None:
+    """Give a command that was started with a closed stream (`>&-`) an empty one in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives

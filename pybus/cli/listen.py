@@ -7,7 +7,7 @@ import sys
 from time import monotonic
 
 from pybus.cli.command import NOBODY, OK
-from pybus.cli.parsing import Command, run
+from pybus.cli.parsing import Command, run, seconds
 from pybus.cli.text import paint, plain, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.client.inbox import Signal
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("patterns", metavar="PATTERN", nargs="+", help="such as hal.# (* is one word, # any number)")
     parser.add_argument("--json", action="store_true", help="print JSON: topic, body, sender, retained, cleared")
     parser.add_argument("--count", metavar="N", type=_count, help="end after N signals")
-    parser.add_argument("--timeout", metavar="S", type=float, help="end after S seconds; code 3 if N did not come")
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")
 
 

@@ -8,7 +8,7 @@ import sys
 from pybus import __version__
 from pybus.cli import listen, send
 from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain
-from pybus.cli.parsing import Command, run
+from pybus.cli.parsing import Command, run, seconds
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _call_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17")
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="text, JSON, or KEY=VALUE for a named argument")
-    parser.add_argument("--timeout", metavar="S", type=float, help="seconds to wait for the answer (default 25)")
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="seconds to wait for the answer (default 25)")
     parser.add_argument("--no-reply", action="store_true", help="do not wait for an answer")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pybus.cli.command import EXIT_CODES, run_command
+from pybus.client.core import MAX_TIMEOUT
 
 
 class Command(NamedTuple):
@@ -17,6 +18,14 @@ class Command(NamedTuple):
     add_arguments: Callable[[argparse.ArgumentParser], None]
     action: Callable[[argparse.Namespace], int]
     more_codes: str = ""
+
+
+def seconds(text: str) -> float:
+    """A time span on the command line."""
+    number = float(text)
+    if not 0 < number <= MAX_TIMEOUT:
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most {MAX_TIMEOUT} seconds")
+    return number
 
 
 def run(command: Command, words: list[str]) -> int:

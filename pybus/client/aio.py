@@ -145,7 +145,7 @@ class Bus(Connection):
         Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
         by the bus (a `CallError`) comes out of a later `publish`, of `flush` or `close`.
         """
-        if self._core.waiting > HIGH or self._core.welcome is None:
+        if self._core.output.waiting > HIGH or self._core.welcome is None:
             await self._wait_for_room()
         self._owner.check()
         return await self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))

@@ -135,7 +135,7 @@ class Connection(Face):
         await self._ready()
         self._write()
         await asyncio.sleep(0)
-        while self._core.waiting > HIGH:
+        while self._core.output.waiting > HIGH:
             self._room.clear()
             await self._room.wait()
             self._check_alive()
@@ -257,7 +257,7 @@ class Connection(Face):
         except (OSError, NotConnected, ProtocolError) as error:
             self._disconnected(error)
         self._work()
-        if self._core.waiting:
+        if self._core.output.waiting:
             self._write()
 
     def _schedule_write(self) -> None:
@@ -268,16 +268,16 @@ class Connection(Face):
 
     def _write(self) -> None:
         self._write_scheduled = False
-        if self._sock is None or not self._core.waiting:
+        if self._sock is None or not self._core.output.waiting:
             return
         try:
-            self._core.wrote(self._sock.send(self._core.unwritten()))
+            self._core.output.wrote(self._sock.send(self._core.output.unwritten()))
         except BlockingIOError:
             pass
         except OSError:
             return  # the reader sees the end of the connection, after the bus's last words
-        self._watch_for_room(self._core.waiting > 0)
-        if self._core.waiting <= HIGH:
+        self._watch_for_room(self._core.output.waiting > 0)
+        if self._core.output.waiting <= HIGH:
             self._room.set()
 
     def _watch_for_room(self, wanted: bool) -> None:

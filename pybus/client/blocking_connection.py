@@ -170,7 +170,7 @@ class Connection(Face):
 
     def _send(self) -> None:
         """Write all that waits, reading meanwhile if the bus does not take it at once."""
-        while self._core.waiting:
+        while self._core.output.waiting:
             if self._core.welcome is None:
                 self._ready()
             else:
@@ -195,21 +195,21 @@ class Connection(Face):
 
     def _write(self) -> bool:
         """Write as much as the socket takes of what waits; whether that was something."""
-        if not self._core.waiting or self._sock is None:
+        if not self._core.output.waiting or self._sock is None:
             return False
         try:
-            sent = self._sock.send(self._core.unwritten())
+            sent = self._sock.send(self._core.output.unwritten())
         except BlockingIOError:
             return False
         except OSError:
             return False  # the bus has closed; reading finds its last words, and then the end
-        self._core.wrote(sent)
+        self._core.output.wrote(sent)
         return True
 
     def _read_when_ready(self, until: float | None) -> bool:
         """Wait for bytes, or for room if some wait to be written; False when the time is over first."""
         assert self._sock is not None
-        self._poll.modify(self._sock.fileno(), select.POLLIN | (select.POLLOUT if self._core.waiting else 0))
+        self._poll.modify(self._sock.fileno(), select.POLLIN | (select.POLLOUT if self._core.output.waiting else 0))
         ready = self._poll.poll(None if until is None else max(0.0, until - monotonic()) * 1000)
         if ready and ready[0][1] & ~select.POLLOUT:
             data = self._sock.recv(READ_SIZE)

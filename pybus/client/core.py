@@ -1,6 +1,6 @@
 """The client without its socket: what a program holds on the bus, and the protocol around it.
 
-Bytes from the bus go in by `receive`; bytes for it come out by `unwritten`. What the program has to do
+Bytes from the bus go in by `receive`; bytes for it come out by `output`. What the program has to do
 (run a handler, carry out a call, hear of a loss) waits in `work`, for the face to fetch when it may
 run the program's code. An operation that takes several answers is a generator: it yields each
 `Pending` that has to be waited for, and the face drives it, by blocking or by awaiting.
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 
 from pybus.client.inbox import Inbox, Inboxes
+from pybus.client.output import Output
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.errors import (
     CallError,
@@ -21,6 +22,7 @@ from pybus.errors import (
     ConnectionRefused,
     ProtocolError,
     TooLarge,
+    UsageError,
     Violation,
     error_answer,
 )
@@ -68,6 +70,9 @@ if TYPE_CHECKING:
 _MAX_FRAME = 2**31
 """The bus is trusted to send frames within its own limit, which the client learns only in its welcome."""
 
+MAX_TIMEOUT = 4_000_000
+"""Seconds that a call may be allowed; the wire has 32 bits for the milliseconds."""
+
 _REMEMBERED = 4096
 """Topics and methods whose bytes are remembered; past it the memory starts anew."""
 
@@ -77,7 +82,7 @@ class Core:
 
     welcome: what the bus told at the last connecting, None while there is no connection.
     work: what the program has to do, see the module's text. refusals: errors for signals that the
-    bus did not take and that nobody waits for. waiting: the number of unwritten bytes. goodbye: why
+    bus did not take and that nobody waits for. output: what waits to be written. goodbye: why
     the bus ended the connection. inboxes: the subscriptions. parted: whether it answered our own goodbye. number: the
     connection's. most: the largest frame that the bus takes, bytes; 0 until it has told.
     """
@@ -88,12 +93,10 @@ class Core:
         self.refusals: deque[CallError] = deque()
         self.goodbye: CallError | None = None
         self.parted = False
-        self.waiting = 0
+        self.output = Output()
         self._program = program
         self._opening: bytes | None = b""
         self._reader = FrameReader(_MAX_FRAME)
-        self._out: deque[bytes] = deque()
-        self._begun = 0
         self.number = 0
         self.most = 0
         self._serial = 0
@@ -143,32 +146,14 @@ class Core:
         if self._reader.failure is not None:
             raise self._reader.failure
 
-    def unwritten(self) -> bytes:
-        """The bytes to write next. The face says by `wrote` how many of them it has written."""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        return data[self._begun :] if self._begun else data
-
-    def wrote(self, size: int) -> None:
-        """So many of the unwritten bytes are written. A frame that is only begun is kept whole."""
-        self.waiting -= size
-        if not self.waiting:
-            self._out.clear()
-            self._begun = 0
-            return
-        self._begun += size
-        while self._begun >= len(self._out[0]):
-            self._begun -= len(self._out.popleft())
-
     def say_goodbye(self) -> None:
         """End the connection as planned: the bus will answer when it has handled all before."""
-        self.send(frame(BYE, 0, self.number, 0, 0, b"", pack(None)))
+        self.output.put(frame(BYE, 0, self.number, 0, 0, b"", pack(None)))
 
     def disconnected(self, reason: Exception) -> None:
         """The connection has ended. Calls in flight fail; signals not yet written wait for the next one."""
         self.welcome = None
-        self._out = deque(one for one in self._out if one[4] == SIGNAL)
-        self._begun = 0
-        self.waiting = sum(map(len, self._out))
+        self.output.keep_signals()
         pending, self._pending = self._pending, {}
         if self._services is not None:
             self._services.disconnected()
@@ -183,9 +168,7 @@ class Core:
         self.welcome = Welcome(run)
         self.number = self.welcome.number
         self.most = self.welcome.frame
-        waiting = [with_sender(one, self.number) for one in self._out]
-        self._out.clear()
-        self.waiting = 0
+        waiting = [with_sender(one, self.number) for one in self.output.take_all()]
         if self._will is not None:
             self.call_bus("set_will", *self._will)
         for inbox in self.inboxes:
@@ -196,9 +179,9 @@ class Core:
         if self._bus != self.welcome.bus:
             self._bus = self.welcome.bus
             for key, (flags, body) in self._kept.items():
-                self.send(frame(SIGNAL, flags, self.number, 0, 0, key, body))
+                self.output.put(frame(SIGNAL, flags, self.number, 0, 0, key, body))
         for one in waiting:
-            self.send(one)
+            self.output.put(one)
         if again:
             self.work.append(Restored())
 
@@ -262,10 +245,10 @@ class Core:
     def _send_signal(self, flags: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
         if not confirm:
             self._doubtful = self._serial
-            self.send(frame(SIGNAL, flags, self.number, 0, 0, key, data))
+            self.output.put(frame(SIGNAL, flags, self.number, 0, 0, key, data))
             return None
         pending = self._expect()
-        self.send(frame(SIGNAL, flags | CONFIRM, self.number, 0, pending.serial, key, data))
+        self.output.put(frame(SIGNAL, flags | CONFIRM, self.number, 0, pending.serial, key, data))
         return pending
 
     def _key(self, topic: str) -> bytes:
@@ -310,15 +293,22 @@ class Core:
     def call(
         self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
     ) -> Pending:
-        """Call a method. timeout: seconds. Raises `InvalidName`, `BodyError`, `TooLarge`."""
+        """Call a method. timeout: seconds. Raises `InvalidName`, `BodyError`, `TooLarge`, `UsageError`."""
+        if not 0 < timeout <= MAX_TIMEOUT:
+            raise UsageError(f"a timeout must be more than 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
+        return self._call(name, method, args, named, round(timeout * 1000) or 1)
+
+    def _call(
+        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], milliseconds: int
+    ) -> Pending:
         pending = Pending(self._next_serial())
-        self.send(self._call_frame(name, method, args, named, 0, round(timeout * 1000) or 1, pending.serial))
+        self.output.put(self._call_frame(name, method, args, named, 0, milliseconds, pending.serial))
         self._pending[pending.serial] = pending
         return pending
 
     def cast(self, name: str, method: str, args: tuple[object, ...], named: dict[str, object]) -> None:
         """Call a method and want no answer. Raises as `call` does."""
-        self.send(self._call_frame(name, method, args, named, NO_REPLY, 0, 0))
+        self.output.put(self._call_frame(name, method, args, named, NO_REPLY, 0, 0))
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for this answer any more."""
@@ -348,7 +338,7 @@ class Core:
         return data
 
     def call_bus(self, method: str, *args: object, **named: object) -> Pending:
-        return self.call(BUS_NAME, method, args, named, 0)
+        return self._call(BUS_NAME, method, args, named, 0)
 
     def _answer(self, run: Run) -> None:
         kind, flags, sender, _, serial, key, _, _ = run
@@ -396,10 +386,6 @@ class Core:
     def flush(self) -> Pending:
         """An answer that comes when the bus has handled all that was sent before."""
         return self.call_bus("ping")
-
-    def send(self, data: bytes) -> None:
-        self._out.append(data)
-        self.waiting += len(data)
 
     def _expect(self) -> Pending:
         pending = Pending(self._next_serial())

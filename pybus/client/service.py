@@ -130,7 +130,7 @@ class Services:
             self._reply_error(run[2], run[4], error, not run[1] & NO_REPLY)
             return
         if isinstance(accepted, dict):
-            self._core.send(frame(ANSWER, 0, self._core.number, run[2], run[4], b"", pack(accepted)))
+            self._core.output.put(frame(ANSWER, 0, self._core.number, run[2], run[4], b"", pack(accepted)))
         else:
             accepted.connection = self._core.welcome
             self._core.work.append(accepted)
@@ -153,7 +153,7 @@ class Services:
         if len(data) > core.most:
             self.refuse(call, TooLarge(f"the answer has {len(data)} bytes; the bus's limit is {core.most}"))
         else:
-            core.send(data)
+            core.output.put(data)
 
     def refuse(self, call: IncomingCall, error: BaseException) -> None:
         """Answer a call with what its method raised."""
@@ -164,7 +164,7 @@ class Services:
     def _reply_error(self, target: int, serial: int, error: CallError, wanted: bool) -> None:
         if wanted:
             body = pack([error.name, error.message])
-            self._core.send(frame(ERROR, 0, self._core.number, target, serial, b"", body))
+            self._core.output.put(frame(ERROR, 0, self._core.number, target, serial, b"", body))
 
     def _accept(self, run: Run) -> IncomingCall | dict[str, object]:
         """Check a CALL: a call to carry out, or the answer to `introspect`. Raises `CallError` to refuse it."""

@@ -59,6 +59,8 @@ def unpack_or_keep(flags: int, body: bytes) -> object:
 def _complaint(value: object, error: Exception) -> str:
     if isinstance(error, OverflowError):
         return "an integer of more than 64 bits can't be sent"
+    if isinstance(error, UnicodeEncodeError):
+        return "a text that can't be written in UTF-8 can't be sent; send its bytes"
     if "tzinfo" in str(error):
         return "a datetime without a time zone can't be sent: give it one, such as datetime.now(timezone.utc)"
     if "recursion" in str(error):

@@ -301,6 +301,40 @@ def test_without_a_bus_every_command_says_what_to_do(daemon: BusDaemon) -> None:
         assert (code, out, err.partition(": ")[2]) == (4, "", message)
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["pybus-listen", "#", "--timeout", "nan"], 2, "must be more than 0 and at most 4000000 seconds"),
+        (["pybus", "call", "org.pybus.Bus", "ping", "--timeout", "1e300"], 2, "must be more than 0"),
+        (["pybus", "call", "org.pybus.Bus", "_x"], 2, "method '_x' must be an identifier"),
+        (["pybus", "nonsense"], 2, "no command 'nonsense'; there are: send, listen, call"),
+        (["pybus"], 2, "which command?"),
+        (["pybus-send", "a.b", "x\udcff"], 2, "a text that can't be written in UTF-8"),
+        (["pybus-send", "a.b", "--json", "9" * 30], 2, "an integer of more than 64 bits can't be sent"),
+    ],
+)
+def test_odd_input_is_named(daemon: BusDaemon, words: list[str], code: int, message: str) -> None:
+    exit_code, out, err = run(daemon, *words)
+    assert (exit_code, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "command", ["pybus-send a.b - <&-", "pybus list >&-", "pybus list 2>&-", "pybus-listen a.b --timeout 0.01 >&- 2>&-"]
+)
+def test_commands_bear_closed_streams(daemon: BusDaemon, command: str) -> None:
+    done = subprocess.run(f"{BIN}/{command}", shell=True, env=daemon.environ, stderr=subprocess.PIPE, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_one_line(daemon: BusDaemon) -> None:
+    done = subprocess.run(
+        f"{BIN}/pybus list > /dev/full", shell=True, env=daemon.environ, stderr=subprocess.PIPE, timeout=PATIENCE
+    )
+    assert done.stderr == b"pybus list: No space left on device\n"
+
+
 def test_debug_shows_the_traceback(daemon: BusDaemon) -> None:
     code, _, err = run(daemon, "pybus-send", "a..b", "x", "--debug")
     assert code == 1

@@ -106,7 +106,7 @@ async def test_publishing_more_than_the_socket_takes_keeps_memory_bounded(
     most = 0
     for _ in range(200):
         await alice.publish("big.one", bytes(100_000))
-        most = max(most, alice._core.waiting)
+        most = max(most, alice._core.output.waiting)
     await alice.flush()
     assert most <= 256 * 1024 + 100_100
 

@@ -1,0 +1,52 @@
+"""Frames on their way out: whole until they are written, so that none is lost or cut by a reconnect."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pybus.protocol.frames import SIGNAL
+
+
+class Output:
+    """Frames that wait to be written. waiting: the number of their unwritten bytes."""
+
+    __slots__ = ("_begun", "_frames", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._frames: deque[bytes] = deque()
+        self._begun = 0
+
+    def put(self, data: bytes) -> None:
+        """Let one frame wait."""
+        self._frames.append(data)
+        self.waiting += len(data)
+
+    def unwritten(self) -> bytes:
+        """The bytes to write next. The face says by `wrote` how many of them it has written."""
+        data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
+        return data[self._begun :] if self._begun else data
+
+    def wrote(self, size: int) -> None:
+        """So many of the unwritten bytes are written. A frame that is only begun is kept whole."""
+        self.waiting -= size
+        if not self.waiting:
+            self._frames.clear()
+            self._begun = 0
+            return
+        self._begun += size
+        while self._begun >= len(self._frames[0]):
+            self._begun -= len(self._frames.popleft())
+
+    def keep_signals(self) -> None:
+        """The connection has ended: signals wait for the next one, calls and answers are void."""
+        self._frames = deque(one for one in self._frames if one[4] == SIGNAL)
+        self._begun = 0
+        self.waiting = sum(map(len, self._frames))
+
+    def take_all(self) -> list[bytes]:
+        """All frames, taken out; none of them has been begun."""
+        frames = list(self._frames)
+        self._frames.clear()
+        self.waiting = 0
+        return frames
