@@ -37,7 +37,7 @@ class Limits(NamedTuple):
     """Well-known names owned or waited for. A service has one or a few."""
 
     patterns: int = 16384
-    """Patterns subscribed to. A monitor of many devices has hundreds; each takes under 1 KiB."""
+    """Patterns subscribed to. A monitor of many devices has hundreds; each takes some 300 bytes a word."""
 
     pending: int = 4096
     """Calls that a peer made and that are not answered yet. Bounds the deadline table."""
@@ -53,7 +53,7 @@ class Limits(NamedTuple):
     """Retained topics, all peers together."""
 
     retained_topics_each: int = 4096
-    """Retained topics whose last value came from one connection: no program fills the table alone."""
+    """Retained topics whose last value came from one connection, so that none fills the table alone."""
 
     retained_value: int = 64 * KIB
     """Largest body of a retained signal, and of a will. State is small; no newcomer should be handed a

@@ -9,6 +9,8 @@ refusal and becomes an error answer; a `ProtocolError` passes out of `receive` a
 connection; anything else is a bug, passes out too, and ends that connection only.
 """
 
+from collections.abc import Iterable
+
 from pybus.broker.calls import Call, OpenCalls
 from pybus.broker.driver import Driver
 from pybus.broker.peer import Credentials, Peer, Totals
@@ -56,6 +58,7 @@ from pybus.protocol.handshake import welcome
 
 _BUS_KEY = BUS_NAME.encode()
 _MAX_NUMBER = 2**32 - 1
+_MAX_MESSAGE = 2000
 
 
 class Broker:
@@ -74,7 +77,8 @@ class Broker:
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
         self.index: TopicIndex[Peer] = TopicIndex()
-        self.routes: dict[bytes, list[Peer]] = {}
+        self.routes: dict[bytes, tuple[Peer, ...]] = {}
+        self._shared: dict[tuple[Peer, ...], tuple[Peer, ...]] = {}
         self.retained = RetainedTable(limits)
         self.registry: NameRegistry[Peer] = NameRegistry()
         self.calls = OpenCalls()
@@ -108,7 +112,7 @@ class Broker:
         self.gone.add(peer)
         for pattern in peer.patterns:
             self.index.remove(pattern, peer)
-            self.routes.clear()
+            self.forget_routes()
         for name in list(peer.names):
             self.announce(self.registry.release(name, peer)[1])
         for call in list(peer.serving.values()):
@@ -129,15 +133,19 @@ class Broker:
 
     # --- the way in -------------------------------------------------------------------------------
 
-    def receive(self, peer: Peer, runs: list[Run], now: float) -> None:
+    def receive(self, peer: Peer, runs: Iterable[Run], now: float) -> list[Run]:
         """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
 
-        After a BYE the rest is ignored and `peer.leaving` is set.
+        Returns the runs that were not handled, because the peer owes too much (`Limits.owed`): they
+        are to come again when it has taken its answers. After a BYE the rest is ignored and
+        `peer.leaving` is set.
         """
         self.now = now
         number = peer.number
         routes = self.routes
-        for run in runs:
+        most_owed = self.limits.owed
+        rest = iter(runs)
+        for run in rest:
             kind, flags, sender, _, _, key, data, count = run
             if sender != number:
                 raise ProtocolError(f"a frame from connection {number} names {sender} as its sender")
@@ -151,7 +159,10 @@ class Broker:
             else:
                 self._receive_other(peer, run)
                 if peer.leaving:
-                    return
+                    return []
+                if peer.owed > most_owed:
+                    return list(rest)
+        return []
 
     def _receive_other(self, peer: Peer, run: Run) -> None:
         kind = run[0]
@@ -169,18 +180,24 @@ class Broker:
 
     # --- signals ----------------------------------------------------------------------------------
 
-    def _find_route(self, peer: Peer, run: Run) -> list[Peer]:
+    def _find_route(self, peer: Peer, run: Run) -> tuple[Peer, ...]:
         """The receivers of a topic that is not in `routes`; none if the topic is refused."""
         key = run[5]
         try:
             topic = check_publishable(_text(key))
         except (InvalidName, AccessDenied) as error:
             self._refuse_signal(peer, run, error)
-            return []
+            return ()
         if len(self.routes) >= self.limits.routes:
-            self.routes.clear()
-        receivers = self.routes[key] = self.index.match(topic)
+            self.forget_routes()
+        found = tuple(self.index.match(topic))
+        receivers = self.routes[key] = self._shared.setdefault(found, found)
         return receivers
+
+    def forget_routes(self) -> None:
+        """A pattern came or went: receivers have to be found anew."""
+        self.routes.clear()
+        self._shared.clear()
 
     def _special_signal(self, peer: Peer, run: Run) -> None:
         """A signal with RETAIN, CLEAR or CONFIRM."""
@@ -332,9 +349,10 @@ def _text(key: bytes) -> str:
 
 
 def _as_bus_error(error: InvalidName | CallError) -> tuple[str, str]:
+    """The name and message to send; what a peer wrote may be in the message, so it has an end."""
     if isinstance(error, CallError):
-        return error.name, error.message
-    return PREFIX + BadName.__name__, str(error)
+        return error.name, error.message[:_MAX_MESSAGE]
+    return PREFIX + BadName.__name__, str(error)[:_MAX_MESSAGE]
 
 
 def _acquaintance(peer: Peer) -> dict[str, object]:

@@ -129,7 +129,7 @@ class Driver:
             broker.index.add(pattern, caller)
             caller.patterns[pattern] = None
         if new:
-            broker.routes.clear()
+            broker.forget_routes()
         if retained:
             self._hand_out(patterns)
 
@@ -140,10 +140,11 @@ class Driver:
             if pattern in caller.patterns:
                 broker.index.remove(pattern, caller)
                 del caller.patterns[pattern]
-                broker.routes.clear()
+                broker.forget_routes()
 
     def _hand_out(self, patterns: list[str]) -> None:
-        found = {value.topic: value for pattern in patterns for value in self._broker.retained.matching(pattern)}
+        retained = self._broker.retained
+        found = {value.topic: value for pattern in dict.fromkeys(patterns) for value in retained.matching(pattern)}
         for topic, value in sorted(found.items()):
             key = topic.encode()
             flags = value.flags | RETAINED

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pybus.errors import LimitExceeded
 from pybus.limits import Limits
+from pybus.names import matches
 
 
 class Retained:
@@ -87,6 +88,9 @@ class RetainedTable:
     def matching(self, pattern: str) -> Iterator[Retained]:
         """The values whose topics match a well-formed pattern, each once."""
         words = pattern.split(".")
+        if words.count("#") > 1:  # the ways through the tree would be many more than the values
+            yield from (value for value in self._values.values() if matches(pattern, value.topic))
+            return
         pending: list[tuple[_Node, int]] = [(self._root, 0)]
         seen = set(pending)
         while pending:

@@ -54,8 +54,8 @@ class Connecting:
 def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Connecting:
     """Connect to the bus: `async with connect() as bus` or `bus = await connect()`.
 
-    address: `unix:/path`, or None for the usual place. program: a name to be seen under, instead of
-    the script's. reconnect: whether to come back by itself when the connection is lost.
+    address: `unix:/path`, or None for the usual place. program: a name to be seen under, before
+    the one that the kernel knows. reconnect: whether to come back by itself when the connection is lost.
     Raises `NoBus`, `AddressError`, `ConnectionRefused`.
     """
     return Connecting(bus_path(address), program, reconnect)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Bus:
     """Connect to the bus.
 
-    address: `unix:/path`, or None for the usual place. program: a name to be seen under, instead of
-    the script's. reconnect: whether to come back by itself when the connection is lost.
+    address: `unix:/path`, or None for the usual place. program: a name to be seen under, before
+    the one that the kernel knows. reconnect: whether to come back by itself when the connection is lost.
     Raises `NoBus`, `AddressError`, `ConnectionRefused`.
     """
     return Bus(bus_path(address), program, reconnect)

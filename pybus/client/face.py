@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybus.client.core import Core
 from pybus.client.pending import Gap, Lost, Restored
-from pybus.client.transport import Owner, program_name
+from pybus.client.transport import Owner
 from pybus.errors import ConnectionLost
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class Face:
     def __init__(self, path: str, program: str | None, reconnect: bool) -> None:
         self._path = path
         self._reconnect = reconnect
-        self._core = Core(program or program_name())
+        self._core = Core(program or "")
         self._owner = Owner()
         self._on_missed: Callable[[dict[str, int]], object] | None = None
         self._on_disconnect: Callable[[Exception], object] | None = None

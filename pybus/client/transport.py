@@ -7,7 +7,6 @@ start; the two have the same sockets.
 from __future__ import annotations
 
 import os
-import sys
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
 from _thread import get_ident
 
@@ -29,11 +28,6 @@ def open_socket(path: str) -> socket:
         sock.close()
         raise NoBus(f"no bus at unix:{path} ({error.strerror}); start one with: pybus daemon") from None
     return sock
-
-
-def program_name() -> str:
-    """How this program names itself to the bus."""
-    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
 
 
 class Owner:

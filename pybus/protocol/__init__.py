@@ -17,7 +17,7 @@ The client writes 8 bytes, `PYBUS`, 0, 0, 1 (the last is the version), and one H
 writes the same 8 bytes and one WELCOME frame. The client waits for it before it sends more, for it
 holds the client's number, which each further frame must carry. A bus that speaks no version that the
 client offers, or is spoken to in another protocol, writes its own 8 bytes and a BYE frame with the
-reason, and closes.
+reason, and closes. HELLO has at most 4096 bytes and comes within 10 seconds.
 
 3. Frames
 ---------
@@ -35,7 +35,7 @@ reason, and closes.
 The bus checks `sender` against the connection and passes the sender's own bytes on as they are.
 
     kind        from      key               target            body
-    1 HELLO     client    -                 0                 map: program (text, for people to read)
+    1 HELLO     client    -                 0                 map: program (text for people; may be absent)
     2 WELCOME   bus       -                 your number       map, see 4
     3 SIGNAL    both      topic             0 (see 6)         any value
     4 CALL      both      name SP method    time allowed, ms  [positional..., {named}], see 7
@@ -126,7 +126,8 @@ alternatives joined by ` | `), kind one of `plain`, `named`, `rest` and `named r
 8. Ending
 ---------
 BYE from a client: all that it sent before has been handled; the bus answers BYE with nil and closes.
-A connection that ends without one publishes its will, if it left one. BYE from the bus gives the
+A connection that ends without one publishes its will, if it left one; closing the client's direction
+of the socket ends it. BYE from the bus gives the
 reason as [name, message].
 
 9. Errors

@@ -29,6 +29,12 @@ def look_up(pid: int, uid: int) -> Credentials:
     return Credentials(uid, pid, program_name(arguments, executable) or f"pid {pid}", executable)
 
 
+def with_own_name(credentials: Credentials, name: str) -> Credentials:
+    """The credentials with the name that a program gave itself before the one that the kernel knows."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name[:64])
+    return credentials._replace(program=f"{shown} [{credentials.program}]") if shown else credentials
+
+
 def program_name(arguments: list[str], executable: str) -> str:
     """A short name for people: of the script or module where an interpreter runs one."""
     name = os.path.basename(executable or (arguments[0] if arguments else ""))

@@ -14,6 +14,7 @@ from itertools import count
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 _EVENTS_A_ROUND = 64
+_LONGEST_SLEEP = 3600.0
 _ENDED = select.EPOLLHUP | select.EPOLLERR
 
 
@@ -42,6 +43,7 @@ class Loop:
         self._forgotten: set[int] = set()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
+        self._crowded = 64
         self._running = True
 
     def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
@@ -62,6 +64,10 @@ class Loop:
     def at(self, when: float, action: Callable[[], None]) -> Timer:
         """Call once at a monotonic time, seconds."""
         timer = Timer(action)
+        if len(self._timers) >= self._crowded:
+            self._timers[:] = [entry for entry in self._timers if entry[2].action is not None]
+            heapq.heapify(self._timers)
+            self._crowded = max(64, 2 * len(self._timers))
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
@@ -94,11 +100,11 @@ class Loop:
         self._epoll.close()
 
     def _timeout(self) -> float:
-        """Seconds until the next timer, -1 if there is none."""
+        """Seconds until the next timer, at most an hour (epoll takes no more than 24 days); -1 if there is none."""
         timers = self._timers
         while timers and timers[0][2].action is None:
             heapq.heappop(timers)
-        return max(0.0, timers[0][0] - time.monotonic()) if timers else -1
+        return min(max(0.0, timers[0][0] - time.monotonic()), _LONGEST_SLEEP) if timers else -1
 
     def _run_timers(self) -> None:
         now = time.monotonic()

@@ -34,6 +34,7 @@ class Server:
         self._uids = uids
         self._sessions: dict[int, Session] = {}
         self._greeting: set[Session] = set()
+        self._resuming: list[Session] = []
         self._deadline: Timer | None = None
         self._deadline_at = 0.0
         self._accepting = True
@@ -101,12 +102,20 @@ class Server:
         if self._stopping and not self._sessions:
             self.loop.stop()
 
+    def resume_soon(self, session: Session) -> None:
+        """A session's peer has taken its answers: let it go on at the end of this `flush`."""
+        if session not in self._resuming:
+            self._resuming.append(session)
+
     # --- after each event -------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Write to every peer that got something; then see when the next call runs out of time."""
         ready = self.broker.ready
-        while ready:
+        while ready or self._resuming:
+            if not ready:
+                self._resuming.pop().resume()
+                continue
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from pybus.broker.peer import Credentials, Peer
 from pybus.errors import BusError, LimitExceeded, ProtocolError, Violation
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import BUS, BYE, PREAMBLE, FrameReader, frame
+from pybus.protocol.frames import BUS, BYE, PREAMBLE, FrameReader, Run, frame
 from pybus.protocol.handshake import Greeter
+from pybus.server.credentials import with_own_name
 from pybus.server.loop import READ, WRITE, Timer, ended
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Session:
         "_credentials",
         "_events",
         "_greeter",
+        "_held",
         "_parted",
         "_reader",
         "_server",
@@ -53,6 +55,7 @@ class Session:
         self._unsent: bytes | memoryview | None = None
         self._events = READ
         self._parted = False
+        self._held: list[Run] | None = None
         self.peer: Peer | None = None
         self._timer: Timer | None = server.loop.after(server.limits.handshake, self._too_slow)
         server.loop.watch(sock.fileno(), READ, self._ready)
@@ -65,12 +68,13 @@ class Session:
 
     def _ready(self, events: int) -> None:
         try:
+            was_reading = self._events & READ
             if events & WRITE:
                 self.flush()
             if events & READ:
                 self._read()
             elif ended(events):
-                self._hang_up()
+                self._hang_up(was_reading)
             self._server.flush()
         except Exception as error:  # a bug of ours costs this connection, never the bus
             self._server.log.bug(f"bug while serving {self}; the connection is closed", error)
@@ -78,9 +82,9 @@ class Session:
             self._close()
             self._server.flush()
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, was_reading: int) -> None:
         """The other side has closed. If its frames were not being read, they are now."""
-        if self._parted or self._events & READ:
+        if self._parted or was_reading:
             self._part("connection lost")
             self._close()
         else:
@@ -95,38 +99,56 @@ class Session:
             self._part(f"connection lost: {error.strerror}")
             self._close()
             return
+        if not data:
+            self._part("connection lost")
+            self._close()
+            return
         try:
-            if not data:
-                self._part("connection lost")
-                self._close()
-            elif self._reader is None:
+            if self._reader is None:
                 self._greet(data)
             else:
-                self._take(data, self._reader)
+                self._handle(self._reader.feed(data))
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
         except LimitExceeded as error:
             self.throw_out(error)
 
-    def _take(self, data: bytes, reader: FrameReader) -> None:
-        peer = self.peer
+    def resume(self) -> None:
+        """The peer has taken its answers: handle what it sent meanwhile."""
+        held, self._held = self._held, None
+        if held is None or self._parted:
+            return
+        try:
+            self._handle(held)
+        except ProtocolError as error:
+            self.throw_out(Violation(str(error)))
+        if not self._parted:
+            self._adjust()
+
+    def _handle(self, runs: list[Run]) -> None:
+        """Hand frames to the broker. What the peer owes too much for is held back until `resume`."""
+        reader, peer = self._reader, self.peer
+        assert reader is not None
         assert peer is not None
-        runs = reader.feed(data)
         if runs:
-            self._server.broker.receive(peer, runs, time.monotonic())
+            held = self._server.broker.receive(peer, runs, time.monotonic())
+            if peer.owed > self._server.limits.owed:
+                self._held = held
+                self._adjust()
+                return
         if reader.failure is not None:
             raise reader.failure
         if peer.leaving:
             self._part("goodbye", goodbye=True)
             self._finish()
-        elif peer.owed > self._server.limits.owed:
-            self._adjust()
 
     def _greet(self, data: bytes) -> None:
         assert self._greeter is not None
-        if self._greeter.feed(data) is None:
+        program = self._greeter.feed(data)
+        if program is None:
             return
         server = self._server
+        self._credentials = with_own_name(self._credentials, program)
         self.peer = server.broker.join(self._credentials, time.monotonic())
         self._greeter = None
         self._reader = FrameReader(server.limits.frame)
@@ -166,6 +188,8 @@ class Session:
             peer.taken(peer.queued)
         if self._parted and not peer.queued:
             self._close()
+        elif self._held is not None and peer.owed <= self._server.limits.owed:
+            self._server.resume_soon(self)
         elif peer.queued or self._events != READ:
             self._adjust()
 
@@ -174,7 +198,7 @@ class Session:
         peer = self.peer
         assert peer is not None
         events = WRITE if self._unsent is not None or peer.outbox else 0
-        if peer.owed <= self._server.limits.owed and not self._parted:
+        if self._held is None and not self._parted:
             events |= READ
         if events != self._events:
             self._events = events

@@ -177,6 +177,42 @@ def test_one_who_asks_without_reading_answers_waits_itself(daemon: BusDaemon) ->
         assert daemon.memory() < 60_000
 
 
+def test_what_one_asks_without_reading_is_not_even_computed(daemon: BusDaemon) -> None:
+    with RawPeer(daemon.path) as mallory, pybus.connect(daemon.address) as alice:
+        for number in range(20):
+            alice.publish(f"big.{number}", bytes(50_000), retain=True)
+        alice.flush()
+        question = frame(CALL, 0, mallory.number, 0, 1, b"org.pybus.Bus topics", pack([[], {}]))
+        mallory.sock.sendall(question * 500)
+        assert works(daemon)
+        assert daemon.memory() < 60_000
+        answers = 0
+        while answers < 500:
+            assert mallory.read()[0] == ANSWER
+            answers += 1
+
+
+def test_the_last_words_of_one_who_never_read_its_answers_arrive(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bob:
+        bob.publish("big.one", bytes(60_000), retain=True)
+        signals = bob.subscribe("last.words")
+        with RawPeer(daemon.path) as mallory:
+            question = frame(CALL, 0, mallory.number, 0, 1, b"org.pybus.Bus topics", pack([[], {}]))
+            words = b"".join(frame(SIGNAL, 0, mallory.number, 0, 0, b"last.words", pack(n)) for n in range(100))
+            mallory.sock.sendall(question * 60 + words)
+        assert [signals.receive(PATIENCE).body for _ in range(100)] == list(range(100))  # type: ignore[union-attr]
+
+
+def test_a_call_may_be_allowed_more_time_than_epoll_can_wait(daemon: BusDaemon) -> None:
+    with RawPeer(daemon.path) as alice, RawPeer(daemon.path) as bob:
+        way = f":{bob.number} think".encode()
+        alice.sock.sendall(frame(CALL, 0, alice.number, 2**32 - 1, 7, way, pack([[], {}])))
+        assert [bob.read()[0], bob.read()[0]] == [PEER, CALL]
+        assert works(daemon)
+        bob.sock.sendall(frame(ANSWER, 0, bob.number, alice.number, 7, b"", pack(42)))
+        assert alice.read_value() == (ANSWER, 42)
+
+
 # --- deaths ---------------------------------------------------------------------------------------
 
 

@@ -73,8 +73,7 @@ def loop() -> list[object]:
         ),
         (
             "\udc80",
-            "the value can't be sent: 'utf-8' codec can't encode character '\\udc80' in position 0:"
-            " surrogates not allowed",
+            "a text that can't be written in UTF-8 can't be sent; send its bytes",
         ),
     ],
 )
