@@ -186,4 +186,9 @@ def fits(wanted: str, value: object) -> bool:
 
 
 def _sendable(default: object) -> object:
+    """A default as it can be sent: itself if it is plain, else as Python writes it."""
+    if isinstance(default, int) and not -(2**63) <= default < 2**64:
+        return repr(default)
+    if isinstance(default, str) and not default.isprintable():
+        return ascii(default)
     return default if default is None or isinstance(default, (bool, int, float, str, bytes)) else repr(default)

@@ -122,7 +122,11 @@ class Broker:
         for call in list(peer.calls.values()):
             self.calls.close(call)
         for other in self.peers.values():
-            other.acquainted.discard(peer.number)
+            if peer.number in other.acquainted:
+                other.acquainted.discard(peer.number)
+                if not other.full:
+                    gone = {"number": peer.number, "gone": True}
+                    other.put(frame(PEER, 0, BUS, other.number, 0, b"", pack(gone)))
         if peer.will is not None and not goodbye:
             self._publish_will(peer)
 

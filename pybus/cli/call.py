@@ -10,7 +10,7 @@ from typing import Any
 from pybus.cli.command import OK
 from pybus.cli.text import is_terminal, plain, to_json
 from pybus.client.blocking import Bus, connect
-from pybus.errors import CallError
+from pybus.errors import BodyError, CallError
 from pybus.interface import INTROSPECT
 from pybus.names import check_method
 
@@ -63,6 +63,8 @@ def _value(text: str, wanted: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
+    except RecursionError:
+        raise BodyError("an argument is nested too deeply") from None
 
 
 def _parameters(bus: Bus, name: str, method: str) -> list[dict[str, Any]]:

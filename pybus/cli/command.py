@@ -35,7 +35,8 @@ exit codes:
 
 def run_command(program: str, action: Callable[[], int], *, debug: bool = False) -> int:
     """Run a command's action and return the exit code; an error becomes one line on stderr."""
-    _open_missing_streams()
+    open_missing_streams()
+    _write_whatever_comes()
     try:
         code = action()
         sys.stdout.flush()
@@ -53,7 +54,11 @@ def run_command(program: str, action: Callable[[], int], *, debug: bool = False)
 
 
 def complain(program: str, text: str, code: int) -> int:
-    """Write one line on stderr and return the exit code."""
+    """Write one line on stderr and return the exit code. The text may hold what other programs said."""
+    if not text.isprintable():
+        from pybus.cli.text import safe
+
+        text = safe(text)
     print(f"{program}: {text}", file=sys.stderr)
     return code
 
@@ -77,8 +82,16 @@ def _code(error: Exception) -> int:
     return REFUSED
 
 
-def _open_missing_streams() -> None:
+def open_missing_streams() -> None:
     """Give a command that was started with a closed stream (`>&-`) an empty one in its place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
+
+
+def _write_whatever_comes() -> None:
+    """Escape what the terminal's encoding does not have, where Python would raise an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # a stream that a program put there may have none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

@@ -8,7 +8,7 @@ from time import monotonic
 
 from pybus.cli.command import NOBODY, OK
 from pybus.cli.parsing import Command, run, seconds
-from pybus.cli.text import paint, plain, to_json
+from pybus.cli.text import paint, plain, safe, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.client.inbox import Signal
 
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def listen(options: argparse.Namespace) -> int:
     """Print signals until the count or the time is reached, or for ever."""
-    until = None if options.timeout is None else monotonic() + options.timeout
     with connect() as bus:
         tell_of_losses(bus)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
+        until = None if options.timeout is None else monotonic() + options.timeout
         number = 0
         while options.count is None or number < options.count:
             signal = _next(subscription, until)
@@ -50,7 +50,7 @@ def tell_of_losses(bus: Bus) -> None:
     """Let a person at the terminal know when signals are missing, and why."""
 
     def missed(topics: dict[str, int]) -> None:
-        which = ", ".join(f"{count} of {topic}" for topic, count in sorted(topics.items()))
+        which = ", ".join(f"{count} of {safe(topic)}" for topic, count in sorted(topics.items()))
         print(f"{PROGRAM}: signals were missed, as they were not read in time: {which}", file=sys.stderr)
 
     bus.on_missed(missed)
@@ -66,11 +66,15 @@ def show(signal: Signal, *, as_json: bool = False) -> None:
         return
     mark = paint(" (retained)", "dim") if signal.retained and sys.stdout.isatty() else ""
     value = "(cleared)" if signal.cleared else plain(signal.body)
-    print(f"{paint(signal.topic, 'topic')} {value}{mark}", flush=True)
+    print(f"{paint(safe(signal.topic), 'topic')} {value}{mark}", flush=True)
 
 
 def _next(subscription: Subscription, until: float | None) -> Signal | None:
-    return subscription.receive(None if until is None else max(0.0, until - monotonic()))
+    """The next signal, or None when the time is over, even if there are more."""
+    if until is None:
+        return subscription.receive()
+    left = until - monotonic()
+    return subscription.receive(left) if left > 0 else None
 
 
 def _count(text: str) -> int:

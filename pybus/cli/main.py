@@ -7,12 +7,13 @@ import sys
 
 from pybus import __version__
 from pybus.cli import listen, send
-from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain
+from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain, open_missing_streams
 from pybus.cli.parsing import Command, run, seconds
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    open_missing_streams()
     words = sys.argv[1:] if arguments is None else arguments
     first = words[0] if words else "--nothing"
     if first in ("-h", "--help", "help"):

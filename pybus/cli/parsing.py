@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pybus.cli.command import EXIT_CODES, run_command
+from pybus.cli.command import EXIT_CODES, open_missing_streams, run_command
 from pybus.client.core import MAX_TIMEOUT
 
 
@@ -33,6 +33,7 @@ def run(command: Command, words: list[str]) -> int:
 
     Options may stand anywhere between the arguments.
     """
+    open_missing_streams()  # argparse writes, too
     parser = argparse.ArgumentParser(
         prog=command.program,
         description=command.description,

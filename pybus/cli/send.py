@@ -100,6 +100,8 @@ def _value(text: str, is_json: bool, where: str) -> object:
         return json.loads(text)
     except ValueError as error:
         raise _Malformed(f"{where} is not JSON: {error}") from None
+    except RecursionError:
+        raise _Malformed(f"{where} is nested too deeply") from None
 
 
 def _and(words: list[str]) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from pybus.cli.command import NOBODY, OK, complain
-from pybus.cli.text import age, is_terminal, moment, paint, plain, table, to_json
+from pybus.cli.text import age, is_terminal, moment, paint, plain, safe, table, to_json
 from pybus.client.blocking import connect
 from pybus.errors import NoSuchValue
 from pybus.names import BUS_NAME
@@ -65,7 +65,7 @@ def introspect(options: argparse.Namespace) -> int:
     if description["doc"]:
         print(_indented(description["doc"], "  "))
     for method in description["methods"]:
-        print(f"\n  {paint(method['name'], 'topic')}{signature(method)}")
+        print(f"\n  {paint(safe(method['name']), 'topic')}{safe(signature(method))}")
         if method["doc"]:
             print(_indented(method["doc"], "      "))
     return OK
@@ -75,8 +75,9 @@ def stats(_options: argparse.Namespace) -> int:
     """`pybus stats`: the bus in numbers."""
     with connect() as bus:
         numbers: dict[str, Any] = bus.proxy(BUS_NAME).stats()
-    for name, value in numbers.items():
-        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+    for key, value in numbers.items():
+        name = safe(key)
+        shown = f"{value:.1f}" if isinstance(value, float) else plain(value)
         print(f"{name:<15} {shown}" if is_terminal(sys.stdout) else f"{name}\t{shown}")
     return OK
 
@@ -100,4 +101,4 @@ def _since(seconds: float) -> str:
 
 
 def _indented(text: str, margin: str) -> str:
-    return "\n".join(margin + line if line else "" for line in text.splitlines())
+    return "\n".join(margin + safe(line) if line else "" for line in text.splitlines())

@@ -10,6 +10,10 @@ import time
 from datetime import datetime
 from typing import TextIO
 
+_DEEP = "(nested too deeply to show)"
+_LEVELS = 100
+"""How many levels of a value that is nested too deeply are shown."""
+
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person reads this stream."""
@@ -25,6 +29,16 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
+def safe(text: str) -> str:
+    """The text on one line, what can't be printed in it escaped as Python does.
+
+    All that came from other programs goes through here, or through `plain` or `to_json`, to a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def plain(value: object) -> str:
     """A value on one line: printable text as it is, anything else as JSON.
 
@@ -36,20 +50,40 @@ def plain(value: object) -> str:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """A value as JSON. Bytes become {"base64": ...}, points in time text (ISO 8601)."""
-    return json.dumps(_jsonable(value), ensure_ascii=False, indent=indent)
+    """A value as JSON. Bytes become {"base64": ...}, points in time text (ISO 8601).
+
+    What can't be printed, or not in the encoding of stdout, is escaped. Of a value that is nested too
+    deeply for `json`, the outer levels are there.
+    """
+    try:
+        text = _dump(_jsonable(value, sys.maxsize), indent)
+    except RecursionError:
+        text = _dump(_jsonable(value, _LEVELS), indent)
+    if text.isprintable():
+        return text
+    # A newline is there only as layout: within a text `json` has escaped it.
+    return "".join(one if one == "\n" or one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
-def _jsonable(value: object) -> object:
+def _dump(value: object, indent: int | None) -> str:
+    is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
+
+
+def _jsonable(value: object, levels: int) -> object:
     """What `json` can write; keys of maps that are no text become their JSON."""
     if isinstance(value, (bytes, bytearray)):
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else to_json(key): _jsonable(item) for key, item in value.items()}
+        if not levels:
+            return _DEEP
+        return {
+            key if isinstance(key, str) else to_json(key): _jsonable(item, levels - 1) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
+        return [_jsonable(item, levels - 1) for item in value] if levels else _DEEP
     return value
 
 
@@ -67,7 +101,11 @@ def moment(seconds_ago: float) -> str:
 
 
 def table(titles: list[str], rows: list[list[str]]) -> None:
-    """Print rows: aligned under titles on a terminal, separated by tabs without titles in a pipe."""
+    """Print rows: aligned under titles on a terminal, separated by tabs without titles in a pipe.
+
+    What can't be printed in a cell is escaped, so that it is one cell.
+    """
+    rows = [[safe(cell) for cell in row] for row in rows]
     if not is_terminal(sys.stdout):
         for row in rows:
             print("\t".join(row))

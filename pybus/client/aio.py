@@ -143,10 +143,11 @@ class Bus(Connection):
 
         retain: keep it as the topic's value. confirm: wait, and return the number of receivers.
         Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
-        by the bus (a `CallError`) comes out of a later `publish`, of `flush` or `close`.
+        by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
+        signal, or of `flush` or `close`.
         """
         if self._core.output.waiting > HIGH or self._core.welcome is None:
-            await self._wait_for_room()
+            await self._ready()
         self._owner.check()
         return await self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
 
@@ -249,6 +250,7 @@ class Bus(Connection):
             return
         self._owner.check()
         self._owner.closed = True
+        self._closing = asyncio.current_task()  # which may be a handler's, and must not end with the others
         try:
             if self._core.welcome is not None:
                 self._core.say_goodbye()

@@ -12,7 +12,7 @@ from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.client.service import IncomingCall
 from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE
-from pybus.errors import ConnectionLost, ConnectionRefused, DeadlinePassed, NoBus, NotConnected, ProtocolError
+from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
 
 if TYPE_CHECKING:
     from pybus.client.core import Steps
@@ -38,6 +38,7 @@ class Connection(Face):
         self._writing = False
         self._write_scheduled = False
         self._failure: Exception | None = None
+        self._closing: asyncio.Task[Any] | None = None
 
     # --- how it waits -----------------------------------------------------------------------------
 
@@ -58,17 +59,20 @@ class Connection(Face):
     async def _drive(self, steps: Steps[T]) -> T:
         await self._ready()
         pending = next(steps)
-        while True:
-            try:
+        try:
+            while True:
                 try:
                     answer = await self._wait(pending)
                 except Exception as error:
                     pending = steps.throw(error)
                 else:
                     pending = steps.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            steps.close()
+            self._schedule_write()
 
     async def _wait(self, pending: Pending, timeout: float = TIMEOUT) -> object:
         """The answer. The bus keeps the deadline; only a bus that hangs makes the client give up."""
@@ -107,8 +111,13 @@ class Connection(Face):
 
     def _confirmed(self, inbox: Inbox, future: asyncio.Future[object]) -> None:
         """The bus has taken a subscription, or not: then it is none."""
-        if not future.cancelled() and future.exception() is not None and self._core.welcome is not None:
-            self._core.unsubscribe(inbox)
+        if future.cancelled() or future.exception() is None or self._core.welcome is None:
+            return
+        self._core.unsubscribe(inbox)
+        if inbox.handler is not None:  # nobody may ever await what `on` returned
+            self._loop.call_exception_handler(
+                {"message": f"the bus refused a subscription to {inbox.patterns}", "exception": future.exception()}
+            )
 
     async def _unsubscribe(self, inbox: Inbox) -> None:
         if self._owner.closed:
@@ -123,22 +132,26 @@ class Connection(Face):
         """See that there is a connection, waiting `patience` seconds for the bus to come back."""
         self._owner.check()
         self._check_alive()
-        if self._core.welcome is None:
-            try:
-                async with asyncio.timeout(patience):
+        try:
+            async with asyncio.timeout(patience):
+                while self._core.welcome is None:
                     await self._up.wait()
-            except TimeoutError:
-                raise NoBus(f"the bus at unix:{self._path} has gone and did not come back in {patience:g} s") from None
+                    self._owner.check()
+                    self._check_alive()
+                if self._core.output.waiting > HIGH:
+                    await self._wait_for_room()
+        except TimeoutError:
+            raise NoBus(f"the bus at unix:{self._path} has gone and did not come back in {patience:g} s") from None
 
     async def _wait_for_room(self) -> None:
         """Write, let the loop turn, and wait until the bus has taken what waits."""
-        await self._ready()
         self._write()
         await asyncio.sleep(0)
         while self._core.output.waiting > HIGH:
+            self._owner.check()
+            self._check_alive()
             self._room.clear()
             await self._room.wait()
-            self._check_alive()
 
     def _check_alive(self) -> None:
         if self._failure is not None:
@@ -161,19 +174,22 @@ class Connection(Face):
                 self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": error})
 
     def _run_handler(self, inbox: Inbox) -> None:
-        if asyncio.iscoroutinefunction(inbox.handler):
-            wake, inbox.wake = inbox.wake, None
-            self._start(self._await_handler(inbox, wake))
-        else:
-            self._handle(inbox)
-
-    async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None) -> None:
+        """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""
         assert inbox.handler is not None
-        try:
-            while len(inbox):
+        while len(inbox) and not inbox.closed:
+            try:
                 result = inbox.handler(inbox.take())
-                assert isinstance(result, Awaitable)
-                await result
+            except Exception:
+                self._core.work.append(inbox)  # the signals behind it are still to be handled
+                raise
+            if isinstance(result, Awaitable):
+                wake, inbox.wake = inbox.wake, None
+                self._start(self._await_handler(inbox, wake, result))
+                return
+
+    async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None, result: Awaitable[object]) -> None:
+        try:
+            await result
         finally:
             inbox.wake = wake
             if len(inbox) and wake is not None:
@@ -187,12 +203,15 @@ class Connection(Face):
             self._core.services.refuse(call, error)
         else:
             if isinstance(answer, Awaitable):
-                self._start(self._await_answer(call, answer))
+                task = self._start(self._await_answer(call, answer))
+                if isinstance(answer, Coroutine):
+                    task.add_done_callback(lambda _: answer.close())  # if the task was cancelled before it began
                 return
             self._core.services.answer(call, answer)
         self._schedule_write()
 
     async def _await_answer(self, call: IncomingCall, answer: Awaitable[object]) -> None:
+        call.enter()
         try:
             value = await answer
         except Exception as error:
@@ -205,10 +224,11 @@ class Connection(Face):
         finally:
             self._schedule_write()
 
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -302,10 +322,10 @@ class Connection(Face):
         while self._comes_back and self._sock is None:
             try:
                 await self._connect()
-            except ConnectionRefused as error:
-                self._finish(error)
-                return
-            except (NotConnected, ProtocolError):
+            except (NotConnected, ProtocolError) as error:
+                if self._core.banned:
+                    self._finish(error)
+                    return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -323,8 +343,10 @@ class Connection(Face):
         self._ended.set()
         self._up.set()
         self._room.set()
+        self._core.fail_pending(failure or ConnectionLost("this connection to the bus was closed"))
         for task in self._tasks:
-            task.cancel()
+            if task is not self._closing:
+                task.cancel()
         for inbox in self._core.inboxes:
             if failure is None:
                 inbox.close()

@@ -85,7 +85,8 @@ class Bus(Connection):
 
         retain: keep it as the topic's value. confirm: wait, and return the number of receivers.
         Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
-        by the bus (a `CallError`) comes out of a later `publish`, of `flush` or `close`.
+        by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
+        signal, or of `flush` or `close`.
         """
         self._ready()
         return self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
@@ -175,7 +176,8 @@ class Bus(Connection):
         """
         until = None if timeout is None else monotonic() + timeout
         while self._serve(until):
-            pass
+            if until is not None and monotonic() > until:
+                return
 
     def close(self) -> None:
         """Say goodbye; returns when the bus has handled all that was sent. Once more does nothing.
@@ -188,6 +190,9 @@ class Bus(Connection):
         self._owner.check()
         self._owner.closed = True
         if self._sock is None:
+            self._raise_refusal()
+            if self._core.in_doubt:
+                raise self._lost()
             return
         self._core.say_goodbye()
         until = monotonic() + GRACE

@@ -13,7 +13,7 @@ from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, open_socket
-from pybus.errors import ConnectionLost, ConnectionRefused, DeadlinePassed, NoBus, NotConnected, ProtocolError
+from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ class Connection(Face):
 
     def _send_signal(self, pending: Pending | None) -> int | None:
         if pending is None:
-            self._send()
+            try:
+                self._send()
+            except NotConnected:
+                self._core.output.take_back()  # what raises has not been published
+                raise
             return None
         reached = self._wait(pending)
         assert isinstance(reached, int)
@@ -52,24 +56,26 @@ class Connection(Face):
     def _drive(self, steps: Steps[T]) -> T:
         self._ready()
         pending = next(steps)
-        while True:
-            try:
+        try:
+            while True:
                 try:
                     answer = self._wait(pending)
                 except Exception as error:
                     pending = steps.throw(error)
                 else:
                     pending = steps.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            steps.close()
 
     def _wait(self, pending: Pending, timeout: float = TIMEOUT) -> object:
         """The answer. The bus keeps the deadline; only a bus that hangs makes the client give up."""
         until = monotonic() + timeout + GRACE
         try:
             while not pending.done:
-                if not self._exchange(until):
+                if monotonic() > until or not self._exchange(until):
                     raise DeadlinePassed("the bus itself does not answer")
         finally:
             self._core.abandon(pending)
@@ -100,6 +106,8 @@ class Connection(Face):
             self._serve(until)
         while not len(inbox):
             if inbox.closed or not self._serve(until):
+                return None
+            if not len(inbox) and until is not None and monotonic() > until:
                 return None
         return inbox.take()
 
@@ -141,9 +149,9 @@ class Connection(Face):
         while self._core.welcome is None:
             try:
                 self._connect()
-            except ConnectionRefused:
-                raise
             except (NotConnected, ProtocolError):
+                if self._core.banned:
+                    raise
                 left = pause if until is None else until - monotonic()
                 if left <= 0:
                     return False
@@ -210,7 +218,8 @@ class Connection(Face):
         """Wait for bytes, or for room if some wait to be written; False when the time is over first."""
         assert self._sock is not None
         self._poll.modify(self._sock.fileno(), select.POLLIN | (select.POLLOUT if self._core.output.waiting else 0))
-        ready = self._poll.poll(None if until is None else max(0.0, until - monotonic()) * 1000)
+        forever = until is None or until == float("inf")
+        ready = self._poll.poll(None if forever or until is None else max(0.0, until - monotonic()) * 1000)
         if ready and ready[0][1] & ~select.POLLOUT:
             data = self._sock.recv(READ_SIZE)
             if not data:

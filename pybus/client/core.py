@@ -17,6 +17,7 @@ from pybus.client.inbox import Inbox, Inboxes
 from pybus.client.output import Output
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.errors import (
+    AccessDenied,
     CallError,
     ConnectionLost,
     ConnectionRefused,
@@ -53,6 +54,7 @@ from pybus.protocol.frames import (
     Run,
     body_of,
     frame,
+    key_of,
     with_sender,
 )
 from pybus.protocol.handshake import Welcome, greeting
@@ -143,6 +145,9 @@ class Core:
                 self.services.incoming(run)
             else:
                 self._control(run)
+        if self.inboxes.overflowed:
+            self.work.append(Gap(self.inboxes.overflowed))
+            self.inboxes.overflowed = {}
         if self._reader.failure is not None:
             raise self._reader.failure
 
@@ -154,13 +159,17 @@ class Core:
         """The connection has ended. Calls in flight fail; signals not yet written wait for the next one."""
         self.welcome = None
         self.output.keep_signals()
-        pending, self._pending = self._pending, {}
         if self._services is not None:
             self._services.disconnected()
         self.work.append(Lost(reason))
+        self.fail_pending(ConnectionLost(f"the connection to the bus ended before the answer came: {reason}"))
+
+    def fail_pending(self, error: Exception) -> None:
+        """No answer will come any more."""
+        pending, self._pending = self._pending, {}
         for one in pending.values():
             self.inboxes.expect_no_more(one.serial)
-            one.settle(None, ConnectionLost(f"the connection to the bus ended before the answer came: {reason}"))
+            one.settle(None, error)
 
     def _connected(self, run: Run) -> None:
         """WELCOME has come: ask for everything that the program held before, then send what waits."""
@@ -178,7 +187,10 @@ class Core:
             self._services.connected()
         if self._bus != self.welcome.bus:
             self._bus = self.welcome.bus
+            newer = {key_of(one) for one in waiting}
             for key, (flags, body) in self._kept.items():
+                if key in newer:
+                    continue
                 self.output.put(frame(SIGNAL, flags, self.number, 0, 0, key, body))
         for one in waiting:
             self.output.put(one)
@@ -216,7 +228,7 @@ class Core:
     @property
     def banned(self) -> bool:
         """Whether the bus threw this program out for what it did, so that coming back would be the same again."""
-        return isinstance(self.goodbye, Violation)
+        return isinstance(self.goodbye, (AccessDenied, Violation))
 
     # --- signals out ------------------------------------------------------------------------------
 
@@ -309,6 +321,11 @@ class Core:
     def cast(self, name: str, method: str, args: tuple[object, ...], named: dict[str, object]) -> None:
         """Call a method and want no answer. Raises as `call` does."""
         self.output.put(self._call_frame(name, method, args, named, NO_REPLY, 0, 0))
+
+    def release(self, name: str) -> None:
+        """Give up a name without waiting for the answer, if there is a bus."""
+        if self.welcome is not None:
+            self.cast(BUS_NAME, "release_name", (name,), {})
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for this answer any more."""

@@ -87,10 +87,10 @@ class Face:
         """Run an inbox's handler for all that is in it; what it raises passes out, the rest waits."""
         assert inbox.handler is not None
         try:
-            while len(inbox):
+            while len(inbox) and not inbox.closed:
                 inbox.handler(inbox.take())
         finally:
-            if len(inbox):
+            if len(inbox) and not inbox.closed:
                 self._core.work.appendleft(inbox)
 
     def _raise_refusal(self) -> None:

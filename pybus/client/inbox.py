@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 """What an inbox holds. A program that reads more slowly than others write misses the rest, and is told."""
 
+MAX_MISSED_TOPICS = 128
+
 _OVERHEAD = 256
 """About what a signal costs in memory beside its body."""
 
@@ -72,16 +74,17 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._signals)
 
-    def put(self, signals: list[Signal], size: int) -> None:
-        """Take in signals of one topic, whose frames have `size` bytes together."""
+    def put(self, signals: list[Signal], size: int) -> bool:
+        """Take in signals of one topic, whose frames have `size` bytes together; tell whether there was room."""
         if self._bytes > MAX_BYTES:
             self.miss(signals[0].topic, len(signals))
-            return
+            return False
         self._bytes += size + _OVERHEAD * len(signals)
         was_empty = not self._signals
         self._signals.extend(signals)
         if was_empty and self.wake is not None:
             self.wake()
+        return True
 
     def take(self) -> Signal:
         """The next signal; there must be one."""
@@ -90,7 +93,9 @@ class Inbox:
         return signal
 
     def miss(self, topic: str, count: int) -> None:
-        """Note signals that will never come."""
+        """Note signals that will never come. Past some topics the rest counts under `#`."""
+        if topic not in self.missed and len(self.missed) >= MAX_MISSED_TOPICS:
+            topic = "#"
         self.missed[topic] = self.missed.get(topic, 0) + count
 
     def close(self) -> None:
@@ -101,11 +106,15 @@ class Inbox:
 
 
 class Inboxes:
-    """All inboxes of a program, and which of them gets what."""
+    """All inboxes of a program, and which of them gets what.
 
-    __slots__ = ("_all", "_handed_out", "_routes")
+    overflowed: how many signals of which topics found a full inbox since the core last looked.
+    """
+
+    __slots__ = ("_all", "_handed_out", "_routes", "overflowed")
 
     def __init__(self) -> None:
+        self.overflowed: dict[str, int] = {}
         self._all: list[Inbox] = []
         self._handed_out: dict[int, Inbox] = {}
         self._routes: dict[bytes, tuple[str, list[Inbox]]] = {}
@@ -156,7 +165,8 @@ class Inboxes:
         size = len(data) // count
         signals = [Signal(topic, unpack_or_keep(flags, body), name, retained, cleared, size) for body in bodies_of(run)]
         for inbox in inboxes:
-            inbox.put(signals, size * count)
+            if not inbox.put(signals, size * count):
+                self.overflowed[topic] = self.overflowed.get(topic, 0) + count
 
     def miss(self, topics: dict[str, int]) -> None:
         """The bus dropped signals: note it where they would have gone."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from pybus.protocol.frames import SIGNAL
+from pybus.protocol.frames import CONFIRM, SIGNAL
+
+_AT_ONCE = 256 * 1024
+"""About the bytes of one write; a socket takes no more."""
 
 
 class Output:
@@ -24,7 +27,17 @@ class Output:
 
     def unwritten(self) -> bytes:
         """The bytes to write next. The face says by `wrote` how many of them it has written."""
-        data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
+        if self.waiting <= _AT_ONCE:
+            data = b"".join(self._frames)
+        else:
+            parts: list[bytes] = []
+            size = 0
+            for one in self._frames:
+                parts.append(one)
+                size += len(one)
+                if size > _AT_ONCE:
+                    break
+            data = b"".join(parts)
         return data[self._begun :] if self._begun else data
 
     def wrote(self, size: int) -> None:
@@ -38,9 +51,14 @@ class Output:
         while self._begun >= len(self._frames[0]):
             self._begun -= len(self._frames.popleft())
 
+    def take_back(self) -> None:
+        """Forget the frame that was put last, if none of it has been written."""
+        if len(self._frames) > 1 or (self._frames and not self._begun):
+            self.waiting -= len(self._frames.pop())
+
     def keep_signals(self) -> None:
-        """The connection has ended: signals wait for the next one, calls and answers are void."""
-        self._frames = deque(one for one in self._frames if one[4] == SIGNAL)
+        """The connection has ended: signals wait for the next one, whatever was to be answered is void."""
+        self._frames = deque(one for one in self._frames if one[4] == SIGNAL and not one[5] & CONFIRM)
         self._begun = 0
         self.waiting = sum(map(len, self._frames))
 

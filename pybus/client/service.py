@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pybus.interface import Method
 
 
+_MAX_MESSAGE = 4000
+"""Characters of an error's message that are sent; a picture in a traceback is no message."""
+
+
 class Caller(NamedTuple):
     """Who made a call, as the bus learned it from the kernel.
 
@@ -59,8 +63,15 @@ class IncomingCall:
 
     def start(self) -> object:
         """Run the method; for an async one this is its coroutine. Raises what it raises."""
+        token = _current.set(self.caller)
+        try:
+            return self.method.function(*self.arguments.args, **self.arguments.kwargs)
+        finally:
+            _current.reset(token)
+
+    def enter(self) -> None:
+        """Make this call's caller the present one, in a task that belongs to the call."""
         _current.set(self.caller)
-        return self.method.function(*self.arguments.args, **self.arguments.kwargs)
 
 
 class Services:
@@ -92,8 +103,10 @@ class Services:
             if outcome == "taken":
                 peer: dict[str, object] = yield self._core.call_bus("peer", name)
                 raise NameTaken(f"{name} is owned by {peer['program']} (pid {peer['pid']})")
-        except CallError:
+        except BaseException as error:
             del self._interfaces[name]
+            if not isinstance(error, CallError):  # cancelled or cut off: the claim may have been granted
+                self._core.release(name)
             raise
         self._options[name] = options
         return outcome
@@ -117,8 +130,10 @@ class Services:
     # --- calls ------------------------------------------------------------------------------------
 
     def introduce(self, run: Run) -> None:
-        """Remember a caller from a PEER frame."""
+        """Remember a caller from a PEER frame, or forget one that has gone."""
         match unpack(body_of(run)):
+            case {"number": int(n), "gone": True}:
+                self._callers.pop(n, None)
             case {"number": int(n), "pid": int(pid), "uid": int(uid), "program": str(program), "executable": str(exe)}:
                 self._callers[n] = Caller(unique_name(n), pid, uid, program, exe)
 
@@ -130,7 +145,8 @@ class Services:
             self._reply_error(run[2], run[4], error, not run[1] & NO_REPLY)
             return
         if isinstance(accepted, dict):
-            self._core.output.put(frame(ANSWER, 0, self._core.number, run[2], run[4], b"", pack(accepted)))
+            if not run[1] & NO_REPLY:
+                self._core.output.put(frame(ANSWER, 0, self._core.number, run[2], run[4], b"", pack(accepted)))
         else:
             accepted.connection = self._core.welcome
             self._core.work.append(accepted)
@@ -163,7 +179,7 @@ class Services:
 
     def _reply_error(self, target: int, serial: int, error: CallError, wanted: bool) -> None:
         if wanted:
-            body = pack([error.name, error.message])
+            body = pack([_sendable(error.name), _sendable(error.message)])
             self._core.output.put(frame(ERROR, 0, self._core.number, target, serial, b"", body))
 
     def _accept(self, run: Run) -> IncomingCall | dict[str, object]:
@@ -177,7 +193,7 @@ class Services:
             args, named = arguments(unpack(body_of(run)))
         except BodyError as error:
             raise Failed(f"the call's arguments can't be read: {error}") from None
-        caller = self._callers.get(run[2]) or Caller(unique_name(run[2]), 0, 0, "", "")
+        caller = self._callers.get(run[2]) or Caller(unique_name(run[2]), 0, -1, "", "")
         return IncomingCall(method, method.bind(args, named), caller, run)
 
     def _find(self, name: str, method: str) -> Interface:
@@ -188,6 +204,11 @@ class Services:
         if fitting:
             return fitting[0]
         return Interface("", {})
+
+
+def _sendable(text: str) -> str:
+    """A text that fits into an answer, whatever a method put into its error."""
+    return text.encode("utf-8", "backslashreplace").decode()[:_MAX_MESSAGE]
 
 
 def _report(name: str, pending: Pending) -> None:

@@ -113,7 +113,8 @@ the call's), or by the bus (`sender` 0) if there is no such name, the service en
 or the service does not read. An answer to no open call is dropped and counted.
 
 Before the first call of a caller that a service does not know yet, the service gets a PEER frame:
-number, uid, pid, program (short name), executable (path).
+number, uid, pid, program (short name), executable (path). When that caller has gone, another one
+says so: number, gone (true).
 
 A service should have the method `introspect`, without parameters:
 

@@ -64,6 +64,11 @@ def with_sender(data: bytes, sender: int) -> bytes:
     return data[:8] + sender.to_bytes(4, "little") + data[12:]
 
 
+def key_of(data: bytes) -> bytes:
+    """The key in a frame's bytes."""
+    return data[HEADER_SIZE : HEADER_SIZE + int.from_bytes(data[6:8], "little")]
+
+
 def body_of(run: Run) -> bytes:
     """The body of a run of one frame."""
     return run[6][HEADER_SIZE + len(run[5]) :]

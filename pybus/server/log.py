@@ -6,6 +6,7 @@ ten seconds are counted, and one line tells their number. So a misbehaving peer 
 """
 
 import os
+import select
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ NOTICE: Final = 5
 INFO: Final = 6
 
 _GATHER_SECONDS: Final = 10.0
+_LONGEST_LINE: Final = 3900
 _MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: ""}
 
 
@@ -31,16 +33,34 @@ class Log:
         self._stream = stream if stream is not None else sys.stderr
         self._journal = _is_journal(self._stream, environ)
         self._gathered: dict[str, int] = {}
+        self._lost = 0
+        self._room = _poll_for_room(self._stream)
 
     def write(self, priority: int, text: str) -> None:
-        """Write one line. What can't be printed is escaped, as a program chooses its own name."""
+        """Write one line. What can't be printed is escaped, as a program chooses its own name.
+
+        A reader that takes nothing must not hold up the bus: while there is no room, lines are counted.
+        """
+        if not self._has_room():
+            self._lost += 1
+            return
+        if self._lost:
+            text = f"{text} ({self._lost} log lines before this one were lost: nobody read them)"
+            self._lost = 0
         if not text.isprintable():
             text = repr(text)[1:-1]
+        text = text[:_LONGEST_LINE]
         start = f"<{priority}>" if self._journal else f"{time.strftime('%H:%M:%S')} {_MARKS[priority]}"
         try:
             print(start + text, file=self._stream, flush=True)
         except (OSError, ValueError):
             pass  # the log's reader has gone; the bus goes on without it
+
+    def _has_room(self) -> bool:
+        """Whether a line can be written at once; a pipe says so while it takes 4096 bytes (PIPE_BUF, pipe(7))."""
+        if self._room is None:
+            return True
+        return any(events & select.POLLOUT or events & select.POLLERR for _, events in self._room.poll(0))
 
     def info(self, text: str) -> None:
         """Something that happens every day."""
@@ -70,6 +90,16 @@ class Log:
         more = self._gathered.pop(about, 0)
         if more:
             self.write(WARNING, f"{about}: {more} more in the last {_GATHER_SECONDS:.0f} s")
+
+
+def _poll_for_room(stream: TextIO) -> "select.poll | None":
+    try:
+        fd = stream.fileno()
+    except (OSError, ValueError):
+        return None
+    room = select.poll()
+    room.register(fd, select.POLLOUT)
+    return room
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ from pybus.broker.calls import OpenCalls
 from pybus.broker.peer import Credentials, Peer
 from pybus.errors import BadName, DeadlinePassed, NameHasNoOwner, ProtocolError, ServiceDied
 from pybus.limits import Limits
-from pybus.protocol.frames import ANSWER, CALL, ERROR, NO_REPLY, RAW, frame
+from pybus.protocol.frames import ANSWER, CALL, ERROR, NO_REPLY, PEER, RAW, frame
 from tests.broker.scene import Heard, Person, Scene, acquaintance, answer, body, call, refusal
 
 NAME = "org.example.Player"
@@ -179,7 +179,7 @@ def test_an_answer_to_a_caller_that_has_left_is_dropped() -> None:
     what = bob.heard()[-1]
     alice.leave()
     bob.answer(what, True)
-    assert bob.heard() == []
+    assert [(one.kind, one.value) for one in bob.heard()] == [(PEER, {"number": alice.number, "gone": True})]
     assert (len(scene.broker.calls), scene.broker.late_answers) == (0, 1)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
+from time import monotonic
 from typing import IO
 
 import pytest
@@ -191,6 +193,18 @@ def test_listen_ends_in_time_and_tells_by_its_code_whether_all_came(daemon: BusD
     assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05", "--count", "1", "--no-retained") == (3, "", "")
 
 
+def test_listen_ends_in_time_while_signals_keep_coming(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    with started(daemon, "pybus-listen", "a.#", "--timeout", "0.3") as listening:
+        reader = Thread(target=listening.communicate)
+        reader.start()
+        until = monotonic() + PATIENCE
+        while listening.poll() is None and monotonic() < until:
+            bob.publish("a.b", 1)
+        in_time = monotonic() < until
+        reader.join(PATIENCE)
+        assert (in_time, listening.returncode) == (True, 0)
+
+
 def test_listen_ends_quietly_on_ctrl_c_and_on_a_closed_pipe(daemon: BusDaemon, bob: pybus.Bus) -> None:
     for end in ("ctrl-c", "pipe"):
         with started(daemon, "pybus-listen", "#") as listening:
@@ -311,6 +325,12 @@ def test_without_a_bus_every_command_says_what_to_do(daemon: BusDaemon) -> None:
         (["pybus"], 2, "which command?"),
         (["pybus-send", "a.b", "x\udcff"], 2, "a text that can't be written in UTF-8"),
         (["pybus-send", "a.b", "--json", "9" * 30], 2, "an integer of more than 64 bits can't be sent"),
+        (["pybus-send", "a.b", "--json", "[" * 20_000], 2, "pybus-send: VALUE is nested too deeply\n"),
+        (["pybus", "call", "org.pybus.Bus", "ping", "[" * 20_000], 2, "an argument is nested too deeply\n"),
+        (["pybus", "call", "org.pybus.Bus", "__class__"], 2, "method '__class__' must be an identifier"),
+        (["pybus", "call", "org.pybus.Bus", "a b\n"], 2, "method 'a b\\n' must be an identifier"),
+        (["pybus", "call", "org.pybus.Bus", ""], 2, "method '' must be an identifier"),
+        (["pybus", "call", "org.pybus.Bus", "mro"], 1, "no method 'mro'"),
     ],
 )
 def test_odd_input_is_named(daemon: BusDaemon, words: list[str], code: int, message: str) -> None:
@@ -328,11 +348,86 @@ def test_commands_bear_closed_streams(daemon: BusDaemon, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(("command", "code"), [("get nope", 3), ("nonsense", 2), ("get", 2)])
+def test_a_complaint_never_gets_into_the_output(daemon: BusDaemon, command: str, code: int) -> None:
+    done = subprocess.run(
+        f"{BIN}/pybus {command} 2>&-", shell=True, env=daemon.environ, stdout=subprocess.PIPE, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+
+
+def test_the_daemon_bears_closed_streams(daemon: BusDaemon) -> None:
+    daemon.stop()
+    process = subprocess.Popen(f"exec {BIN}/pybus daemon <&- >&- 2>&-", shell=True, env=daemon.environ)
+    try:
+        until = monotonic() + PATIENCE
+        while run(daemon, "pybus-send", "a.b", "x")[0] == 4:
+            assert monotonic() < until
+        assert run(daemon, "pybus-send", "a.b", "x") == (0, "", "")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_full_disk_is_one_line(daemon: BusDaemon) -> None:
     done = subprocess.run(
         f"{BIN}/pybus list > /dev/full", shell=True, env=daemon.environ, stderr=subprocess.PIPE, timeout=PATIENCE
     )
     assert done.stderr == b"pybus list: No space left on device\n"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "\\u20ac"), ("latin-1", "\\u20ac"), ("utf-8", "€")])
+def test_what_the_encoding_does_not_have_is_escaped(
+    daemon: BusDaemon, bob: pybus.Bus, encoding: str, shown: str
+) -> None:
+    bob.publish("b.€", ["€"], retain=True)
+    bob.publish("a.text", "€", retain=True)
+    bob.flush()
+    daemon.environ["PYTHONIOENCODING"] = encoding
+    for words, out in (
+        (["pybus-listen", "b.*", "--count", "1"], f'b.{shown} ["{shown}"]\n'),
+        (["pybus", "get", "a.text"], f"{shown}\n"),
+        (["pybus", "get", "a.text", "--json"], f'"{shown}"\n'),
+    ):
+        done = subprocess.run([BIN / words[0], *words[1:]], env=daemon.environ, capture_output=True, timeout=PATIENCE)
+        assert (done.returncode, done.stdout.decode(encoding), done.stderr) == (0, out, b"")
+
+
+def test_a_body_nested_deeply_is_shown_in_part(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    body: object = 1
+    for _ in range(500):
+        body = [body]
+    bob.publish("a.b", body, retain=True)
+    bob.flush()
+    for words in (["pybus-listen", "#", "--count", "1"], ["pybus", "topics"], ["pybus", "get", "a.b"]):
+        code, out, err = run(daemon, *words)
+        assert (code, err, out.count("\n")) == (0, "", 1)
+        assert "(nested too deeply to show)" in out
+    code, out, err = run(daemon, "pybus-listen", "#", "--count", "1", "--json")
+    assert (code, err, json.loads(out)["topic"]) == (0, "", "a.b")
+
+
+def test_what_other_programs_say_cannot_steer_the_terminal(daemon: BusDaemon) -> None:
+    def evil() -> None:
+        """Evil\x1b[2J.
+
+        Second\x9b\tline.
+        """
+        raise pybus.ServiceError("org.example.Bad", "first\n\x1b[31msecond")
+
+    with pybus.connect(daemon.address, program="evil\x1b[31m\n:9\tx"):
+        code, out, _ = run(daemon, "pybus", "list")
+        assert (code, out.count("\n"), out.count("\t")) == (0, 2, 8)
+        assert "\x1b" not in out
+    with serving(daemon.address, "org.example.Evil", {"evil": evil}):
+        code, out, err = run(daemon, "pybus", "call", "org.example.Evil", "evil")
+        assert (code, out, err) == (1, "", "pybus call: first\\n\\x1b[31msecond (org.example.Bad)\n")
+        code, out, _ = run(daemon, "pybus", "introspect", "org.example.Evil")
+        assert code == 0
+        assert "      Evil\\x1b[2J.\n\n      Second\\x9b" in out
+        assert all(line.isprintable() for line in out.splitlines())
 
 
 def test_debug_shows_the_traceback(daemon: BusDaemon) -> None:

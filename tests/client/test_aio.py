@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -132,3 +133,59 @@ async def test_a_subscription_made_while_the_bus_is_away_gets_kept_values_once(
     await alice.publish("c.d", 2)
     heard = [await signals.receive(PATIENCE) for _ in range(2)]
     assert [(one.topic, one.body) for one in heard if one] == [("a.b", 1), ("c.d", 2)]
+
+
+async def test_closing_ends_whoever_waits_on_the_connection(daemon: BusDaemon) -> None:
+    bus = await pybus.aio.connect(daemon.address)
+    await bus.register("org.example.Never", {"answer": lambda: asyncio.Event().wait()})
+    call = asyncio.create_task(bus.call("org.example.Never", "answer"))
+    await bus.flush()
+    daemon.process.send_signal(SIGSTOP)
+    try:
+        publishing = asyncio.create_task(_publish_for_ever(bus))
+        while bus._core.output.waiting <= 256 * 1024:  # noqa: ASYNC110 - nothing tells that a socket is full
+            await asyncio.sleep(0)
+        bus._finish(None)
+        bus._owner.closed = True
+        with pytest.raises(pybus.ConnectionLost, match="closed"):
+            await asyncio.wait_for(call, PATIENCE)
+        with pytest.raises(pybus.UsageError, match="closed"):
+            await asyncio.wait_for(publishing, PATIENCE)
+    finally:
+        daemon.process.send_signal(SIGCONT)
+        bus._drop_socket()
+
+
+async def _publish_for_ever(bus: pybus.aio.Bus) -> None:
+    while True:
+        await bus.publish("big.one", bytes(60_000))
+
+
+async def test_a_handler_may_close_the_connection_it_runs_on(daemon: BusDaemon) -> None:
+    bus = await pybus.aio.connect(daemon.address)
+    closed = asyncio.Event()
+
+    async def last(signal: pybus.Signal) -> None:
+        await bus.close()
+        closed.set()
+
+    await bus.on("a.b", last)
+    await bus.publish("a.b")
+    await asyncio.wait_for(closed.wait(), PATIENCE)
+
+
+async def test_a_plain_handler_that_returns_a_coroutine_is_awaited(alice: pybus.aio.Bus) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    await alice.on("a.b", lambda signal: heard.put(signal.body))
+    await alice.publish("a.b", 1)
+    await alice.publish("a.b", 2)
+    assert [await asyncio.wait_for(heard.get(), PATIENCE) for _ in range(2)] == [1, 2]
+
+
+async def test_casts_wait_for_a_bus_that_does_not_read(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    await bob.register("org.example.Sink", {"take": lambda data: None})
+    most = 0
+    for _ in range(100):
+        await alice.cast("org.example.Sink", "take", bytes(100_000))
+        most = max(most, alice._core.output.waiting)
+    assert most <= 256 * 1024 + 100_200

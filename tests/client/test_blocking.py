@@ -252,3 +252,63 @@ def test_no_daemon_is_one_clear_error(daemon: BusDaemon) -> None:
     assert str(caught.value) == (
         f"no bus at {daemon.address} (No such file or directory); start one with: pybus daemon"
     )
+
+
+def test_time_limits_hold_while_other_signals_keep_coming(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    stop = threading.Event()
+
+    def flood() -> None:
+        with pybus.connect(daemon.address) as mallory:
+            while not stop.is_set():
+                mallory.publish("flood.one", bytes(1000))
+
+    bob.on("flood.#", lambda signal: None)
+    quiet = bob.subscribe("quiet.#")
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        bob.run(0.05)
+        assert quiet.receive(0.05) is None
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+
+
+def test_kept_values_come_back_once_and_the_newest_last(daemon: BusDaemon, alice: pybus.Bus) -> None:
+    alice.publish("a.b", 1, retain=True)
+    alice.flush()
+    daemon.kill()
+    daemon.restart()
+    alice.publish("a.b", 2, retain=True)
+    with pybus.connect(daemon.address) as bob:
+        assert bob.get("a.b") == 2
+        assert bob.call("org.pybus.Bus", "peer", alice.name)["sent"] == 1
+
+
+def test_a_full_inbox_counts_what_it_could_not_take(alice: pybus.Bus) -> None:
+    losses: list[dict[str, int]] = []
+    alice.on_missed(losses.append)
+    signals = alice.subscribe("a.#")
+    for number in range(150):
+        alice.publish(f"a.{number}", bytes(1_000_000))
+        alice.flush()
+    got = len(list(iter(lambda: signals.receive(0), None)))
+    alice.run(0.05)
+    assert 64 <= got < 80
+    assert got + sum(signals.missed.values()) == 150
+    assert sum(sum(one.values()) for one in losses) == sum(signals.missed.values())
+
+
+def test_after_close_a_handler_gets_nothing_more(alice: pybus.Bus) -> None:
+    heard: list[object] = []
+
+    def hear(signal: pybus.Signal) -> None:
+        heard.append(signal.body)
+        handle.close()
+
+    handle = alice.on("a.b", hear)
+    for number in range(20):
+        alice.publish("a.b", number)
+    alice.flush()
+    alice.run(0)
+    assert heard == [0]

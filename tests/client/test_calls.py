@@ -210,3 +210,79 @@ async def test_a_name_can_be_replaced_when_both_sides_allow_it(alice: pybus.aio.
     await bob.register(PLAYER, {"who": lambda: "bob"}, allow_replacement=True)
     assert await alice.register(PLAYER, {"who": lambda: "alice"}, replace=True) == "owner"
     assert await bob.call(PLAYER, "who") == "alice"
+
+
+# --- what an outside reader found -----------------------------------------------------------------
+
+
+async def test_a_name_can_be_registered_again_after_a_cancelled_try(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    task = asyncio.create_task(alice.register(PLAYER, Player()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await alice.flush()
+    assert await bob.register(PLAYER, {"who": lambda: "bob"}) == "owner"
+    await bob.unregister(PLAYER)
+    assert await alice.register(PLAYER, {"who": lambda: "alice"}) == "owner"
+
+
+async def test_the_caller_is_that_of_the_call_and_nobody_outside_of_one(
+    alice: pybus.aio.Bus, bob: pybus.aio.Bus, daemon: BusDaemon
+) -> None:
+    service = SlowPlayer()
+
+    async def who(wait: bool) -> list[str]:
+        before = pybus.caller().name
+        if wait:
+            await service.wait("x")
+        return [before, pybus.caller().name]
+
+    await bob.register(PLAYER, {"who": who, "now": lambda: pybus.caller().name})
+    async with pybus.aio.connect(daemon.address) as carol:
+        slow = asyncio.create_task(alice.call(PLAYER, "who", True))
+        await service.entered.wait()
+        assert await carol.call(PLAYER, "who", False) == [carol.name, carol.name]
+        assert await carol.call(PLAYER, "now") == carol.name
+        service.gate.set()
+        assert await slow == [alice.name, alice.name]
+    with pytest.raises(pybus.UsageError, match="inside a method"):
+        pybus.caller()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(ValueError("\udce4"), "ValueError: \\udce4"), (pybus.ServiceError("org.x.Y", "x" * 20_000_000), "x" * 4000)],
+)
+async def test_no_error_of_a_method_ends_its_service(
+    alice: pybus.aio.Bus, bob: pybus.aio.Bus, error: Exception, message: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    await bob.register(PLAYER, {"fail": fail, "now": lambda word: word})
+    with pytest.raises(pybus.CallError) as caught:
+        await alice.call(PLAYER, "fail")
+    assert caught.value.message.endswith(message)
+    assert await alice.call(PLAYER, "now", "still here") == "still here"
+
+
+async def test_defaults_that_can_not_be_sent_are_described_as_python_writes_them(
+    alice: pybus.aio.Bus, bob: pybus.aio.Bus
+) -> None:
+    def odd(number: int = 2**70, text: str = "\udce4", things: list[object] = [object]) -> None:  # noqa: B006
+        """Odd."""
+
+    await bob.register(PLAYER, {"odd": odd})
+    described = await alice.call(PLAYER, "introspect")
+    defaults = [one["default"] for one in described["methods"][0]["parameters"]]
+    assert defaults == ["1180591620717411303424", "'\\udce4'", "[<class 'object'>]"]
+
+
+async def test_a_service_forgets_callers_that_have_gone(bob: pybus.aio.Bus, daemon: BusDaemon) -> None:
+    await bob.register(PLAYER, {"now": lambda word: word})
+    for _ in range(5):
+        async with pybus.aio.connect(daemon.address) as guest:
+            await guest.call(PLAYER, "now", "hello")
+    await bob.flush()
+    assert bob._core.services._callers == {}

@@ -138,3 +138,20 @@ def test_a_full_disk_is_no_failure_of_the_bus(loop: Loop) -> None:
     Log(loop, disk).info("there is no room for this")
     with pytest.raises(OSError, match="No space left"):
         disk.close()
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_the_bus_and_tells_what_was_lost() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as reader:
+        with os.fdopen(writing, "w") as stream:
+            log = Log(Loop(), stream)
+            for number in range(2000):
+                log.info(f"line {number} " + "x" * 100)
+            first = [reader.readline() for _ in range(100)]
+            log.info("the last")
+        rest = reader.readlines()
+    assert [f" line {number} " in line for number, line in enumerate(first)] == [True] * 100
+    assert " the last (" in rest[-1]
+    lost = int(rest[-1].partition("(")[2].split()[0])
+    assert lost > 0
+    assert len(first) + len(rest) - 1 + lost == 2000
