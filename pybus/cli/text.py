@@ -52,13 +52,10 @@ def plain(value: object) -> str:
 def to_json(value: object, *, indent: int | None = None) -> str:
     """A value as JSON. Bytes become {"base64": ...}, points in time text (ISO 8601).
 
-    What can't be printed, or not in the encoding of stdout, is escaped. Of a value that is nested too
-    deeply for `json`, the outer levels are there.
+    What can't be printed, or not in the encoding of stdout, is escaped. Of a value that is nested very
+    deeply the outer levels are there.
     """
-    try:
-        text = _dump(_jsonable(value, sys.maxsize), indent)
-    except RecursionError:
-        text = _dump(_jsonable(value, _LEVELS), indent)
+    text = _dump(_jsonable(value, _LEVELS), indent)
     if text.isprintable():
         return text
     # A newline is there only as layout: within a text `json` has escaped it.

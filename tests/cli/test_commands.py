@@ -1,4 +1,4 @@
-"""The commands as a person or a script runs them, against a real bus."""
+"""The other commands against a real bus."""
 
 from __future__ import annotations
 
@@ -8,23 +8,14 @@ import pty
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from threading import Thread
 from time import monotonic
-from typing import IO
 
 import pytest
 
 import pybus
+from tests.cli.programs import BIN, line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
 from tests.serving import serving
-
-BIN = Path(sys.executable).parent
-NAMES = {"send": "pybus-send", "listen": "pybus-listen"}
 
 
 class Player:
@@ -36,208 +27,6 @@ class Player:
 
     def title(self) -> str:
         return "Metropolis"
-
-
-def run(daemon: BusDaemon, *words: str, stdin: str = "") -> tuple[int, str, str]:
-    """Run an installed command; its exit code, stdout and stderr."""
-    command = [str(BIN / words[0]), *words[1:]]
-    done = subprocess.run(
-        command, env=daemon.environ, input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-@contextmanager
-def started(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start an installed command, and see that it is gone in the end."""
-    command = [str(BIN / words[0]), *words[1:]]
-    process = subprocess.Popen(command, env=daemon.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line_of(stream: IO[str] | None) -> str:
-    """The next line that a command writes."""
-    assert stream is not None
-    return stream.readline()
-
-
-@pytest.fixture
-def bob(daemon: BusDaemon) -> Iterator[pybus.Bus]:
-    with pybus.connect(daemon.address, program="bob") as bus:
-        yield bus
-
-
-def heard(signals: pybus.Subscription) -> list[tuple[str, object]]:
-    """What has come until now: a command has ended, and the bus answers it last."""
-    signals._bus.flush()
-    return [(one.topic, one.body) for one in iter(lambda: signals.receive(0), None)]
-
-
-# --- pybus-send -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "stdin", "body"),
-    [
-        (["unplugged"], "", "unplugged"),
-        ([], "", None),
-        (["--json", '{"a": [1, null]}'], "", {"a": [1, None]}),
-        (["-"], "two\nlines\n", "two\nlines\n"),
-        (["--json", "-"], "[1]", [1]),
-        (["--", "-5"], "", "-5"),
-    ],
-)
-def test_send_publishes_one_value_and_is_silent(
-    daemon: BusDaemon, bob: pybus.Bus, words: list[str], stdin: str, body: object
-) -> None:
-    signals = bob.subscribe("#")
-    assert run(daemon, "pybus-send", "hal.power.ac", *words, stdin=stdin) == (0, "", "")
-    assert heard(signals) == [("hal.power.ac", body)]
-
-
-def test_send_publishes_a_file_as_bytes(daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:
-    (tmp_path / "picture").write_bytes(b"\x00\xff")
-    signals = bob.subscribe("#")
-    assert run(daemon, "pybus-send", "a.b", "--file", str(tmp_path / "picture")) == (0, "", "")
-    assert heard(signals) == [("a.b", b"\x00\xff")]
-
-
-def test_send_publishes_a_line_a_message(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    signals = bob.subscribe("#")
-    assert run(daemon, "pybus-send", "a.b", "--lines", stdin="one\n\nthree") == (0, "", "")
-    assert heard(signals) == [("a.b", "one"), ("a.b", ""), ("a.b", "three")]
-
-
-def test_send_names_the_line_that_is_not_json(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    signals = bob.subscribe("#")
-    code, out, err = run(daemon, "pybus-send", "a.b", "--lines", "--json", stdin="1\n{\n3\n")
-    assert (code, out) == (2, "")
-    assert err.startswith("pybus-send: line 2 is not JSON: ")
-    assert heard(signals) == [("a.b", 1)]
-
-
-def test_send_retains_and_clears(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    assert run(daemon, "pybus-send", "a.b", "--retain", "kept") == (0, "", "")
-    assert bob.get("a.b") == "kept"
-    assert run(daemon, "pybus-send", "a.b", "--clear") == (0, "", "")
-    with pytest.raises(pybus.NoSuchValue):
-        bob.get("a.b")
-
-
-def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (3, "0\n", "")
-    bob.subscribe("a.*")
-    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (0, "1\n", "")
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["a..b", "x"], 2, "topic 'a..b' has an empty word"),
-        (["a.*", "x"], 2, "'*' and '#' are for patterns only"),
-        (["bus.name.x", "x"], 1, "the topics under 'bus.' are the bus's own (AccessDenied)"),
-        (["a.b", "x", "--lines"], 2, "give only one of VALUE, --file, --lines and --clear, not VALUE and --lines"),
-        (["a.b", "--clear", "--retain"], 2, "--clear and --retain contradict each other"),
-        (["a.b", "--json", "{"], 2, "VALUE is not JSON"),
-        (["a.b", "--file", "/none"], 2, "/none: No such file or directory"),
-    ],
-)
-def test_what_is_wrong_with_a_send_is_said_in_one_line(
-    daemon: BusDaemon, words: list[str], code: int, message: str
-) -> None:
-    exit_code, out, err = run(daemon, "pybus-send", *words)
-    assert (exit_code, out) == (code, "")
-    assert err.startswith("pybus-send: ")
-    assert message in err
-    assert err.count("\n") == 1
-
-
-# --- pybus-listen ---------------------------------------------------------------------------------
-
-
-def test_listen_prints_topic_and_value_a_line(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    with started(daemon, "pybus-listen", "hal.#", "--count", "5") as listening:
-        while bob.publish("hal.x", "begin", confirm=True) == 0:
-            pass
-        bob.publish("hal.power.ac", {"a": b"\x00", "t": datetime(2026, 1, 2, tzinfo=UTC)})
-        bob.publish("hal.text", "two\nlines \x1b[31m")
-        bob.publish("hal.nothing")
-        bob.clear("hal.power.ac")
-        out, _ = listening.communicate(timeout=PATIENCE)
-    assert out.splitlines() == [
-        "hal.x begin",
-        'hal.power.ac {"a": {"base64": "AA=="}, "t": "2026-01-02T00:00:00+00:00"}',
-        'hal.text "two\\nlines \\u001b[31m"',
-        "hal.nothing null",
-        "hal.power.ac (cleared)",
-    ]
-
-
-def test_listen_prints_retained_values_first_as_json(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    bob.publish("a.b", [1], retain=True)
-    bob.flush()
-    code, out, err = run(daemon, "pybus-listen", "a.#", "--json", "--count", "1")
-    assert (code, err) == (0, "")
-    assert json.loads(out) == {"topic": "a.b", "body": [1], "sender": bob.name, "retained": True, "cleared": False}
-
-
-def test_listen_ends_in_time_and_tells_by_its_code_whether_all_came(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    bob.publish("a.b", 1, retain=True)
-    bob.flush()
-    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05") == (0, "a.b 1\n", "")
-    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05", "--count", "2") == (3, "a.b 1\n", "")
-    assert run(daemon, "pybus-listen", "a.#", "--timeout", "0.05", "--count", "1", "--no-retained") == (3, "", "")
-
-
-def test_listen_ends_in_time_while_signals_keep_coming(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    with started(daemon, "pybus-listen", "a.#", "--timeout", "0.3") as listening:
-        reader = Thread(target=listening.communicate)
-        reader.start()
-        until = monotonic() + PATIENCE
-        while listening.poll() is None and monotonic() < until:
-            bob.publish("a.b", 1)
-        in_time = monotonic() < until
-        reader.join(PATIENCE)
-        assert (in_time, listening.returncode) == (True, 0)
-
-
-def test_listen_ends_quietly_on_ctrl_c_and_on_a_closed_pipe(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    for end in ("ctrl-c", "pipe"):
-        with started(daemon, "pybus-listen", "#") as listening:
-            while bob.publish("a.b", 1, confirm=True) == 0:
-                pass
-            assert line_of(listening.stdout) == "a.b 1\n"
-            if end == "ctrl-c":
-                listening.send_signal(signal.SIGINT)
-                assert listening.wait(PATIENCE) == 130
-            else:
-                assert listening.stdout is not None
-                listening.stdout.close()
-                bob.publish("a.b", 2)
-                bob.flush()
-                assert listening.wait(PATIENCE) == 141
-            assert line_of(listening.stderr) == ""
-
-
-def test_listen_says_that_the_bus_went_away_and_came_back(daemon: BusDaemon, bob: pybus.Bus) -> None:
-    with started(daemon, "pybus-listen", "a.#") as listening:
-        while bob.publish("a.b", 1, confirm=True) == 0:
-            pass
-        assert line_of(listening.stdout) == "a.b 1\n"
-        daemon.kill()
-        assert line_of(listening.stderr) == "pybus-listen: the bus went away; waiting for it to come back\n"
-        daemon.restart()
-        assert line_of(listening.stderr) == "pybus-listen: the bus is back\n"
-        bob.publish("a.b", 2)
-        assert line_of(listening.stdout) == "a.b 2\n"
-        listening.send_signal(signal.SIGINT)
-
-
-# --- the others -----------------------------------------------------------------------------------
 
 
 def test_call_prints_the_answer_and_reads_arguments_by_their_types(daemon: BusDaemon) -> None:

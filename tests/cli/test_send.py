@@ -1,0 +1,87 @@
+"""`pybus-send` against a real bus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pybus
+from tests.cli.programs import heard, run
+from tests.daemon import BusDaemon
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "body"),
+    [
+        (["unplugged"], "", "unplugged"),
+        ([], "", None),
+        (["--json", '{"a": [1, null]}'], "", {"a": [1, None]}),
+        (["-"], "two\nlines\n", "two\nlines\n"),
+        (["--json", "-"], "[1]", [1]),
+        (["--", "-5"], "", "-5"),
+    ],
+)
+def test_send_publishes_one_value_and_is_silent(
+    daemon: BusDaemon, bob: pybus.Bus, words: list[str], stdin: str, body: object
+) -> None:
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "hal.power.ac", *words, stdin=stdin) == (0, "", "")
+    assert heard(signals) == [("hal.power.ac", body)]
+
+
+def test_send_publishes_a_file_as_bytes(daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:
+    (tmp_path / "picture").write_bytes(b"\x00\xff")
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "a.b", "--file", str(tmp_path / "picture")) == (0, "", "")
+    assert heard(signals) == [("a.b", b"\x00\xff")]
+
+
+def test_send_publishes_a_line_a_message(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("#")
+    assert run(daemon, "pybus-send", "a.b", "--lines", stdin="one\n\nthree") == (0, "", "")
+    assert heard(signals) == [("a.b", "one"), ("a.b", ""), ("a.b", "three")]
+
+
+def test_send_names_the_line_that_is_not_json(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("#")
+    code, out, err = run(daemon, "pybus-send", "a.b", "--lines", "--json", stdin="1\n{\n3\n")
+    assert (code, out) == (2, "")
+    assert err.startswith("pybus-send: line 2 is not JSON: ")
+    assert heard(signals) == [("a.b", 1)]
+
+
+def test_send_retains_and_clears(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    assert run(daemon, "pybus-send", "a.b", "--retain", "kept") == (0, "", "")
+    assert bob.get("a.b") == "kept"
+    assert run(daemon, "pybus-send", "a.b", "--clear") == (0, "", "")
+    with pytest.raises(pybus.NoSuchValue):
+        bob.get("a.b")
+
+
+def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (3, "0\n", "")
+    bob.subscribe("a.*")
+    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["a..b", "x"], 2, "topic 'a..b' has an empty word"),
+        (["a.*", "x"], 2, "'*' and '#' are for patterns only"),
+        (["bus.name.x", "x"], 1, "the topics under 'bus.' are the bus's own (AccessDenied)"),
+        (["a.b", "x", "--lines"], 2, "give only one of VALUE, --file, --lines and --clear, not VALUE and --lines"),
+        (["a.b", "--clear", "--retain"], 2, "--clear and --retain contradict each other"),
+        (["a.b", "--json", "{"], 2, "VALUE is not JSON"),
+        (["a.b", "--file", "/none"], 2, "/none: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_a_send_is_said_in_one_line(
+    daemon: BusDaemon, words: list[str], code: int, message: str
+) -> None:
+    exit_code, out, err = run(daemon, "pybus-send", *words)
+    assert (exit_code, out) == (code, "")
+    assert err.startswith("pybus-send: ")
+    assert message in err
+    assert err.count("\n") == 1
