@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -244,7 +245,9 @@ class Connection(Face):
         try:
             async with asyncio.timeout(GRACE):
                 await self._loop.sock_connect(sock, self._path)
-                await self._loop.sock_sendall(sock, self._core.open())
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    # A bus that refuses us at once has closed; its reason is there to be read.
+                    await self._loop.sock_sendall(sock, self._core.open())
                 while self._core.welcome is None:
                     data = await self._loop.sock_recv(sock, READ_SIZE)
                     if not data:

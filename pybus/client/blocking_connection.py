@@ -163,7 +163,10 @@ class Connection(Face):
         self._sock = open_socket(self._path)
         self._poll.register(self._sock.fileno(), select.POLLIN)
         try:
-            self._sock.sendall(self._core.open())
+            try:
+                self._sock.sendall(self._core.open())
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a bus that refuses us at once has closed; its reason is there to be read
             until = monotonic() + GRACE
             while self._core.welcome is None:
                 if not self._read_when_ready(until):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 import pybus
+from pybus.server.session import refuse
 from tests.daemon import PATIENCE, BusDaemon
 
 
@@ -312,3 +316,29 @@ def test_after_close_a_handler_gets_nothing_more(alice: pybus.Bus) -> None:
     alice.flush()
     alice.run(0)
     assert heard == [0]
+
+
+def test_a_refusal_that_comes_before_the_greeting_is_written_is_still_read(tmp_path: Path) -> None:
+    for connect in (pybus.connect, _connect_by_asyncio):
+        with socket.socket(socket.AF_UNIX) as listener:
+            path = tmp_path / connect.__name__
+            listener.bind(str(path))
+            listener.listen()
+            refusing = threading.Thread(target=_refuse, args=(listener,))
+            refusing.start()
+            with pytest.raises(pybus.ConnectionRefused, match="not today"):
+                connect(f"unix:{path}")
+            refusing.join(PATIENCE)
+
+
+def _refuse(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        refuse(connection, pybus.AccessDenied("not today"))
+
+
+def _connect_by_asyncio(address: str) -> None:
+    async def connect() -> None:
+        await pybus.aio.connect(address)
+
+    asyncio.run(connect())
