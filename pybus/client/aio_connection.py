@@ -183,7 +183,7 @@ class Connection(Face):
             except Exception:
                 self._core.work.append(inbox)  # the signals behind it are still to be handled
                 raise
-            if isinstance(result, Awaitable):
+            if result is not None and isinstance(result, Awaitable):
                 wake, inbox.wake = inbox.wake, None
                 self._start(self._await_handler(inbox, wake, result))
                 return
@@ -203,7 +203,7 @@ class Connection(Face):
         except Exception as error:
             self._core.services.refuse(call, error)
         else:
-            if isinstance(answer, Awaitable):
+            if answer is not None and isinstance(answer, Awaitable):
                 task = self._start(self._await_answer(call, answer))
                 if isinstance(answer, Coroutine):
                     task.add_done_callback(lambda _: answer.close())  # if the task was cancelled before it began
