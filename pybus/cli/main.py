@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 
 from pybus import __version__
 from pybus.cli import listen, send
@@ -68,52 +70,14 @@ def _daemon_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-root", action="store_true", help="admit root beside you")
 
 
-def _call(options: argparse.Namespace) -> int:
-    from pybus.cli.call import call
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """The action of that name, whose module is imported when it is called."""
 
-    return call(options)
+    def action(options: argparse.Namespace) -> int:
+        code: int = getattr(import_module(module), function)(options)
+        return code
 
-
-def _list(options: argparse.Namespace) -> int:
-    from pybus.cli.show import list_peers
-
-    return list_peers(options)
-
-
-def _topics(options: argparse.Namespace) -> int:
-    from pybus.cli.show import list_topics
-
-    return list_topics(options)
-
-
-def _get(options: argparse.Namespace) -> int:
-    from pybus.cli.show import get
-
-    return get(options)
-
-
-def _introspect(options: argparse.Namespace) -> int:
-    from pybus.cli.show import introspect
-
-    return introspect(options)
-
-
-def _stats(options: argparse.Namespace) -> int:
-    from pybus.cli.show import stats
-
-    return stats(options)
-
-
-def _daemon(options: argparse.Namespace) -> int:
-    from pybus.cli.daemon import daemon
-
-    return daemon(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    from pybus.cli.daemon import run
-
-    return run(options)
+    return action
 
 
 _RUNNING = f"\n  {ALREADY_RUNNING}   a bus runs there already"
@@ -125,12 +89,25 @@ _RUN = "Run the bus and the hardware service here, and print what arrives, until
 COMMANDS = {
     "send": Command("pybus send", send.DESCRIPTION, send.add_arguments, send.send),
     "listen": Command("pybus listen", listen.DESCRIPTION, listen.add_arguments, listen.listen),
-    "call": Command("pybus call", "Call a method of a service and print its answer.", _call_arguments, _call),
-    "list": Command("pybus list", _LIST, _no_arguments, _list),
-    "introspect": Command("pybus introspect", "Show a service's methods.", _introspect_arguments, _introspect),
-    "get": Command("pybus get", _GET, _get_arguments, _get),
-    "topics": Command("pybus topics", _TOPICS, _topics_arguments, _topics),
-    "stats": Command("pybus stats", "Show the bus in numbers.", _no_arguments, _stats),
-    "daemon": Command("pybus daemon", "Run the bus, until SIGTERM or Ctrl-C.", _daemon_arguments, _daemon, _RUNNING),
-    "run": Command("pybus run", _RUN, _no_arguments, _run),
+    "call": Command(
+        "pybus call",
+        "Call a method of a service and print its answer.",
+        _call_arguments,
+        _later("pybus.cli.call", "call"),
+    ),
+    "list": Command("pybus list", _LIST, _no_arguments, _later("pybus.cli.show", "list_peers")),
+    "introspect": Command(
+        "pybus introspect", "Show a service's methods.", _introspect_arguments, _later("pybus.cli.show", "introspect")
+    ),
+    "get": Command("pybus get", _GET, _get_arguments, _later("pybus.cli.show", "get")),
+    "topics": Command("pybus topics", _TOPICS, _topics_arguments, _later("pybus.cli.show", "list_topics")),
+    "stats": Command("pybus stats", "Show the bus in numbers.", _no_arguments, _later("pybus.cli.show", "stats")),
+    "daemon": Command(
+        "pybus daemon",
+        "Run the bus, until SIGTERM or Ctrl-C.",
+        _daemon_arguments,
+        _later("pybus.cli.daemon", "daemon"),
+        _RUNNING,
+    ),
+    "run": Command("pybus run", _RUN, _no_arguments, _later("pybus.cli.daemon", "run")),
 }

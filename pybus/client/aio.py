@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from pybus.address import bus_path
-from pybus.client.aio_connection import HIGH, Connection
+from pybus.client.aio_connection import Connection
 from pybus.client.face import TIMEOUT
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
@@ -146,9 +146,7 @@ class Bus(Connection):
         by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
         signal, or of `flush` or `close`.
         """
-        if self._core.output.waiting > HIGH or self._core.welcome is None:
-            await self._ready()
-        self._owner.check()
+        await self._ready()
         return await self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
 
     async def clear(self, topic: str, *, confirm: bool = False) -> int | None:

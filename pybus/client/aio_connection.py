@@ -133,6 +133,8 @@ class Connection(Face):
         """See that there is a connection, waiting `patience` seconds for the bus to come back."""
         self._owner.check()
         self._check_alive()
+        if self._core.welcome is not None and self._core.output.waiting <= HIGH:
+            return
         try:
             async with asyncio.timeout(patience):
                 while self._core.welcome is None:
