@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from pybus.address import bus_path
-from pybus.client.aio_connection import Connection
+from pybus.client.aio_connection import HIGH, Connection
 from pybus.client.face import TIMEOUT
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
@@ -146,13 +146,21 @@ class Bus(Connection):
         by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
         signal, or of `flush` or `close`.
         """
-        await self._ready()
-        return await self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
+        if self._core.welcome is None or self._core.output.waiting > HIGH:
+            await self._ready()
+        self._owner.check()
+        pending = self._core.publish(topic, body, retain=retain, confirm=confirm)
+        if pending is None:  # the hot path: no coroutine beside this one
+            self._schedule_write()
+            return None
+        return await self._receivers(pending)
 
     async def clear(self, topic: str, *, confirm: bool = False) -> int | None:
         """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""
         await self._ready()
-        return await self._send_signal(self._core.clear(topic, confirm=confirm))
+        pending = self._core.clear(topic, confirm=confirm)
+        self._schedule_write()
+        return None if pending is None else await self._receivers(pending)
 
     def subscribe(self, *patterns: str, retained: bool = True) -> Subscription:
         """Get the signals that match one of the patterns, and first, if `retained`, the kept values.

@@ -49,10 +49,7 @@ class Connection(Face):
         await self._ready(timeout)
         return await self._wait(self._core.call(name, method, args, named, timeout), timeout)
 
-    async def _send_signal(self, pending: Pending | None) -> int | None:
-        if pending is None:
-            self._schedule_write()
-            return None
+    async def _receivers(self, pending: Pending) -> int:
         reached = await self._wait(pending)
         assert isinstance(reached, int)
         return reached
