@@ -137,6 +137,18 @@ class NoSuchValue(BusError):
     """No value is retained under that topic."""
 
 
+class NoSuchService(BusError):
+    """No service file describes that name, so the bus can't start, stop or show it."""
+
+
+class StartFailed(BusError):
+    """The service could not be started, or ended before it claimed its name; the message has the reason."""
+
+
+class LoopCut(BusError):
+    """Programs keep triggering each other: a message that others had caused, one by one, was refused."""
+
+
 class BadName(BusError):
     """The bus found a name, topic or pattern malformed: `InvalidName` seen from the other side."""
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from pybus.cli.command import OK
+from pybus.cli.parsing import seconds
 from pybus.cli.text import is_terminal, plain, to_json
 from pybus.client.blocking import Bus, connect
 from pybus.errors import BodyError, CallError
@@ -15,7 +16,16 @@ from pybus.interface import INTROSPECT
 from pybus.names import check_method
 
 
-def call(options: argparse.Namespace) -> int:
+def call_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be written after `pybus call`."""
+    parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17")
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument("arguments", metavar="ARG", nargs="*", help="text, JSON, or KEY=VALUE for a named argument")
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="seconds to wait for the answer (default 25)")
+    parser.add_argument("--no-reply", action="store_true", help="do not wait for an answer")
+
+
+def call_command(options: argparse.Namespace) -> int:
     """Call, and print the answer: text as it is, anything else as JSON."""
     check_method(options.method)
     with connect() as bus:

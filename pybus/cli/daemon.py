@@ -24,7 +24,12 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 
 
-def daemon(options: argparse.Namespace) -> int:
+def daemon_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be written after `pybus daemon`."""
+    parser.add_argument("--allow-root", action="store_true", help="admit root beside you")
+
+
+def daemon_command(options: argparse.Namespace) -> int:
     """Run the bus in this process until it is told to stop."""
     try:
         run_daemon(bus_path(), allow_root=options.allow_root)
@@ -33,7 +38,11 @@ def daemon(options: argparse.Namespace) -> int:
     return OK
 
 
-def run(_options: argparse.Namespace) -> int:
+def run_arguments(_parser: argparse.ArgumentParser) -> None:
+    """`pybus run` takes no arguments."""
+
+
+def run_command(_options: argparse.Namespace) -> int:
     """Start what is missing, print every signal, and stop what was started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what we started ends with us
     with ExitStack() as stack:

@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from pybus import __version__
 from pybus.cli import listen, send
 from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain, open_missing_streams
-from pybus.cli.parsing import Command, run, seconds
+from pybus.cli.parsing import Command, run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,77 +38,48 @@ def _help() -> str:
     return "\n".join([*lines, "", "pybus COMMAND --help tells more; pybus --version is there, too.", "", EXIT_CODES])
 
 
-# --- what each command takes; what it does is imported only when it runs ----------------------------
+# --- the commands; the module of each is imported only when it is asked for -------------------------
 
 
-def _no_arguments(_parser: argparse.ArgumentParser) -> None:
-    pass
+def _command(name: str, module: str, description: str, more_codes: str = "") -> Command:
+    """The command whose action and arguments are `NAME_command` and `NAME_arguments` in a module of this package."""
 
+    def find(function: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(import_module(f"pybus.cli.{module}"), function)
+        return found
 
-def _call_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17")
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("arguments", metavar="ARG", nargs="*", help="text, JSON, or KEY=VALUE for a named argument")
-    parser.add_argument("--timeout", metavar="S", type=seconds, help="seconds to wait for the answer (default 25)")
-    parser.add_argument("--no-reply", action="store_true", help="do not wait for an answer")
-
-
-def _topics_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="#")
-
-
-def _get_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", metavar="TOPIC")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _introspect_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="such as org.example.Player; org.pybus.Bus is the bus itself")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _daemon_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--allow-root", action="store_true", help="admit root beside you")
-
-
-def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """The action of that name, whose module is imported when it is called."""
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        find(f"{name}_arguments")(parser)
 
     def action(options: argparse.Namespace) -> int:
-        code: int = getattr(import_module(module), function)(options)
+        code: int = find(f"{name}_command")(options)
         return code
 
-    return action
+    return Command(f"pybus {name}", description, add_arguments, action, more_codes)
 
 
 _RUNNING = f"\n  {ALREADY_RUNNING}   a bus runs there already"
-_LIST = "Show who is on the bus: peers, their names, pids and programs."
-_GET = "Print the retained value of a topic; exit code 3 if there is none."
-_TOPICS = "Show the retained values, how old they are and who published them."
-_RUN = "Run the bus and the hardware service here, and print what arrives, until Ctrl-C."
 
-COMMANDS = {
-    "send": Command("pybus send", send.DESCRIPTION, send.add_arguments, send.send),
-    "listen": Command("pybus listen", listen.DESCRIPTION, listen.add_arguments, listen.listen),
-    "call": Command(
-        "pybus call",
-        "Call a method of a service and print its answer.",
-        _call_arguments,
-        _later("pybus.cli.call", "call"),
-    ),
-    "list": Command("pybus list", _LIST, _no_arguments, _later("pybus.cli.show", "list_peers")),
-    "introspect": Command(
-        "pybus introspect", "Show a service's methods.", _introspect_arguments, _later("pybus.cli.show", "introspect")
-    ),
-    "get": Command("pybus get", _GET, _get_arguments, _later("pybus.cli.show", "get")),
-    "topics": Command("pybus topics", _TOPICS, _topics_arguments, _later("pybus.cli.show", "list_topics")),
-    "stats": Command("pybus stats", "Show the bus in numbers.", _no_arguments, _later("pybus.cli.show", "stats")),
-    "daemon": Command(
-        "pybus daemon",
-        "Run the bus, until SIGTERM or Ctrl-C.",
-        _daemon_arguments,
-        _later("pybus.cli.daemon", "daemon"),
-        _RUNNING,
-    ),
-    "run": Command("pybus run", _RUN, _no_arguments, _later("pybus.cli.daemon", "run")),
-}
+_ALL = (
+    Command("pybus send", send.DESCRIPTION, send.add_arguments, send.send),
+    Command("pybus listen", listen.DESCRIPTION, listen.add_arguments, listen.listen),
+    _command("call", "call", "Call a method of a service and print its answer."),
+    _command("list", "show", "Show who is on the bus: peers, their names, pids and programs, and services."),
+    _command("introspect", "show", "Show a service's methods."),
+    _command("get", "show", "Print the retained value of a topic; exit code 3 if there is none."),
+    _command("topics", "show", "Show the retained values, how old they are and who published them."),
+    _command("stats", "stats", "Show the bus in numbers."),
+    _command("top", "top", "Watch who sends how much, live, with the worst offender on top."),
+    _command("monitor", "monitor", "Show everything that passes: signals, calls with their answers, errors, drops."),
+    _command("explain", "explain", "Tell who would get a signal or a call, and why, without sending it."),
+    _command("record", "record", "Write what passes to a file, to be replayed."),
+    _command("replay", "record", "Publish again what `pybus record` wrote."),
+    _command("wait", "wait", "Wait until somebody owns a name."),
+    _command("ping", "wait", "Ask a service whether it answers, and measure how long that takes."),
+    _command("service", "service", "Start, stop and inspect the services that the bus starts when needed."),
+    _command("config", "config", "Check the configuration, or show what is in force and why."),
+    _command("setup", "setup", "Install systemd units, service files, completions and man pages, or remove them."),
+    _command("daemon", "daemon", "Run the bus, until SIGTERM or Ctrl-C.", _RUNNING),
+    _command("run", "daemon", "Run the bus and the hardware service here, and print what arrives, until Ctrl-C."),
+)
+COMMANDS = {command.program.removeprefix("pybus "): command for command in _ALL}

@@ -1,4 +1,4 @@
-"""The commands that show what is on the bus: list, topics, get, introspect, stats."""
+"""The commands that show what is on the bus: list, topics, get, introspect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from pybus.names import BUS_NAME
 from pybus.protocol.codec import unpack_or_keep
 
 
-def list_peers(_options: argparse.Namespace) -> int:
+def list_arguments(_parser: argparse.ArgumentParser) -> None:
+    """`pybus list` takes no arguments."""
+
+
+def list_command(_options: argparse.Namespace) -> int:
     """`pybus list`: who is on the bus, and which names they own."""
     with connect() as bus:
         peers: list[dict[str, Any]] = bus.proxy(BUS_NAME).peers()
@@ -26,7 +30,12 @@ def list_peers(_options: argparse.Namespace) -> int:
     return OK
 
 
-def list_topics(options: argparse.Namespace) -> int:
+def topics_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be written after `pybus topics`."""
+    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="#")
+
+
+def topics_command(options: argparse.Namespace) -> int:
     """`pybus topics`: the retained values."""
     with connect() as bus:
         values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
@@ -40,7 +49,13 @@ def list_topics(options: argparse.Namespace) -> int:
     return OK
 
 
-def get(options: argparse.Namespace) -> int:
+def get_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be written after `pybus get`."""
+    parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def get_command(options: argparse.Namespace) -> int:
     """`pybus get`: the retained value of one topic."""
     with connect() as bus:
         try:
@@ -54,7 +69,13 @@ def get(options: argparse.Namespace) -> int:
     return OK
 
 
-def introspect(options: argparse.Namespace) -> int:
+def introspect_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be written after `pybus introspect`."""
+    parser.add_argument("name", metavar="NAME", help="such as org.example.Player; org.pybus.Bus is the bus itself")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def introspect_command(options: argparse.Namespace) -> int:
     """`pybus introspect`: a service's methods with their parameters."""
     with connect() as bus:
         description: dict[str, Any] = bus.proxy(options.name).introspect()
@@ -68,17 +89,6 @@ def introspect(options: argparse.Namespace) -> int:
         print(f"\n  {paint(safe(method['name']), 'topic')}{safe(signature(method))}")
         if method["doc"]:
             print(_indented(method["doc"], "      "))
-    return OK
-
-
-def stats(_options: argparse.Namespace) -> int:
-    """`pybus stats`: the bus in numbers."""
-    with connect() as bus:
-        numbers: dict[str, Any] = bus.proxy(BUS_NAME).stats()
-    for key, value in numbers.items():
-        name = safe(key)
-        shown = f"{value:.1f}" if isinstance(value, float) else plain(value)
-        print(f"{name:<15} {shown}" if is_terminal(sys.stdout) else f"{name}\t{shown}")
     return OK
 
 
