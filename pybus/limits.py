@@ -65,6 +65,25 @@ class Limits(NamedTuple):
     missed_topics: int = 128
     """Topics that are counted one by one for a peer that misses signals; further ones count under `#`."""
 
+    messages_per_second: int = 1_000_000
+    """Messages that a connection may send a second for longer than `burst`. Past it the connection is
+    read more slowly, which slows its program. A hundred times what a busy desktop has, all programs
+    together: only a program that has gone wild meets it."""
+
+    bytes_per_second: int = 256 * MIB
+    """The same for bytes."""
+
+    burst: float = 2.0
+    """Seconds' worth of messages and bytes that a connection which was quiet may send at once."""
+
+    turn: int = 2048
+    """Signals and deliveries of one connection that are handled before all others get their turn; some
+    milliseconds."""
+
+    depth: int = 32
+    """Messages that may cause each other in a row (a handler publishes, whose handler calls, ...). A
+    chain that is meant has a few links; at most 63 can be written on the wire."""
+
     routes: int = 16384
     """Topics whose receivers are remembered. Past it the memory is emptied and fills again, so that a
     publisher of endless new topics can't grow the daemon."""

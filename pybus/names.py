@@ -90,10 +90,15 @@ def unique_number(name: str) -> int | None:
 def matches(pattern: str, topic: str) -> bool:
     """Whether the pattern matches the topic; both well-formed.
 
+    A wildcard at the beginning does not stand for `bus`: who listens to everything does not mean the
+    bus's own comings and goings, and asks for them by `bus.#`.
+
     Walks the topic once with the set of places in the pattern that it may have reached, so the time
     is bounded by the product of their words, however many `#` there are.
     """
     wanted = pattern.split(".")
+    if wanted[0] in ("*", "#") and is_own(topic):
+        return False
     places = _skip_hashes(wanted, {0})
     for word in topic.split("."):
         reached = set()
@@ -105,6 +110,26 @@ def matches(pattern: str, topic: str) -> bool:
                     reached.add(place + 1)
         places = _skip_hashes(wanted, reached)
     return len(wanted) in places
+
+
+def is_own(topic: str) -> bool:
+    """Whether a topic is one of the bus's own, which nobody else may publish to."""
+    return topic.startswith("bus.") or topic == "bus"
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some topic is matched by both patterns; both well-formed. Time: the product of their words."""
+    rows, columns = one.split("."), other.split(".")
+    after = [all(word == "#" for word in columns[column:]) for column in range(len(columns) + 1)]
+    for row in reversed(range(len(rows))):
+        here = [False] * len(columns) + [rows[row] == "#" and after[-1]]
+        for column in reversed(range(len(columns))):
+            if "#" in (rows[row], columns[column]):  # it stands for no word more, or for one of the other's
+                here[column] = after[column] or here[column + 1]
+            elif rows[row] == columns[column] or "*" in (rows[row], columns[column]):
+                here[column] = after[column + 1]
+        after = here
+    return after[0]
 
 
 def _skip_hashes(wanted: list[str], places: set[int]) -> set[int]:

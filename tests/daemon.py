@@ -28,7 +28,7 @@ class BusDaemon:
     """A bus in a temporary folder.
 
     address: for `pybus.connect`. environ: for other processes, with PYBUS_ADDRESS set. log: its
-    lines on stderr until now.
+    lines on stderr until now. configuration, services: its configuration file, its folder of service files.
     """
 
     def __init__(self, limits: Mapping[str, float] | None = None, descriptors: int | None = None) -> None:
@@ -36,7 +36,7 @@ class BusDaemon:
         self.folder = tempfile.mkdtemp(prefix="pb-")
         self.path = f"{self.folder}/bus"
         self.address = f"unix:{self.path}"
-        self.environ = {**os.environ, "PYBUS_ADDRESS": self.address}
+        self.environ = {**os.environ, "PYBUS_ADDRESS": self.address, **self._homes()}
         self.environ.pop("JOURNAL_STREAM", None)
         self.log: list[str] = []
         self._limits = limits
@@ -44,6 +44,34 @@ class BusDaemon:
         self._heard = threading.Condition()
         self._reader: threading.Thread | None = None
         self.process = self._start()
+
+    def _homes(self) -> dict[str, str]:
+        """Folders of its own for configuration and service files, and no shipped service unless a test wants it."""
+        homes = {
+            name: f"{self.folder}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS")
+        }
+        self.configuration = f"{homes['XDG_CONFIG_HOME']}/pybus/pybus.toml"
+        self.services = f"{homes['XDG_DATA_HOME']}/pybus/services"
+        os.makedirs(os.path.dirname(self.configuration))
+        os.makedirs(self.services)
+        self.configure('[services]\ndisabled = ["org.pybus.Hal"]\n')
+        return homes
+
+    def configure(self, text: str) -> None:
+        """Write the configuration, for the next start or reload."""
+        with open(self.configuration, "w") as file:
+            file.write(text)
+
+    def offer(self, name: str, text: str) -> None:
+        """Write a service file. text: its TOML beside the name."""
+        with open(f"{self.services}/{name}.toml", "w") as file:
+            file.write(f'name = "{name}"\n{text}')
+
+    def reload(self) -> None:
+        """Let it read its configuration and service files again."""
+        self.log.clear()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for_log("reloaded")
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "pybus", "daemon"]

@@ -1,8 +1,8 @@
 """The broker: runs of frames from peers in, frames in peers' outboxes out.
 
-`receive` is the way in. A plain signal is one look-up in `routes` (topic bytes to receivers), which
-is filled from the topic index on a miss and emptied whenever a pattern comes or goes. All other
-kinds have a method each. What the bus itself offers is in `driver.py`.
+`receive` is the way in. A plain signal is one look-up in `routes` (topic bytes to receivers). Other
+signals are in `signals.py`, calls and answers in `dispatch.py`, what the bus itself offers in
+`driver.py`, services that start when needed in `services.py`.
 
 Three failures (each caught where it belongs): a `PybusError` raised while a frame is handled is a
 refusal and becomes an error answer; a `ProtocolError` passes out of `receive` and ends the
@@ -11,61 +11,43 @@ connection; anything else is a bug, passes out too, and ends that connection onl
 
 from collections.abc import Iterable
 
-from pybus.broker.calls import Call, OpenCalls
+from pybus.broker.calls import Call
+from pybus.broker.chains import Chains
+from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
+from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
 from pybus.broker.registry import NameChange, NameRegistry
-from pybus.broker.retained import Retained, RetainedTable
-from pybus.broker.topics import TopicIndex, check_publishable
+from pybus.broker.services import STARTING, Ending, News, Order, Service, Services
+from pybus.broker.signals import Signals
 from pybus.errors import (
     PREFIX,
-    AccessDenied,
     BadName,
     BusError,
     CallError,
-    DeadlinePassed,
     InvalidName,
     LimitExceeded,
-    NameHasNoOwner,
+    LoopCut,
     ProtocolError,
-    ReceiverFull,
-    ServiceDied,
-    TooLarge,
+    StartFailed,
 )
 from pybus.limits import Limits
-from pybus.names import BUS_NAME, check_destination, unique_number
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import (
-    ANSWER,
-    BUS,
-    BYE,
-    CALL,
-    CLEAR,
-    CONFIRM,
-    ERROR,
-    HEADER_SIZE,
-    NO_REPLY,
-    PEER,
-    RAW,
-    RETAIN,
-    RETAINED,
-    SIGNAL,
-    Run,
-    body_of,
-    frame,
-)
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, RAW, SIGNAL, Run, depth_of, frame
 from pybus.protocol.handshake import welcome
 
-_BUS_KEY = BUS_NAME.encode()
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 2000
+_SAME_STORM = 10.0
+"""Seconds of quiet after which a further storm of the same peer is announced again."""
 
 
 class Broker:
     """The whole bus without its sockets.
 
     ready: peers whose outbox began to hold something since the shell last looked; the shell empties
-    the list. now: the time given with the last event, monotonic seconds.
+    the list. todo: orders to the shell and news, in order, for `settle`. now: the time given with the
+    last event, monotonic seconds.
     """
 
     def __init__(self, limits: Limits, identity: str, version: str, now: float) -> None:
@@ -76,15 +58,16 @@ class Broker:
         self.started = self.now = now
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
-        self.index: TopicIndex[Peer] = TopicIndex()
-        self.routes: dict[bytes, tuple[Peer, ...]] = {}
-        self._shared: dict[tuple[Peer, ...], tuple[Peer, ...]] = {}
-        self.retained = RetainedTable(limits)
+        self.observers: list[Observer] = []
+        self.todo: list[Order | News] = []
+        self.signals = Signals(self)
         self.registry: NameRegistry[Peer] = NameRegistry()
-        self.calls = OpenCalls()
+        self.dispatch = Dispatch(self)
+        self.chains = Chains()
+        self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
+        self.driver = Driver(self)
         self.gone = Totals()
-        self.late_answers = 0
-        self._driver = Driver(self)
+        self.storms = 0
         self._last_number = 0
 
     # --- coming and going -------------------------------------------------------------------------
@@ -100,6 +83,7 @@ class Broker:
         peer = Peer(self._last_number, credentials, self.limits, self.ready, now)
         self.peers[peer.number] = peer
         peer.put(welcome(peer.number, self.identity, self.version, self.limits.frame))
+        self.signals.publish("bus.peer.joined", _who(peer))
         return peer
 
     def leave(self, peer: Peer, now: float, *, goodbye: bool) -> None:
@@ -111,134 +95,27 @@ class Broker:
         del self.peers[peer.number]
         self.gone.add(peer)
         for pattern in peer.patterns:
-            self.index.remove(pattern, peer)
-            self.forget_routes()
+            self.signals.remove(pattern, peer)
+        for observer in [one for one in self.observers if one.peer is peer]:
+            self.ignore(observer)
         for name in list(peer.names):
             self.announce(self.registry.release(name, peer)[1])
-        for call in list(peer.serving.values()):
-            self.calls.close(call)
-            who = f"{peer.credentials.program} (pid {peer.credentials.pid})"
-            self._answer_error(call.caller, call.serial, ServiceDied(f"{who} ended before it answered"))
-        for call in list(peer.calls.values()):
-            self.calls.close(call)
-        for other in self.peers.values():
-            if peer.number in other.acquainted:
-                other.acquainted.discard(peer.number)
-                if not other.full:
-                    gone = {"number": peer.number, "gone": True}
-                    other.put(frame(PEER, 0, BUS, other.number, 0, b"", pack(gone)))
+        self.dispatch.leave(peer)
         if peer.will is not None and not goodbye:
-            self._publish_will(peer)
+            self.signals.publish_will(peer)
+
+    def tell_gone(self, peer: Peer, names: list[str], how: str, status: int | None, signal: str | None) -> None:
+        """Let everybody know how a connection ended, once that is known. names: the well-known ones it had.
+
+        how: "goodbye", "thrown out", "closed" (the process lives), "exited", "killed" or "unknown".
+        """
+        ending = {"names": names, "how": how, "status": status, "signal": signal, "age": self.now - peer.since}
+        self.signals.publish("bus.peer.gone", {**_who(peer), **ending})
 
     def dismiss(self, peer: Peer, reason: BusError | None) -> None:
         """Say goodbye to a peer, with the reason that it is sent away, if it is."""
         body = pack([reason.name, reason.message] if reason is not None else None)
         peer.put(frame(BYE, 0, BUS, 0, 0, b"", body))
-
-    # --- the way in -------------------------------------------------------------------------------
-
-    def receive(self, peer: Peer, runs: Iterable[Run], now: float) -> list[Run]:
-        """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
-
-        Returns the runs that were not handled, because the peer owes too much (`Limits.owed`): they
-        are to come again when it has taken its answers. After a BYE the rest is ignored and
-        `peer.leaving` is set.
-        """
-        self.now = now
-        number = peer.number
-        routes = self.routes
-        most_owed = self.limits.owed
-        rest = iter(runs)
-        for run in rest:
-            kind, flags, sender, _, _, key, data, count = run
-            if sender != number:
-                raise ProtocolError(f"a frame from connection {number} names {sender} as its sender")
-            peer.sent += count
-            if kind == SIGNAL and flags <= RAW:
-                receivers = routes.get(key)
-                if receivers is None:
-                    receivers = self._find_route(peer, run)
-                for receiver in receivers:
-                    receiver.offer(data, count, key)
-            else:
-                self._receive_other(peer, run)
-                if peer.leaving:
-                    return []
-                if peer.owed > most_owed:
-                    return list(rest)
-        return []
-
-    def _receive_other(self, peer: Peer, run: Run) -> None:
-        kind = run[0]
-        if kind == CALL:
-            self._call(peer, run)
-        elif kind in (ANSWER, ERROR):
-            self._answer(peer, run)
-        elif kind == SIGNAL:
-            self._special_signal(peer, run)
-        elif kind == BYE:
-            peer.leaving = True
-            self.dismiss(peer, None)
-        else:
-            raise ProtocolError(f"only the bus may send frames of kind {kind}")
-
-    # --- signals ----------------------------------------------------------------------------------
-
-    def _find_route(self, peer: Peer, run: Run) -> tuple[Peer, ...]:
-        """The receivers of a topic that is not in `routes`; none if the topic is refused."""
-        key = run[5]
-        try:
-            topic = check_publishable(_text(key))
-        except (InvalidName, AccessDenied) as error:
-            self._refuse_signal(peer, run, error)
-            return ()
-        if len(self.routes) >= self.limits.routes:
-            self.forget_routes()
-        found = tuple(self.index.match(topic))
-        receivers = self.routes[key] = self._shared.setdefault(found, found)
-        return receivers
-
-    def forget_routes(self) -> None:
-        """A pattern came or went: receivers have to be found anew."""
-        self.routes.clear()
-        self._shared.clear()
-
-    def _special_signal(self, peer: Peer, run: Run) -> None:
-        """A signal with RETAIN, CLEAR or CONFIRM."""
-        _, flags, _, _, serial, key, data, _ = run
-        if flags & RETAINED:
-            raise ProtocolError("only the bus may mark a signal as retained")
-        try:
-            topic = check_publishable(_text(key))
-            if flags & CLEAR:
-                self.retained.clear(topic)
-            elif flags & RETAIN:
-                self.retained.put(Retained(topic, flags & RAW, body_of(run), peer.number, self.now))
-        except (InvalidName, AccessDenied, LimitExceeded) as error:
-            self._refuse_signal(peer, run, error)
-            return
-        receivers = self.routes.get(key)
-        if receivers is None:
-            receivers = self._find_route(peer, run)
-        reached = sum([receiver.offer(data, 1, key) for receiver in receivers])
-        if flags & CONFIRM:
-            peer.owe(frame(ANSWER, 0, BUS, peer.number, serial, b"", pack(reached)))
-
-    def _refuse_signal(self, peer: Peer, run: Run, error: InvalidName | BusError) -> None:
-        _, _, _, _, serial, key, _, count = run
-        name, message = _as_bus_error(error)
-        if count > 1:
-            message += f" ({count} signals)"
-        peer.owe(frame(ERROR, 0, BUS, peer.number, serial, key, pack([name, message])))
-
-    def publish(self, topic: str, value: object) -> None:
-        """Publish a signal of the bus's own. Its topics never enter `routes`, as peers may not use them."""
-        receivers = self.index.match(topic)
-        if receivers:
-            key = topic.encode()
-            data = frame(SIGNAL, 0, BUS, 0, 0, key, pack(value))
-            for receiver in receivers:
-                receiver.offer(data, 1, key)
 
     def announce(self, change: NameChange[Peer] | None) -> None:
         """Tell of a name that changed hands, and keep the peers' own lists of names true."""
@@ -249,121 +126,203 @@ class Broker:
         if change.new is not None:
             change.new.names[change.name] = None
         old, new = (peer.name if peer is not None else None for peer in (change.old, change.new))
-        self.publish(f"bus.name.{change.name}", {"name": change.name, "old": old, "new": new})
+        self.signals.publish(f"bus.name.{change.name}", {"name": change.name, "old": old, "new": new})
+        if change.new is not None:
+            self.services.claimed(change.name, change.new.name, self.now)
+            self.dispatch.deliver_held(change.name, change.new)
 
-    def _publish_will(self, peer: Peer) -> None:
-        assert peer.will is not None
-        topic, flags, body = peer.will
-        if flags & CLEAR:
-            self.retained.clear(topic)
-        elif flags & RETAIN:
-            try:
-                self.retained.put(Retained(topic, flags & RAW, body, peer.number, self.now))
-            except LimitExceeded:
-                flags &= ~RETAIN  # nobody is left to be told; as a plain signal it still reaches those who listen
-        key = topic.encode()
-        data = frame(SIGNAL, flags, peer.number, 0, 0, key, body)
-        for receiver in self.index.match(topic):
-            receiver.offer(data, 1, key)
+    # --- the way in -------------------------------------------------------------------------------
 
-    # --- calls ------------------------------------------------------------------------------------
+    def receive(self, peer: Peer, runs: Iterable[Run], now: float) -> list[Run]:
+        """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
 
-    def _call(self, peer: Peer, run: Run) -> None:
-        _, flags, _, allowed, serial, key, data, _ = run
-        reply = not flags & NO_REPLY
-        if reply and serial in peer.calls:
-            raise ProtocolError(f"the serial {serial} is that of a call still unanswered")
-        name, _, method = key.partition(b" ")
-        try:
-            if name == _BUS_KEY:
-                answer = self._driver.call(peer, serial, method, body_of(run))
-                size = HEADER_SIZE + len(answer)
-                if size > self.limits.frame:
-                    raise TooLarge(f"the answer has {size} bytes; the limit is {self.limits.frame}")
-                if reply:
-                    peer.owe(frame(ANSWER, 0, BUS, peer.number, serial, b"", answer))
-                return
-            callee = self.registry.owners.get(name)
-            if callee is None:
-                callee = self._find_callee(name)
-            self._check_room(peer, callee, name, reply)
-        except (InvalidName, BusError) as error:
-            if reply:
-                self._answer_error(peer, serial, error)
-            return
-        if reply:
-            seconds = allowed / 1000 if allowed else self.limits.deadline
-            self.calls.open(peer, callee, serial, self.now + seconds)
-        if peer.number not in callee.acquainted:
-            callee.acquainted.add(peer.number)
-            callee.put(frame(PEER, 0, BUS, callee.number, 0, b"", pack(_acquaintance(peer))))
-        callee.put(data)
+        Returns the runs that were not handled, because the peer's turn is over (`Limits.turn`) or it
+        owes too much (`Limits.owed`): they are to come again when all others had their turn, and it
+        has taken its answers. After a BYE the rest is ignored and `peer.leaving` is set.
+        """
+        self.now = now
+        number = peer.number
+        routes = self.signals.routes
+        most_owed = self.limits.owed
+        left = self.limits.turn
+        rest = iter(runs)
+        for run in rest:
+            kind, flags, sender, _, _, key, data, count = run
+            if sender != number:
+                raise ProtocolError(f"a frame from connection {number} names {sender} as its sender")
+            peer.sent += count
+            if kind == SIGNAL and flags <= RAW:
+                receivers = routes.get(key)
+                if receivers is None:
+                    receivers = self.signals.find_route(peer, run)
+                for receiver in receivers:
+                    receiver.offer(data, count, key)
+                left -= 1 + len(receivers)
+            else:
+                self._receive_other(peer, run)
+                if peer.leaving:
+                    return []
+                if peer.owed > most_owed:
+                    return list(rest)
+                left -= 4
+            if left <= 0:
+                return list(rest)
+        return []
 
-    def _find_callee(self, name: bytes) -> Peer:
-        """The callee by its unique name, or the reason why there is none."""
-        text = check_destination(_text(name))
-        callee = self.peers.get(unique_number(text) or 0)
-        if callee is None:
-            raise NameHasNoOwner(f"nobody owns the name {text}")
-        return callee
-
-    def _check_room(self, peer: Peer, callee: Peer, name: bytes, reply: bool) -> None:
-        if callee.full:
-            raise ReceiverFull(f"{_text(name)} does not read what is sent to it ({callee.queued} bytes wait)")
-        if reply and len(callee.serving) >= self.limits.serving:
-            raise ReceiverFull(f"{_text(name)} has {len(callee.serving)} calls waiting, its limit")
-        if reply and len(peer.calls) >= self.limits.pending:
-            raise LimitExceeded(f"{len(peer.calls)} of your calls are unanswered, the limit")
-
-    def _answer(self, peer: Peer, run: Run) -> None:
-        _, _, _, target, serial, _, data, _ = run
-        call = peer.serving.get((target, serial))
-        if call is None:
-            self.late_answers += 1
-            return
-        self.calls.close(call)
-        caller = call.caller
-        if caller.queued >= 2 * self.limits.outbox:
-            error = ReceiverFull("the answer came, but you do not read what is sent to you")
-            self._answer_error(caller, serial, error)
+    def _receive_other(self, peer: Peer, run: Run) -> None:
+        kind = run[0]
+        if kind == CALL:
+            self.dispatch.call(peer, run)
+        elif kind in (ANSWER, ERROR):
+            self.dispatch.answer(peer, run)
+        elif kind == SIGNAL:
+            self.signals.special(peer, run)
+        elif kind == BYE:
+            peer.leaving = True
+            self.dismiss(peer, None)
         else:
-            caller.owe(data)
+            raise ProtocolError(f"only the bus may send frames of kind {kind}")
 
-    def _answer_error(self, caller: Peer, serial: int, error: InvalidName | BusError) -> None:
-        caller.owe(frame(ERROR, 0, BUS, caller.number, serial, b"", pack(_as_bus_error(error))))
+    # --- against storms ---------------------------------------------------------------------------
 
-    # --- time -------------------------------------------------------------------------------------
+    def check_chain(self, peer: Peer, run: Run) -> None:
+        """A message says that others caused it. Raises `LoopCut` if they are too many, and tells everybody."""
+        depth = depth_of(run[3])
+        link = f"{peer.credentials.program} (pid {peer.credentials.pid}): {run[5].decode(errors='replace')}"
+        try:
+            self.chains.check(depth, self.limits.depth, link)
+        except LoopCut:
+            self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
+            raise
+
+    def slow_down(self, peer: Peer, seconds: float, key: bytes) -> None:
+        """A peer sends more than it may, and is not read for some time. Everybody is told when that begins.
+
+        key: of its last message.
+        """
+        before, peer.slowed_at = peer.slowed_at, self.now + seconds
+        peer.slowed_seconds += seconds
+        if before is not None and self.now - before < _SAME_STORM:
+            return
+        self.storms += 1
+        limits = {
+            "limit_messages": self.limits.messages_per_second,
+            "limit_bytes": self.limits.bytes_per_second,
+        }
+        rate, size = peer.budget.rates(self.now)
+        value = {**_who(peer), "topic": key.decode(errors="replace"), "rate": rate, "bytes": size, **limits}
+        self.todo.append(News("bus.storm", value))
+
+    # --- who observes -----------------------------------------------------------------------------
+
+    def observe(self, observer: Observer) -> None:
+        """Let an observer see what passes."""
+        self.observers.append(observer)
+        for pattern in observer.patterns:
+            self.signals.add(pattern, observer)
+
+    def ignore(self, observer: Observer) -> None:
+        """Let an observer see no more."""
+        self.observers.remove(observer)
+        for pattern in observer.patterns:
+            self.signals.remove(pattern, observer)
+
+    def observe_call(self, run: Run, receiver: int | None) -> None:
+        """Show a call to the observers. receiver: a connection's number; None if it goes to nobody for now."""
+        for observer in self.observers:
+            observer.see_call(run, receiver)
+
+    def observe_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
+        """Show an answer or error to the observers."""
+        for observer in self.observers:
+            observer.see_answer(data, caller, call)
+
+    # --- services ---------------------------------------------------------------------------------
+
+    def settle(self) -> list[Order | News]:
+        """Publish the news. Returns it, for the log, with what the shell has to do to services' processes."""
+        todo = list(self.todo)
+        self.todo.clear()
+        self.services.find_due()
+        for one in todo:
+            if isinstance(one, News):
+                self.signals.publish(one.topic, one.value)
+            elif one.action == "terminate":
+                self.registry.suspend(one.service.name)
+        return todo
+
+    def service_not_started(self, name: str, reason: str) -> None:
+        """A service's command can't be executed."""
+        self.services.not_started(name, reason, self.now)
+        self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
+
+    def service_ended(self, name: str, pid: int, ending: Ending, words: list[str], ran: float, now: float) -> None:
+        """A service's process has ended, see `Services.ended`. Calls that wait for it fail, or start it again."""
+        self.now = now
+        life = self.services.get(name)
+        was_starting = life is not None and life.state == STARTING
+        self.services.ended(name, pid, ending, words, ran, now)
+        self.registry.resume(name)
+        owner = self.registry.owner(name)
+        if owner is not None:
+            self.dispatch.deliver_held(name, owner)
+        elif life is not None and was_starting:
+            self.dispatch.fail_held(name, StartFailed(life.reason))
+        elif life is not None and self.dispatch.is_awaited(name):
+            self.services.need(name, "calls wait for it", now)
+
+    def stop_service(self, name: str) -> None:
+        """End a service; calls that wait for it fail. Raises `NoSuchService`."""
+        self.services.stop(name, self.now)
+        self.dispatch.fail_held(name, StartFailed(f"{name} was stopped before it claimed its name"))
+
+    def _last_use(self, service: Service) -> float:
+        owner = self.registry.owner(service.name)
+        if owner is None:
+            return 0.0
+        listened = any(
+            service in self.services.declaring(pattern)
+            for peer in self.peers.values()
+            if peer is not owner
+            for pattern in peer.patterns
+        )
+        return float("inf") if owner.serving or listened else owner.called
+
+    # --- limits and time --------------------------------------------------------------------------
+
+    def use(self, limits: Limits) -> None:
+        """Other limits hold from now on; a connection keeps the frame size that it was told."""
+        self.limits = limits
+        self.signals.retained.use(limits)
+        for peer in self.peers.values():
+            peer.limits = limits
+            peer.budget.change(limits)
+
+    @property
+    def expects(self) -> bool:
+        """Whether anything waits for time to pass."""
+        return len(self.dispatch.open) > 0 or self.services.due is not None
 
     def next_deadline(self) -> float | None:
         """When `expire` has to be called next, monotonic seconds; None if nothing waits for time."""
-        return self.calls.next_deadline()
+        calls, services = self.dispatch.open.next_deadline(), self.services.due
+        if calls is None or services is None:
+            return services if calls is None else calls
+        return min(calls, services)
 
     def expire(self, now: float) -> None:
-        """Answer the calls whose time has passed."""
+        """Answer the calls whose time has passed, and end or start the services whose time has come."""
         self.now = now
-        for call in self.calls.expired(now):
-            self._answer_error(call.caller, call.serial, _too_late(call))
+        self.dispatch.expire(now)
+        for name in self.services.expire(now):
+            self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
+
+    def as_answer(self, error: InvalidName | CallError) -> tuple[str, str]:
+        """The name and message to send; what a peer wrote may be in the message, so it has an end."""
+        if isinstance(error, CallError):
+            return error.name, error.message[:_MAX_MESSAGE]
+        return PREFIX + BadName.__name__, str(error)[:_MAX_MESSAGE]
 
 
-def _text(key: bytes) -> str:
-    try:
-        return key.decode()
-    except UnicodeDecodeError:
-        raise InvalidName(f"{key[:40]!r} is not UTF-8") from None
-
-
-def _as_bus_error(error: InvalidName | CallError) -> tuple[str, str]:
-    """The name and message to send; what a peer wrote may be in the message, so it has an end."""
-    if isinstance(error, CallError):
-        return error.name, error.message[:_MAX_MESSAGE]
-    return PREFIX + BadName.__name__, str(error)[:_MAX_MESSAGE]
-
-
-def _acquaintance(peer: Peer) -> dict[str, object]:
-    uid, pid, program, executable = peer.credentials
-    return {"number": peer.number, "uid": uid, "pid": pid, "program": program, "executable": executable}
-
-
-def _too_late(call: Call) -> DeadlinePassed:
-    who = f"{call.callee.credentials.program} (pid {call.callee.credentials.pid})"
-    return DeadlinePassed(f"{who} did not answer in time")
+def _who(peer: Peer) -> dict[str, object]:
+    return {"name": peer.name, "program": peer.credentials.program, "pid": peer.credentials.pid}

@@ -1,8 +1,8 @@
 """Open calls: each is answered exactly once, by its callee or by the bus.
 
 A call is kept where it is looked for: by its serial with its caller, by (caller, serial) with its
-callee. Deadlines are a heap; entries of answered calls stay in it until they come to the top, or
-until they are the greater part, when it is made anew.
+callee, if it has one yet. Deadlines are a heap; entries of answered calls stay in it until they come
+to the top, or until they are the greater part, when it is made anew.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One open call. deadline: monotonic time, seconds. open: False once it is answered."""
+    """One open call. Times are monotonic seconds.
 
-    __slots__ = ("callee", "caller", "deadline", "open", "serial")
+    callee: None while it waits for its service to start. key: name, blank and method. since: when it
+    came. open: False once it is answered.
+    """
 
-    def __init__(self, caller: Peer, callee: Peer, serial: int, deadline: float) -> None:
+    __slots__ = ("callee", "caller", "deadline", "key", "open", "serial", "since")
+
+    def __init__(self, caller: Peer, serial: int, key: bytes, since: float, deadline: float) -> None:
         self.caller = caller
-        self.callee = callee
+        self.callee: Peer | None = None
         self.serial = serial
+        self.key = key
+        self.since = since
         self.deadline = deadline
         self.open = True
 
@@ -40,17 +46,23 @@ class OpenCalls:
     def __len__(self) -> int:
         return len(self._heap) - self._closed
 
-    def open(self, caller: Peer, callee: Peer, serial: int, deadline: float) -> None:
-        """Note a call that was delivered."""
-        call = Call(caller, callee, serial, deadline)
+    def open(self, caller: Peer, serial: int, key: bytes, since: float, deadline: float) -> Call:
+        """Note a call that wants an answer."""
+        call = Call(caller, serial, key, since, deadline)
         caller.calls[serial] = call
-        callee.serving[caller.number, serial] = call
         heapq.heappush(self._heap, call)
+        return call
+
+    def deliver(self, call: Call, callee: Peer) -> None:
+        """Note who has to answer it."""
+        call.callee = callee
+        callee.serving[call.caller.number, call.serial] = call
 
     def close(self, call: Call) -> None:
         """Forget a call, which is open: it has been answered, or nobody is left to hear the answer."""
         del call.caller.calls[call.serial]
-        del call.callee.serving[call.caller.number, call.serial]
+        if call.callee is not None:
+            del call.callee.serving[call.caller.number, call.serial]
         call.open = False
         self._closed += 1
         if self._closed > 64 and self._closed * 2 > len(self._heap):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pybus.broker.observers import Meter, Monitor, Observer
 from pybus.broker.peer import Peer, Will
+from pybus.broker.services import FAILED, PAUSING, RUNNING, Life
 from pybus.broker.topics import check_publishable
 from pybus.errors import AccessDenied, BodyError, InvalidArguments, LimitExceeded, NameHasNoOwner, NoSuchValue
 from pybus.interface import INTROSPECT, Interface, arguments
@@ -40,7 +42,16 @@ METHODS = (
     "clear_will",
     "peers",
     "peer",
+    "subscriptions",
     "stats",
+    "monitor",
+    "traffic",
+    "services",
+    "service",
+    "start_service",
+    "stop_service",
+    "restart_service",
+    "service_log",
     "ping",
 )
 
@@ -126,10 +137,11 @@ class Driver:
                 f"this connection has {len(caller.patterns)} of at most {broker.limits.patterns} patterns"
             )
         for pattern in new:
-            broker.index.add(pattern, caller)
+            broker.signals.add(pattern, caller)
             caller.patterns[pattern] = None
-        if new:
-            broker.forget_routes()
+            for service in broker.services.declaring(pattern):
+                if broker.registry.owner(service.name) is None:
+                    broker.services.need(service.name, f"{self._caller_text()} subscribed to {pattern}", broker.now)
         if retained:
             self._hand_out(patterns)
 
@@ -138,12 +150,11 @@ class Driver:
         caller, broker = self._caller, self._broker
         for pattern in dict.fromkeys(_patterns(patterns)):
             if pattern in caller.patterns:
-                broker.index.remove(pattern, caller)
+                broker.signals.remove(pattern, caller)
                 del caller.patterns[pattern]
-                broker.forget_routes()
 
     def _hand_out(self, patterns: list[str]) -> None:
-        retained = self._broker.retained
+        retained = self._broker.signals.retained
         found = {value.topic: value for pattern in dict.fromkeys(patterns) for value in retained.matching(pattern)}
         for topic, value in sorted(found.items()):
             key = topic.encode()
@@ -153,7 +164,7 @@ class Driver:
 
     def get(self, topic: str) -> dict[str, object]:
         """The retained value of a topic: topic, body (bytes as published), raw, sender, age (seconds)."""
-        value = self._broker.retained.get(check_topic(topic))
+        value = self._broker.signals.retained.get(check_topic(topic))
         if value is None:
             raise NoSuchValue(f"no value is retained under {topic}")
         return {
@@ -166,7 +177,7 @@ class Driver:
 
     def topics(self, pattern: str = "#") -> list[dict[str, object]]:
         """The retained topics that match: topic, body, raw, sender, program (None if gone), age (seconds)."""
-        values = sorted(self._broker.retained.matching(check_pattern(pattern)), key=lambda value: value.topic)
+        values = sorted(self._broker.signals.retained.matching(check_pattern(pattern)), key=lambda value: value.topic)
         found = []
         for value in values:
             publisher = self._broker.peers.get(value.publisher)
@@ -203,22 +214,122 @@ class Driver:
         """The bus in numbers: uptime (seconds), what there is, and frames since it started."""
         broker = self._broker
         peers = broker.peers.values()
+        lives = broker.services.all()
         return {
             "version": broker.version,
             "uptime": broker.now - broker.started,
             "peers": len(peers),
             "names": len(broker.registry.names()),
             "patterns": sum(len(peer.patterns) for peer in peers),
-            "routes": len(broker.routes),
-            "retained": len(broker.retained),
-            "retained_bytes": broker.retained.bytes,
-            "open_calls": len(broker.calls),
-            "late_answers": broker.late_answers,
+            "routes": len(broker.signals.routes),
+            "retained": len(broker.signals.retained),
+            "retained_bytes": broker.signals.retained.bytes,
+            "open_calls": len(broker.dispatch.open),
+            "late_answers": broker.dispatch.late_answers,
             "queued_bytes": sum(peer.queued for peer in peers),
+            "services": len(lives),
+            "running": sum(life.state == RUNNING for life in lives),
+            "monitors": sum(isinstance(observer, Monitor) for observer in broker.observers),
+            "slowed": sum(peer.is_slowed(broker.now) for peer in peers),
+            "storms": broker.storms,
+            "loops": broker.chains.loops,
+            "bytes_received": broker.gone.bytes_sent + sum(peer.bytes_sent for peer in peers),
+            "bytes_delivered": broker.gone.bytes_received + sum(peer.bytes_received for peer in peers),
             "received": broker.gone.sent + sum(peer.sent for peer in peers),
             "delivered": broker.gone.received + sum(peer.received for peer in peers),
             "dropped": broker.gone.dropped + sum(peer.dropped for peer in peers),
         }
+
+    # --- what passes ------------------------------------------------------------------------------
+
+    def subscriptions(self) -> list[dict[str, object]]:
+        """Who subscribes to what: name, names, program, pid, patterns."""
+        return [
+            {
+                "name": peer.name,
+                "names": self._owned_by(peer),
+                "program": peer.credentials.program,
+                "pid": peer.credentials.pid,
+                "patterns": list(peer.patterns),
+            }
+            for peer in self._broker.peers.values()
+            if peer.patterns
+        ]
+
+    def monitor(self, patterns: list[str] | None = None, calls: bool = True) -> None:
+        """Send the caller a record of each message that passes, as signals to `bus.monitor`.
+
+        patterns: of the signals to show, all if left out; calls: show calls, answers and errors.
+        Once more replaces it.
+        """
+        wanted = dict.fromkeys(_patterns(["#", "bus.#"] if patterns is None else patterns))
+        self._stop_observing(Monitor)
+        self._broker.observe(Monitor(self._broker, self._caller, tuple(wanted), calls))
+
+    def traffic(self) -> dict[str, object]:
+        """What passed by topic and by method since the caller asked first: seconds, topics, methods."""
+        for observer in self._broker.observers:
+            if isinstance(observer, Meter) and observer.peer is self._caller:
+                return observer.describe()
+        meter = Meter(self._broker, self._caller)
+        self._broker.observe(meter)
+        return meter.describe()
+
+    def _stop_observing(self, kind: type[Observer]) -> None:
+        for observer in [one for one in self._broker.observers if one.peer is self._caller and isinstance(one, kind)]:
+            self._broker.ignore(observer)
+
+    # --- services that start when needed ------------------------------------------------------------
+
+    def services(self) -> list[dict[str, object]]:
+        """All services that have a file, by name; each as `service` has it."""
+        return [self._describe_service(life) for life in self._broker.services.all()]
+
+    def service(self, name: str) -> dict[str, object]:
+        """One service: what its file says, its state, its process, and how the last one ended."""
+        return self._describe_service(self._broker.services.find(name))
+
+    def start_service(self, name: str) -> str:
+        """Start a service, even one that was given up; its state. What becomes of it is on `bus.service.NAME`."""
+        self._broker.services.start(name, f"{self._caller_text()} asked for it", self._broker.now)
+        return self._broker.services.find(name).state
+
+    def stop_service(self, name: str) -> str:
+        """End a service; its state. Those who wait for it get an error."""
+        self._broker.stop_service(name)
+        return self._broker.services.find(name).state
+
+    def restart_service(self, name: str) -> str:
+        """End a service if it runs, and start it; its state."""
+        self._broker.services.restart(name, f"{self._caller_text()} asked for it", self._broker.now)
+        return self._broker.services.find(name).state
+
+    def service_log(self, name: str) -> list[str]:
+        """The lines that a service wrote lately, oldest first."""
+        self._broker.services.find(name)
+        return self._broker.services.output(name)
+
+    def _describe_service(self, life: Life) -> dict[str, object]:
+        owner = self._broker.registry.owner(life.service.name)
+        now = self._broker.now
+        return {
+            **life.service._asdict(),
+            "exec": list(life.service.exec),
+            "topics": list(life.service.topics),
+            "state": life.state,
+            "pid": life.pid,
+            "owner": owner.name if owner is not None else None,
+            "since": now - life.since,
+            "starts": life.starts,
+            "failures": life.failures,
+            "reason": life.reason if life.state in (PAUSING, FAILED) else "",
+            "last": life.last,
+            "due": life.due - now if life.state == PAUSING and life.due is not None else None,
+        }
+
+    def _caller_text(self) -> str:
+        credentials = self._caller.credentials
+        return f"{self._caller.name} {credentials.program} (pid {credentials.pid})"
 
     def ping(self) -> None:
         """Answer, and nothing else."""
@@ -232,19 +343,31 @@ class Driver:
         return found
 
     def _describe(self, peer: Peer) -> dict[str, object]:
-        owner = self._broker.registry.owner
+        owned = self._owned_by(peer)
+        now = self._broker.now
         return {
             "name": peer.name,
-            "names": sorted(name for name in peer.names if owner(name) is peer),
-            "waiting_for": sorted(name for name in peer.names if owner(name) is not peer),
+            "names": owned,
+            "waiting_for": sorted(name for name in peer.names if name not in owned),
             **peer.credentials._asdict(),
-            "age": self._broker.now - peer.since,
+            "age": now - peer.since,
             "patterns": len(peer.patterns),
+            "monitor": any(one.peer is peer and isinstance(one, Monitor) for one in self._broker.observers),
             "sent": peer.sent,
             "received": peer.received,
             "dropped": peer.dropped,
             "queued": peer.queued,
+            "bytes_sent": peer.bytes_sent,
+            "bytes_received": peer.bytes_received,
+            "answered": peer.answered,
+            "answer_time": peer.answer_time,
+            "rate": peer.budget.rates(now)[0],
+            "slowed": peer.is_slowed(now),
+            "slowed_seconds": peer.slowed_seconds,
         }
+
+    def _owned_by(self, peer: Peer) -> list[str]:
+        return sorted(name for name in peer.names if self._broker.registry.owner(name) is peer)
 
 
 def _patterns(patterns: list[str]) -> list[str]:

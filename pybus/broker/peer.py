@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from pybus.broker.budget import Budget
 from pybus.limits import Limits
 from pybus.names import unique_name
 from pybus.protocol.codec import pack
@@ -16,6 +17,7 @@ from pybus.protocol.frames import BUS, MISSED, frame
 
 if TYPE_CHECKING:
     from pybus.broker.calls import Call
+    from pybus.broker.observers import Sample
 
 OTHERS = b"#"
 """Under which missed signals are counted when too many topics are missed to tell them apart."""
@@ -47,12 +49,22 @@ class Peer:
     ready: shared with the broker; the peer puts itself there when bytes begin to wait for it.
     calls: its own open calls by serial. serving: calls to it by (caller's number, serial).
     patterns, names: what it holds. acquainted: numbers of the callers that it has been told of.
-    sent, received, dropped: frames from it, frames to it, signals that it missed.
+    sent, received, dropped: frames from it, frames to it, signals that it missed. bytes_sent,
+    bytes_received: from it, and taken by it. called: when it was called last. answered, answer_time:
+    calls that it answered, and the seconds that this took in all. samples: signals that are followed
+    until they are written; None if there are none. budget: what it may send. slowed_at: when it was
+    last read more slowly for sending too much, None if never; slowed_seconds: for how long in all.
     """
 
     __slots__ = (
         "_owed_until",
         "acquainted",
+        "answer_time",
+        "answered",
+        "budget",
+        "bytes_received",
+        "bytes_sent",
+        "called",
         "calls",
         "credentials",
         "dropped",
@@ -67,9 +79,12 @@ class Peer:
         "queued",
         "ready",
         "received",
+        "samples",
         "sent",
         "serving",
         "since",
+        "slowed_at",
+        "slowed_seconds",
         "will",
     )
 
@@ -92,11 +107,28 @@ class Peer:
         self.will: Will | None = None
         self.leaving = False
         self.sent = self.received = self.dropped = 0
+        self.bytes_sent = self.bytes_received = 0
+        self.called = since
+        self.answered = 0
+        self.answer_time = 0.0
+        self.samples: list[Sample] | None = None
+        self.budget = Budget(limits, since)
+        self.slowed_at: float | None = None
+        self.slowed_seconds = 0.0
+
+    @property
+    def peer(self) -> Peer:
+        """Itself: what stands behind a receiver of signals."""
+        return self
 
     @property
     def name(self) -> str:
         """The unique name."""
         return unique_name(self.number)
+
+    def is_slowed(self, now: float) -> bool:
+        """Whether it sends more than it may, within the last second."""
+        return self.slowed_at is not None and now - self.slowed_at < 1.0
 
     @property
     def full(self) -> bool:
@@ -135,6 +167,7 @@ class Peer:
     def taken(self, size: int) -> None:
         """The shell says that `size` bytes went out. When half is free again the peer is told its gap."""
         self.queued -= size
+        self.bytes_received += size
         if self.owed:
             self._owed_until -= size
             if self._owed_until <= 0:
@@ -143,6 +176,22 @@ class Peer:
             topics = {key.decode(): count for key, count in self.missed.items()}
             self.missed = None
             self.put(frame(MISSED, 0, BUS, self.number, 0, b"", pack(topics)))
+
+    def follow(self, sample: Sample) -> None:
+        """Measure how long the last signal takes until it is written."""
+        if self.samples is None:
+            self.samples = []
+        self.samples.append(sample)
+
+    def arrived(self, now: float) -> None:
+        """Bytes were written: time the followed signals among them."""
+        waiting = []
+        for sample in self.samples or ():
+            if sample.goal <= self.bytes_received:
+                sample.tally.time(now - sample.since)
+            else:
+                waiting.append(sample)
+        self.samples = waiting or None
 
     def _miss(self, key: bytes, count: int) -> None:
         if self.missed is None:
@@ -154,15 +203,17 @@ class Peer:
 
 
 class Totals:
-    """Counters added up over peers: frames sent and received, and signals dropped."""
+    """Counters added up over peers: frames and bytes sent and received, and signals dropped."""
 
-    __slots__ = ("dropped", "received", "sent")
+    __slots__ = ("bytes_received", "bytes_sent", "dropped", "received", "sent")
 
     def __init__(self) -> None:
-        self.sent = self.received = self.dropped = 0
+        self.sent = self.received = self.dropped = self.bytes_sent = self.bytes_received = 0
 
     def add(self, peer: Peer) -> None:
         """Count a peer in."""
         self.sent += peer.sent
         self.received += peer.received
         self.dropped += peer.dropped
+        self.bytes_sent += peer.bytes_sent
+        self.bytes_received += peer.bytes_received

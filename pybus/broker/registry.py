@@ -94,6 +94,16 @@ class NameRegistry(Generic[T]):
         claims.remove(own)
         return "released", self._changed(name, peer) if was_owner else None
 
+    def suspend(self, name: str) -> None:
+        """Let `owners` not find the name any more, until it changes hands or is resumed: its owner is about to end."""
+        self.owners.pop(name.encode(), None)
+
+    def resume(self, name: str) -> None:
+        """Let `owners` find the name again."""
+        claims = self._claims.get(name)
+        if claims:
+            self.owners[name.encode()] = claims[0].peer
+
     def _replace(self, name: str, claim: _Claim[T]) -> NameChange[T]:
         claims = self._claims[name]
         if claim in claims:
@@ -108,7 +118,7 @@ class NameRegistry(Generic[T]):
         claims = self._claims[name]
         if not claims:
             del self._claims[name]
-            del self.owners[name.encode()]
+            self.owners.pop(name.encode(), None)
             return NameChange(name, old, None)
         self.owners[name.encode()] = claims[0].peer
         return NameChange(name, old, claims[0].peer)

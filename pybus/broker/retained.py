@@ -48,6 +48,15 @@ class RetainedTable:
         """The topic's value, if one is kept."""
         return self._values.get(topic)
 
+    def is_same(self, topic: str, flags: int, body: bytes) -> bool:
+        """Whether just this is kept for the topic."""
+        value = self._values.get(topic)
+        return value is not None and value.body == body and value.flags == flags
+
+    def use(self, limits: Limits) -> None:
+        """Other limits hold from now on; what is kept stays."""
+        self._limits = limits
+
     def put(self, value: Retained) -> None:
         """Keep a value in place of the topic's former one. Raises `LimitExceeded`; then nothing changes."""
         former = self._values.get(value.topic)

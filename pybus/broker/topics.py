@@ -8,14 +8,14 @@ several `#` in a pattern can't make it explode.
 from typing import Generic, TypeVar
 
 from pybus.errors import AccessDenied
-from pybus.names import check_topic
+from pybus.names import check_topic, is_own
 
 T = TypeVar("T")
 
 
 def check_publishable(topic: str) -> str:
     """A topic that a peer may publish to. Raises `InvalidName`, `AccessDenied` for the bus's own."""
-    if check_topic(topic).startswith("bus.") or topic == "bus":
+    if is_own(check_topic(topic)):
         raise AccessDenied(f"topic {topic}: the topics under 'bus.' are the bus's own")
     return topic
 
@@ -68,9 +68,13 @@ class TopicIndex(Generic[T]):
                 node.children = None
 
     def match(self, topic: str) -> list[T]:
-        """The holders of at least one pattern that matches the topic, each once."""
+        """The holders of at least one pattern that matches the topic (see `names.matches`), each once."""
+        words = topic.split(".")
         places = _with_hashes({self._root: None})
-        for word in topic.split("."):
+        if is_own(topic):
+            own = (self._root.children or {}).get(words.pop(0))
+            places = _with_hashes({own: None}) if own is not None else {}
+        for word in words:
             reached: dict[_Node[T], None] = {}
             for node in places:
                 if node.is_hash:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from time import monotonic
 
-from pybus.cli.command import NOBODY, OK
+from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.parsing import Command, run, seconds
 from pybus.cli.text import paint, plain, safe, to_json
 from pybus.client.blocking import Bus, Subscription, connect
@@ -25,13 +26,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be written on the command line."""
     parser.add_argument("patterns", metavar="PATTERN", nargs="+", help="such as hal.# (* is one word, # any number)")
     parser.add_argument("--json", action="store_true", help="print JSON: topic, body, sender, retained, cleared")
-    parser.add_argument("--count", metavar="N", type=_count, help="end after N signals")
+    parser.add_argument("--count", metavar="N", type=positive, help="end after N signals")
     parser.add_argument("--timeout", metavar="S", type=seconds, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")
+    parser.add_argument("--exec", metavar="CMD", help="in place of printing, run CMD by the shell for each signal")
+    parser.epilog = f"{_EXEC_HELP}\n\n{parser.epilog}"
+
+
+_EXEC_HELP = """\
+--exec runs one command at a time; signals wait meanwhile. The command finds in
+its environment PYBUS_TOPIC, PYBUS_VALUE (as it would be printed; not there above
+100 kB), PYBUS_SENDER, PYBUS_RETAINED and PYBUS_CLEARED (1 or empty), and on its
+standard input the value: text and bytes as they are, anything else as JSON,
+nothing if it was cleared. A failure is told on stderr and makes the exit code 1
+in the end; the next signal is handled all the same. When the time of --timeout
+is over, the last command may finish. Ctrl-C and SIGTERM end the command, too."""
 
 
 def listen(options: argparse.Namespace) -> int:
-    """Print signals until the count or the time is reached, or for ever."""
+    """Print signals, or run a command for each, until the count or the time is reached, or for ever."""
+    if options.exec is None:
+        return _listen(options, lambda signal: show(signal, as_json=options.json))
+    if options.json:
+        return complain(PROGRAM, "--exec and --json contradict each other: the command gets the signal", WRONG_USE)
+    from pybus.cli.execute import ends_with_command, execute
+
+    failed = False
+
+    def run_for(signal: Signal) -> None:
+        nonlocal failed
+        failed = not execute(PROGRAM, options.exec, signal) or failed
+
+    with ends_with_command():
+        code = _listen(options, run_for)
+    return code or (REFUSED if failed else OK)
+
+
+def _listen(options: argparse.Namespace, handle: Callable[[Signal], None]) -> int:
     with connect() as bus:
         tell_of_losses(bus)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
@@ -41,7 +72,7 @@ def listen(options: argparse.Namespace) -> int:
             signal = _next(subscription, until)
             if signal is None:
                 return OK if options.count is None else NOBODY
-            show(signal, as_json=options.json)
+            handle(signal)
             number += 1
     return OK
 
@@ -77,7 +108,8 @@ def _next(subscription: Subscription, until: float | None) -> Signal | None:
     return subscription.receive(left) if left > 0 else None
 
 
-def _count(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of messages on the command line."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

@@ -28,12 +28,8 @@ def seconds(text: str) -> float:
     return number
 
 
-def run(command: Command, words: list[str]) -> int:
-    """Parse the words after the command and run it; returns the exit code. Ends the process on wrong use.
-
-    Options may stand anywhere between the arguments.
-    """
-    open_missing_streams()  # argparse writes, too
+def parser_of(command: Command) -> argparse.ArgumentParser:
+    """The parser of the command's words: what --help, the man page and the completions are made from."""
     parser = argparse.ArgumentParser(
         prog=command.program,
         description=command.description,
@@ -42,5 +38,14 @@ def run(command: Command, words: list[str]) -> int:
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show a traceback if it fails")
-    options = parser.parse_intermixed_args(words)
+    return parser
+
+
+def run(command: Command, words: list[str]) -> int:
+    """Parse the words after the command and run it; returns the exit code. Ends the process on wrong use.
+
+    Options may stand anywhere between the arguments.
+    """
+    open_missing_streams()  # argparse writes, too
+    options = parser_of(command).parse_intermixed_args(words)
     return run_command(command.program, lambda: command.action(options), debug=options.debug)

@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", action="store_true", help="publish each line of standard input")
     parser.add_argument("--retain", action="store_true", help="let the bus keep the value for those who come later")
     parser.add_argument("--clear", action="store_true", help="let the bus forget the value that it keeps")
+    parser.add_argument("--on-change", action="store_true", help="--retain, and pass on only what differs from before")
     parser.add_argument("--report", action="store_true", help="print how many got it; exit code 3 if nobody did")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="send nothing, but tell who would get it, as pybus explain"
+    )
 
 
 def send(options: argparse.Namespace) -> int:
@@ -48,22 +52,41 @@ def send(options: argparse.Namespace) -> int:
     given += [name for name in ("lines", "clear") if getattr(options, name)]
     if len(given) > 1:
         return complain(PROGRAM, f"give only one of VALUE, --file, --lines and --clear, not {_and(given)}", WRONG_USE)
-    if options.clear and options.retain:
-        return complain(PROGRAM, "--clear and --retain contradict each other", WRONG_USE)
-    reached = 0
+    if options.clear and (options.retain or options.on_change):
+        other = "--retain" if options.retain else "--on-change"
+        return complain(PROGRAM, f"--clear and {other} contradict each other", WRONG_USE)
     try:
-        with connect() as bus:
-            if options.clear:
-                reached = bus.clear(options.topic, confirm=options.report) or 0
-            else:
-                for value in _values(options):
-                    reached += bus.publish(options.topic, value, retain=options.retain, confirm=options.report) or 0
+        if options.dry_run:
+            return _explain(options)
+        reached = _publish(options)
     except _Malformed as error:
         return complain(PROGRAM, str(error), WRONG_USE)
     if not options.report:
         return OK
     print(reached)
     return OK if reached else NOBODY
+
+
+def _publish(options: argparse.Namespace) -> int:
+    """Publish, and return how many got it if that is to be reported."""
+    reached = 0
+    how = {"retain": options.retain or options.on_change, "confirm": options.report, "on_change": options.on_change}
+    with connect() as bus:
+        if options.clear:
+            return bus.clear(options.topic, confirm=options.report) or 0
+        for value in _values(options):
+            reached += bus.publish(options.topic, value, **how) or 0
+    return reached
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from pybus.cli.explain import Change, explain_topic
+
+    values = [] if options.clear else list(_values(options))
+    value = values[-1] if values else None  # the last one is what would be kept
+    if not (options.retain or options.on_change or options.clear):
+        return explain_topic(options.topic)
+    return explain_topic(options.topic, Change(value, options.clear, options.on_change))
 
 
 class _Malformed(Exception):

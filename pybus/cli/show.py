@@ -7,11 +7,15 @@ import sys
 from typing import Any
 
 from pybus.cli.command import NOBODY, OK, complain
+from pybus.cli.endings import situation
 from pybus.cli.text import age, is_terminal, moment, paint, plain, safe, table, to_json
 from pybus.client.blocking import connect
 from pybus.errors import NoSuchValue
 from pybus.names import BUS_NAME
 from pybus.protocol.codec import unpack_or_keep
+
+_WIDTH = 60
+"""Characters of a cell that a person is shown."""
 
 
 def list_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -19,14 +23,21 @@ def list_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def list_command(_options: argparse.Namespace) -> int:
-    """`pybus list`: who is on the bus, and which names they own."""
+    """`pybus list`: who is on the bus, which names they own, and the services that nobody runs now."""
     with connect() as bus:
         peers: list[dict[str, Any]] = bus.proxy(BUS_NAME).peers()
+        services: dict[str, dict[str, Any]] = {one["name"]: one for one in bus.proxy(BUS_NAME).services()}
     rows = []
     for peer in peers:
         names = [*peer["names"], *(f"({name})" for name in peer["waiting_for"])]
-        rows.append([peer["name"], " ".join(names) or "-", str(peer["pid"]), peer["program"], _since(peer["age"])])
-    table(["PEER", "NAMES", "PID", "PROGRAM", "SINCE"], rows)
+        states = [situation(services.pop(name)) for name in peer["names"] if name in services]
+        states += [mark for mark in ("monitor", "slowed") if peer[mark]]
+        row = [peer["name"], " ".join(names) or "-", str(peer["pid"]), peer["program"], _since(peer["age"])]
+        rows.append([*row, _short(", ".join(states)) or "-"])
+    for service in services.values():
+        pid = str(service["pid"] or "-")
+        rows.append(["-", service["name"], pid, "-", _since(service["since"]), _short(situation(service))])
+    table(["PEER", "NAMES", "PID", "PROGRAM", "SINCE", "STATE"], rows)
     return OK
 
 
@@ -41,9 +52,7 @@ def topics_command(options: argparse.Namespace) -> int:
         values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
     rows = []
     for value in values:
-        body = plain(unpack_or_keep(int(value["raw"]), value["body"]))
-        if is_terminal(sys.stdout) and len(body) > 60:
-            body = body[:59] + "…"
+        body = _short(plain(unpack_or_keep(int(value["raw"]), value["body"])))
         rows.append([value["topic"], body, _since(value["age"]), value["sender"], value["program"] or "(gone)"])
     table(["TOPIC", "VALUE", "SINCE", "SENDER", "PROGRAM"], rows)
     return OK
@@ -108,6 +117,11 @@ def signature(method: dict[str, Any]) -> str:
 
 def _since(seconds: float) -> str:
     return age(seconds) if is_terminal(sys.stdout) else moment(seconds)
+
+
+def _short(text: str) -> str:
+    """The text as it fits into a table for people."""
+    return text[: _WIDTH - 1] + "…" if len(text) > _WIDTH and is_terminal(sys.stdout) else text
 
 
 def _indented(text: str, margin: str) -> str:

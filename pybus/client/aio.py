@@ -137,19 +137,25 @@ class Bus(Connection):
     # --- signals ----------------------------------------------------------------------------------
 
     async def publish(
-        self, topic: str, body: object = None, *, retain: bool = False, confirm: bool = False
+        self,
+        topic: str,
+        body: object = None,
+        *,
+        retain: bool = False,
+        confirm: bool = False,
+        on_change: bool = False,
     ) -> int | None:
         """Publish a signal. It is written in this turn of the loop; `flush` or `close` see it through.
 
-        retain: keep it as the topic's value. confirm: wait, and return the number of receivers.
-        Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
-        by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
-        signal, or of `flush` or `close`.
+        retain: keep it as the topic's value. on_change: pass it on only if that changes the kept value.
+        confirm: wait, and return the number of receivers. Waits while the bus does not read.
+        Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
+        later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
         if self._core.welcome is None or self._core.output.waiting > HIGH:
             await self._ready()
         self._owner.check()
-        pending = self._core.publish(topic, body, retain=retain, confirm=confirm)
+        pending = self._core.publish(topic, body, retain=retain, confirm=confirm, on_change=on_change)
         if pending is None:  # the hot path: no coroutine beside this one
             self._schedule_write()
             return None

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pybus.client.cause import cause
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
@@ -177,15 +178,19 @@ class Connection(Face):
         """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""
         assert inbox.handler is not None
         while len(inbox) and not inbox.closed:
+            signal = inbox.take()
+            cause.set(signal.depth + 1)
             try:
-                result = inbox.handler(inbox.take())
+                result = inbox.handler(signal)
+                if result is not None and isinstance(result, Awaitable):
+                    wake, inbox.wake = inbox.wake, None
+                    self._start(self._await_handler(inbox, wake, result))  # the task continues the chain
+                    return
             except Exception:
                 self._core.work.append(inbox)  # the signals behind it are still to be handled
                 raise
-            if result is not None and isinstance(result, Awaitable):
-                wake, inbox.wake = inbox.wake, None
-                self._start(self._await_handler(inbox, wake, result))
-                return
+            finally:
+                cause.set(0)
 
     async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None, result: Awaitable[object]) -> None:
         try:

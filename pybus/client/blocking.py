@@ -80,16 +80,24 @@ class Bus(Connection):
 
     # --- signals ----------------------------------------------------------------------------------
 
-    def publish(self, topic: str, body: object = None, *, retain: bool = False, confirm: bool = False) -> int | None:
+    def publish(
+        self,
+        topic: str,
+        body: object = None,
+        *,
+        retain: bool = False,
+        confirm: bool = False,
+        on_change: bool = False,
+    ) -> int | None:
         """Publish a signal; when this returns, the bus will get it even if the program ends at once.
 
-        retain: keep it as the topic's value. confirm: wait, and return the number of receivers.
-        Waits while the bus does not read. Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal
-        by the bus (a `CallError`) comes out of a later `publish`, which then has not sent its own
-        signal, or of `flush` or `close`.
+        retain: keep it as the topic's value. on_change: pass it on only if that changes the kept value.
+        confirm: wait, and return the number of receivers. Waits while the bus does not read.
+        Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
+        later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
         self._ready()
-        return self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm))
+        return self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm, on_change=on_change))
 
     def clear(self, topic: str, *, confirm: bool = False) -> int | None:
         """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""

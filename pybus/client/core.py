@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from pybus.client.cause import marked
 from pybus.client.inbox import Inbox, Inboxes
 from pybus.client.output import Output
 from pybus.client.pending import Gap, Lost, Pending, Restored
@@ -46,6 +47,7 @@ from pybus.protocol.frames import (
     HEADER_SIZE,
     MISSED,
     NO_REPLY,
+    ON_CHANGE,
     PEER,
     PREAMBLE,
     RETAIN,
@@ -232,7 +234,7 @@ class Core:
 
     # --- signals out ------------------------------------------------------------------------------
 
-    def publish(self, topic: str, body: object, *, retain: bool, confirm: bool) -> Pending | None:
+    def publish(self, topic: str, body: object, *, retain: bool, confirm: bool, on_change: bool) -> Pending | None:
         """Publish. Returns the number of receivers to wait for if it is to be confirmed.
 
         Raises `InvalidName`, `BodyError`, `TooLarge`; and the refusal of an earlier signal.
@@ -246,6 +248,10 @@ class Core:
         if retain:
             flags |= RETAIN
             self._kept[key] = flags, data
+            if on_change:
+                flags |= ON_CHANGE
+        elif on_change:
+            raise UsageError("on_change compares with the value that the bus keeps, so it needs retain=True")
         return self._send_signal(flags, key, data, confirm)
 
     def clear(self, topic: str, *, confirm: bool) -> Pending | None:
@@ -255,12 +261,13 @@ class Core:
         return self._send_signal(CLEAR, key, pack(None), confirm)
 
     def _send_signal(self, flags: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
+        flags, target = marked(flags)
         if not confirm:
             self._doubtful = self._serial
-            self.output.put(frame(SIGNAL, flags, self.number, 0, 0, key, data))
+            self.output.put(frame(SIGNAL, flags, self.number, target, 0, key, data))
             return None
         pending = self._expect()
-        self.output.put(frame(SIGNAL, flags | CONFIRM, self.number, 0, pending.serial, key, data))
+        self.output.put(frame(SIGNAL, flags | CONFIRM, self.number, target, pending.serial, key, data))
         return pending
 
     def _key(self, topic: str) -> bytes:
@@ -349,6 +356,8 @@ class Core:
             if len(self._keys) >= _REMEMBERED:
                 self._keys.clear()
             key = self._keys[way] = way.encode()
+        if name != BUS_NAME:
+            flags, milliseconds = marked(flags, milliseconds)
         data = frame(CALL, flags, self.number, milliseconds, serial, key, pack([args, named]))
         if len(data) > self.most and self.most:
             raise TooLarge(f"a call of {len(data)} bytes is over the bus's limit of {self.most}")
@@ -382,7 +391,14 @@ class Core:
             if pending is None:
                 self.refusals.append(error)
 
-    # --- calls in ---------------------------------------------------------------------------------
+    def get(self, topic: str) -> Steps[object]:
+        """The retained value of a topic. Raises `NoSuchValue`."""
+        found: dict[str, Any] = yield self.call_bus("get", topic)
+        return decode(int(found["raw"]), found["body"])
+
+    def flush(self) -> Pending:
+        """An answer that comes when the bus has handled all that was sent before."""
+        return self.call_bus("ping")
 
     @property
     def services(self) -> Services:
@@ -392,17 +408,6 @@ class Core:
 
             self._services = Services(self)
         return self._services
-
-    # --- small parts ------------------------------------------------------------------------------
-
-    def get(self, topic: str) -> Steps[object]:
-        """The retained value of a topic. Raises `NoSuchValue`."""
-        found: dict[str, Any] = yield self.call_bus("get", topic)
-        return decode(int(found["raw"]), found["body"])
-
-    def flush(self) -> Pending:
-        """An answer that comes when the bus has handled all that was sent before."""
-        return self.call_bus("ping")
 
     def _expect(self) -> Pending:
         pending = Pending(self._next_serial())

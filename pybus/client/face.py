@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pybus.client.cause import cause
 from pybus.client.core import Core
 from pybus.client.pending import Gap, Lost, Restored
 from pybus.client.transport import Owner
@@ -86,10 +87,14 @@ class Face:
     def _handle(self, inbox: Inbox) -> None:
         """Run an inbox's handler for all that is in it; what it raises passes out, the rest waits."""
         assert inbox.handler is not None
+        chain = cause.get()
         try:
             while len(inbox) and not inbox.closed:
-                inbox.handler(inbox.take())
+                signal = inbox.take()
+                cause.set(signal.depth + 1)
+                inbox.handler(signal)
         finally:
+            cause.set(chain)
             if len(inbox) and not inbox.closed:
                 self._core.work.appendleft(inbox)
 

@@ -7,7 +7,7 @@ from collections import deque
 from pybus.errors import InvalidName
 from pybus.names import check_pattern, matches, unique_name
 from pybus.protocol.codec import unpack_or_keep
-from pybus.protocol.frames import CLEAR, RETAINED, Run, bodies_of
+from pybus.protocol.frames import CAUSED, CLEAR, RETAINED, Run, bodies_of, depth_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,18 +30,22 @@ class Signal:
 
     topic: where it was published. body: its value. sender: the publisher's unique name (":17").
     retained: whether it is a kept value, handed out at subscribing, rather than news. cleared:
-    whether it says that the topic's kept value was forgotten; then the body is None.
+    whether it says that the topic's kept value was forgotten; then the body is None. depth: how many
+    messages caused it, one by one, as its publisher said.
     """
 
-    __slots__ = ("body", "cleared", "retained", "sender", "size", "topic")
+    __slots__ = ("body", "cleared", "depth", "retained", "sender", "size", "topic")
 
-    def __init__(self, topic: str, body: object, sender: str, retained: bool, cleared: bool, size: int) -> None:
+    def __init__(
+        self, topic: str, body: object, sender: str, retained: bool, cleared: bool, size: int, depth: int = 0
+    ) -> None:
         self.topic = topic
         self.body = body
         self.sender = sender
         self.retained = retained
         self.cleared = cleared
         self.size = size
+        self.depth = depth
 
     def __repr__(self) -> str:
         marks = "".join(f", {mark}=True" for mark in ("retained", "cleared") if getattr(self, mark))
@@ -151,7 +155,7 @@ class Inboxes:
 
     def deliver(self, run: Run) -> None:
         """Put a run of signals where it belongs."""
-        _, flags, sender, _, serial, key, data, count = run
+        _, flags, sender, target, serial, key, data, count = run
         if flags & RETAINED:
             inbox = self._handed_out.get(serial)
             topic, inboxes = key.decode(), [inbox] if inbox is not None else []
@@ -164,6 +168,8 @@ class Inboxes:
         cleared = bool(flags & CLEAR)
         size = len(data) // count
         signals = [Signal(topic, unpack_or_keep(flags, body), name, retained, cleared, size) for body in bodies_of(run)]
+        if flags & CAUSED:
+            signals[0].depth = depth_of(target)
         for inbox in inboxes:
             if not inbox.put(signals, size * count):
                 self.overflowed[topic] = self.overflowed.get(topic, 0) + count

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
+from pybus.client.cause import cause
 from pybus.errors import BodyError, CallError, Failed, NameTaken, NotConnected, TooLarge, UsageError
 from pybus.interface import INTROSPECT, Interface, arguments
 from pybus.names import check_name, unique_name
 from pybus.protocol.codec import encode, pack, unpack
-from pybus.protocol.frames import ANSWER, ERROR, NO_REPLY, Run, body_of, frame
+from pybus.protocol.frames import ANSWER, CAUSED, ERROR, NO_REPLY, Run, body_of, depth_of, frame
 
 if TYPE_CHECKING:
     import inspect
@@ -50,7 +51,7 @@ def caller() -> Caller:
 class IncomingCall:
     """A call that has been checked and waits to be carried out. connection: over which it came."""
 
-    __slots__ = ("arguments", "caller", "connection", "method", "reply_to", "serial", "wants_reply")
+    __slots__ = ("_depth", "arguments", "caller", "connection", "method", "reply_to", "serial", "wants_reply")
 
     def __init__(self, method: Method, bound: inspect.BoundArguments, caller: Caller, run: Run) -> None:
         self.method = method
@@ -60,18 +61,22 @@ class IncomingCall:
         self.reply_to = run[2]
         self.serial = run[4]
         self.wants_reply = not run[1] & NO_REPLY
+        self._depth = depth_of(run[3]) if run[1] & CAUSED else 0
 
     def start(self) -> object:
         """Run the method; for an async one this is its coroutine. Raises what it raises."""
         token = _current.set(self.caller)
+        chain = cause.set(self._depth + 1)
         try:
             return self.method.function(*self.arguments.args, **self.arguments.kwargs)
         finally:
             _current.reset(token)
+            cause.reset(chain)
 
     def enter(self) -> None:
         """Make this call's caller the present one, in a task that belongs to the call."""
         _current.set(self.caller)
+        cause.set(self._depth + 1)
 
 
 class Services:

@@ -31,12 +31,19 @@ RETAINED = 4
 CLEAR = 8
 CONFIRM = 16
 NO_REPLY = 32
+CAUSED = 64
+ON_CHANGE = 128
+
+_DEPTH_SHIFT = 26
+MAX_CAUSED_TIME = (1 << _DEPTH_SHIFT) - 1
+"""Milliseconds that a call with CAUSED can allow, as its depth shares the field; 18 hours."""
+MAX_DEPTH = 63
 
 FLAGS = {
     HELLO: 0,
     WELCOME: 0,
-    SIGNAL: RAW | RETAIN | RETAINED | CLEAR | CONFIRM,
-    CALL: NO_REPLY,
+    SIGNAL: RAW | RETAIN | RETAINED | CLEAR | CONFIRM | CAUSED | ON_CHANGE,
+    CALL: NO_REPLY | CAUSED,
     ANSWER: RAW,
     ERROR: 0,
     MISSED: 0,
@@ -62,6 +69,26 @@ def frame(kind: int, flags: int, sender: int, target: int, serial: int, key: byt
 def with_sender(data: bytes, sender: int) -> bytes:
     """A frame's bytes with another sender's number."""
     return data[:8] + sender.to_bytes(4, "little") + data[12:]
+
+
+def sender_of(data: bytes) -> int:
+    """The sender's number in a frame's bytes."""
+    return int.from_bytes(data[8:12], "little")
+
+
+def caused_target(depth: int, milliseconds: int = 0) -> int:
+    """The target of a SIGNAL or CALL with CAUSED: its depth, and for a call the time allowed."""
+    return min(depth, MAX_DEPTH) << _DEPTH_SHIFT | min(milliseconds, MAX_CAUSED_TIME)
+
+
+def depth_of(target: int) -> int:
+    """The depth in the target of a frame with CAUSED."""
+    return target >> _DEPTH_SHIFT
+
+
+def allowed_time(target: int) -> int:
+    """The milliseconds allowed in the target of a CALL with CAUSED."""
+    return target & MAX_CAUSED_TIME
 
 
 def key_of(data: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """The daemon: everything a `pybus daemon` process consists of, from start to exit."""
 
+import faulthandler
 import os
 import secrets
 import signal
@@ -9,10 +10,15 @@ from collections.abc import Callable
 from pybus import __version__
 from pybus.broker.broker import Broker
 from pybus.limits import Limits
+from pybus.server.config import load_config
 from pybus.server.listener import Listener
-from pybus.server.log import Log
+from pybus.server.log import LEVELS, WARNING, Log
 from pybus.server.loop import READ, Loop
 from pybus.server.server import Server, raise_descriptor_limit
+from pybus.server.service_files import load_services, service_folders
+from pybus.server.supervisor import Supervisor
+from pybus.server.systemd import Systemd
+from pybus.server.tables import ConfigError
 
 
 def run_daemon(
@@ -22,38 +28,119 @@ def run_daemon(
     allow_root: bool = False,
     announce: Callable[[], None] | None = None,
 ) -> None:
-    """Run a bus on the socket at `path` until SIGTERM or SIGINT. Main thread only.
+    """Run a bus on the socket at `path`, or on the one that systemd passed, until SIGTERM or SIGINT.
 
-    allow_root: admit root as well as the own user. announce: called once, when the bus listens.
-    Raises `AlreadyRunning` or `AddressError` if it can't listen.
+    Main thread only. allow_root: admit root as well as the own user. announce: called once, when the
+    bus listens. Raises `AlreadyRunning` or `AddressError` if it can't listen.
     """
-    limits = limits if limits is not None else Limits()
-    descriptors = raise_descriptor_limit()
-    loop = Loop()
-    log = Log(loop)
-    listener = Listener(path)
-    broker = Broker(limits, secrets.token_hex(16), __version__, time.monotonic())
     uids = frozenset({os.getuid(), 0} if allow_root else {os.getuid()})
-    server = Server(loop, log, listener, broker, uids)
-    _watch_signals(loop, server)
-    log.info(f"pybus {__version__} listens on unix:{path} (pid {os.getpid()}, {descriptors} descriptors)")
-    if announce is not None:
-        announce()
-    loop.run()
-    log.close()
-    listener.close()
+    Daemon(path, limits, uids).run(announce)
 
 
-def _watch_signals(loop: Loop, server: Server) -> None:
-    """Let SIGTERM and SIGINT stop the server from within the loop, where no handler is half-way through."""
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+class Daemon:
+    """A bus in this process: its parts, and what signals and systemd may ask of it.
+
+    on_signal: what is done in the loop when a signal comes; add to it by `watch_signal`.
+    """
+
+    def __init__(self, path: str, limits: Limits | None, uids: frozenset[int]) -> None:
+        faulthandler.enable()  # a hang that the watchdog ends, or a crash in C, shows where
+        self.systemd = Systemd()
+        usual_descriptors, self.descriptors = raise_descriptor_limit()
+        self.loop = Loop()
+        self.log = Log(self.loop)
+        self.listener = Listener(path, self.systemd.sockets)
+        self.broker = Broker(limits or Limits(), secrets.token_hex(16), __version__, time.monotonic())
+        self.supervisor = Supervisor(self.loop, self.log, self.broker, self.listener.path, usual_descriptors)
+        self.server = Server(self.loop, self.log, self.listener, self.broker, self.supervisor, uids)
+        self._given_limits = limits
+        self._folders: tuple[str, ...] = ()
+        self._disabled: tuple[str, ...] = ()
+        self.on_signal: dict[int, Callable[[], None]] = {}
+        self._terminal = os.isatty(2)
+        self._receive_signals()
+
+    def run(self, announce: Callable[[], None] | None = None) -> None:
+        """Run until stopped."""
+        self.watch_signal(signal.SIGTERM, lambda: self.stop("SIGTERM"))
+        self.watch_signal(signal.SIGINT, lambda: self.stop("SIGINT"))
+        self.watch_signal(signal.SIGHUP, self._hung_up)
+        self.watch_signal(signal.SIGCHLD, self.supervisor.reap)
+        self.log.info(
+            f"pybus {__version__} listens on unix:{self.listener.path}"
+            f" (pid {os.getpid()}, {self.descriptors} descriptors)"
+        )
+        self._configure()
+        self._ready()
+        if self.systemd.watchdog:
+            self._keep_watchdog_quiet()
+        if announce is not None:
+            announce()
+        self.loop.run()
+        self.supervisor.close()
+        self.server.endings.close()
+        self.log.close()
+        self.listener.close()
+
+    def stop(self, reason: str) -> None:
+        """Stop in order. reason: for the log."""
+        self.systemd.notify("STOPPING=1", f"STATUS=stopping: {reason}")
+        self.server.stop(reason)
+
+    def reload(self) -> None:
+        """Read again what can change while the bus runs, and tell systemd (sd_notify(3))."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.systemd.notify("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
+        self.log.info("reloading: SIGHUP")
+        self._configure()
+        self.log.info("reloaded the configuration and the service files")
+        self._ready()
+
+    def _configure(self) -> None:
+        """Read the configuration and the service files. What has mistakes is named, and the old stays in force."""
+        try:
+            config = load_config()
+        except ConfigError as error:
+            for problem in error.problems:
+                self.log.write(WARNING, f"the configuration is not used: {problem}")
+        else:
+            self.log.level = LEVELS[config.log_level]
+            self._folders, self._disabled = config.folders, config.disabled
+            self.broker.use(self._given_limits or config.limits)
+        services, problems = load_services(service_folders(self._folders))
+        for problem in problems:
+            self.log.write(WARNING, problem)
+        allowed = {name: service for name, service in services.items() if name not in self._disabled}
+        self.broker.services.replace(allowed, time.monotonic())
+        self.server.flush()
+
+    def watch_signal(self, number: int, action: Callable[[], None]) -> None:
+        """Call `action` from within the loop, where no handler is half-way through, when the signal comes."""
+        self.on_signal[number] = action
         signal.signal(number, lambda *_: None)
 
-    def arrived(_events: int) -> None:
-        for number in os.read(reading, 64):
-            if number in (signal.SIGTERM, signal.SIGINT):
-                server.stop(signal.Signals(number).name)
+    def _receive_signals(self) -> None:
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
-    loop.watch(reading, READ, arrived)
+        def arrived(_events: int) -> None:
+            for number in os.read(reading, 64):
+                if number in self.on_signal:
+                    self.on_signal[number]()
+
+        self.loop.watch(reading, READ, arrived)
+
+    def _hung_up(self) -> None:
+        """SIGHUP asks for a reload, but from the kernel it says that our terminal has been closed."""
+        if self._terminal and not os.isatty(2):
+            self.stop("the terminal was closed")
+        else:
+            self.reload()
+
+    def _ready(self) -> None:
+        self.systemd.notify("READY=1", f"STATUS=listening on unix:{self.listener.path}")
+
+    def _keep_watchdog_quiet(self) -> None:
+        """Ping at twice the wanted rate, from the loop itself, so that a loop that hangs is noticed."""
+        self.systemd.notify("WATCHDOG=1", patience=0)
+        self.loop.after(self.systemd.watchdog / 2, self._keep_watchdog_quiet)

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Sequence
 
 from pybus.errors import AddressError, PybusError
 from pybus.server.credentials import socket_owner
@@ -26,30 +27,34 @@ class Listener:
 
     The lock (`PATH.lock`) closes the gap between finding a socket stale and replacing it, where two
     daemons that start together would otherwise throw each other out.
+
+    A socket that systemd passed is taken over as it is, and its file left alone in the end: systemd
+    goes on listening there, and starts the next daemon.
     """
 
-    def __init__(self, path: str) -> None:
-        """Raises `AlreadyRunning`, or `AddressError` naming what is wrong with the folder or file."""
-        self.path = path
-        _prepare_folder(os.path.dirname(path))
-        self._lock = _open_lock(f"{path}.lock")
+    def __init__(self, path: str, passed: Sequence[socket.socket] = ()) -> None:
+        """passed: a socket that listens already, in place of one made at `path`.
+
+        Raises `AlreadyRunning`, or `AddressError` naming what is wrong with the folder, file or socket.
+        """
+        self.path = _path_of(passed) if passed else path
+        _prepare_folder(os.path.dirname(self.path))
+        self._lock = _open_lock(f"{self.path}.lock")
         try:
             self._take_lock()
-            _remove_stale(path)
-            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._bind()
+            self.sock = passed[0] if passed else self._bind()
         except BaseException:
             os.close(self._lock)
             raise
         self.sock.setblocking(False)
-        self._identity = os.stat(path).st_ino
+        self._identity = None if passed else os.stat(self.path).st_ino
 
     def close(self) -> None:
         """Stop listening, and remove the socket file if it is still ours. Once more does nothing."""
         if self.sock.fileno() < 0:
             return
         try:
-            if os.stat(self.path).st_ino == self._identity:
+            if self._identity is not None and os.stat(self.path).st_ino == self._identity:
                 os.unlink(self.path)
         except FileNotFoundError:
             pass
@@ -66,16 +71,34 @@ class Listener:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
 
-    def _bind(self) -> None:
+    def _bind(self) -> socket.socket:
+        _remove_stale(self.path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         former = os.umask(0o177)
         try:
-            self.sock.bind(self.path)
-            self.sock.listen(_BACKLOG)
+            sock.bind(self.path)
+            sock.listen(_BACKLOG)
         except OSError as error:
-            self.sock.close()
+            sock.close()
             raise AddressError(f"can't listen on {self.path}: {error.strerror or error}") from None
         finally:
             os.umask(former)
+        return sock
+
+
+def _path_of(passed: Sequence[socket.socket]) -> str:
+    """Where the passed socket listens. Raises `AddressError` if there is more than one, or it can't be a bus's."""
+    rule = "pybus.socket must have one ListenStream= with an absolute path"
+    if len(passed) > 1:
+        raise AddressError(f"systemd passed {len(passed)} sockets; {rule}")
+    (sock,) = passed
+    listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if (sock.family, sock.type, listens) != (socket.AF_UNIX, socket.SOCK_STREAM, 1):
+        raise AddressError(f"the socket that systemd passed is not a listening Unix stream socket; {rule}")
+    path = sock.getsockname()
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise AddressError(f"the socket that systemd passed has no absolute path; {rule}")
+    return path
 
 
 def _prepare_folder(folder: str) -> None:

@@ -20,15 +20,18 @@ WARNING: Final = 4
 NOTICE: Final = 5
 INFO: Final = 6
 
+LEVELS: Final = {"error": ERROR, "warning": WARNING, "notice": NOTICE, "info": INFO}
+
 _GATHER_SECONDS: Final = 10.0
 _LONGEST_LINE: Final = 3900
 _MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: ""}
 
 
 class Log:
-    """Writes the daemon's log lines."""
+    """Writes the daemon's log lines. level: the least important priority that is written."""
 
     def __init__(self, loop: Loop, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        self.level = INFO
         self._loop = loop
         self._stream = stream if stream is not None else sys.stderr
         self._journal = _is_journal(self._stream, environ)
@@ -41,6 +44,8 @@ class Log:
 
         A reader that takes nothing must not hold up the bus: while there is no room, lines are counted.
         """
+        if priority > self.level:
+            return
         if not self._has_room():
             self._lost += 1
             return

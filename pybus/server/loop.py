@@ -42,6 +42,7 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._forgotten: set[int] = set()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._soon: list[Callable[[], None]] = []
         self._order = count()
         self._crowded = 64
         self._running = True
@@ -75,6 +76,10 @@ class Loop:
         """Call once after some seconds."""
         return self.at(time.monotonic() + seconds, action)
 
+    def soon(self, action: Callable[[], None]) -> None:
+        """Call once in the next round, after all descriptors that are ready by then had their turn."""
+        self._soon.append(action)
+
     def stop(self) -> None:
         """Let `run` return when the round is over."""
         self._running = False
@@ -87,11 +92,14 @@ class Loop:
         timers = self._timers
         while self._running:
             forgotten.clear()
-            for fd, events in poll(self._timeout() if timers else -1, _EVENTS_A_ROUND):
+            soon, self._soon = self._soon, []
+            for fd, events in poll(0 if soon else self._timeout() if timers else -1, _EVENTS_A_ROUND):
                 # A handler before it in this round may have forgotten it; its number may even be that of
                 # another descriptor by now, whose own events come in the next round.
                 if fd not in forgotten:
                     handlers[fd](events)
+            for action in soon:
+                action()
             if timers:
                 self._run_timers()
 

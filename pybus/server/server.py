@@ -1,21 +1,27 @@
 """The server: a listener, its sessions, and the broker they share."""
 
 import errno
+import os
 import resource
 import socket
 import time
 
 from pybus.broker.broker import Broker
+from pybus.broker.services import Ending
 from pybus.errors import AccessDenied, LimitExceeded, Shutdown
-from pybus.limits import Limits
 from pybus.server.credentials import look_up, socket_owner
+from pybus.server.ending import Endings
 from pybus.server.listener import Listener
 from pybus.server.log import Log
 from pybus.server.loop import READ, Loop, Timer
-from pybus.server.session import Session, refuse
+from pybus.server.session import Gone, Session, refuse
+from pybus.server.supervisor import Supervisor
 
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_AGAIN = 1.0
+_ASKED_TO = ("SIGTERM", "SIGINT", "SIGHUP")
+"""Signals by which a process is asked to end, which is no crash."""
+_LEFT = {"closed": "connection closed without a goodbye", "unknown": "connection lost"}
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -25,11 +31,15 @@ class Server:
     uids: who is admitted, as SO_PEERCRED has it.
     """
 
-    def __init__(self, loop: Loop, log: Log, listener: Listener, broker: Broker, uids: frozenset[int]) -> None:
+    def __init__(
+        self, loop: Loop, log: Log, listener: Listener, broker: Broker, supervisor: Supervisor, uids: frozenset[int]
+    ) -> None:
         self.loop = loop
         self.log = log
         self.broker = broker
-        self.limits: Limits = broker.limits
+        self.supervisor = supervisor
+        supervisor.changed = self._service_ended
+        self.endings = Endings(loop)
         self._listener = listener
         self._uids = uids
         self._sessions: dict[int, Session] = {}
@@ -68,7 +78,7 @@ class Server:
             self.log.warning(f"refused: uid {uid}", f"refused: pid {pid} of uid {uid}: this is the bus of another user")
             refuse(sock, AccessDenied(f"this is the bus of another user; uid {uid} is not admitted"))
             sock.close()
-        elif len(self._greeting) >= self.limits.connections:
+        elif len(self._greeting) >= self.broker.limits.connections:
             refuse(sock, LimitExceeded("too many connections have not greeted yet"))
             sock.close()
         else:
@@ -99,8 +109,36 @@ class Server:
         if session.peer is not None:
             del self._sessions[session.peer.number]
         self._resume_accepting()
-        if self._stopping and not self._sessions:
-            self.loop.stop()
+        self.stop_when_done()
+
+    def tell_gone(self, gone: Gone, how: str, pidfd: int | None) -> None:
+        """Tell of a peer's end, as soon as it is known what became of its process if `how` is ""."""
+        if how or pidfd is None:
+            if pidfd is not None:
+                os.close(pidfd)
+            self._gone(gone, how or "unknown", None)
+        else:
+            self.endings.tell(pidfd, lambda ending, alive: self._process_ended(gone, ending, alive))
+
+    def _process_ended(self, gone: Gone, ending: Ending | None, alive: bool) -> None:
+        if ending is None:
+            self._gone(gone, "closed" if alive else "unknown", None)
+        else:
+            self._gone(gone, "killed" if ending.signal is not None else "exited", ending)
+        self.flush()
+
+    def _gone(self, gone: Gone, how: str, ending: Ending | None) -> None:
+        peer, who, names = gone
+        if ending is not None and ending.status != 0 and ending.signal not in _ASKED_TO:
+            self.log.warning(f"left: {peer.credentials.program}", f"left: {who}: connection lost: it {ending.text()}")
+        else:
+            self.log.info(f"left: {who}: {f'connection lost: it {ending.text()}' if ending else _LEFT.get(how, how)}")
+        status, signal = (ending.status, ending.signal) if ending is not None else (None, None)
+        self.broker.tell_gone(peer, names, how, status, signal)
+
+    def _service_ended(self) -> None:
+        self.flush()
+        self.stop_when_done()
 
     def resume_soon(self, session: Session) -> None:
         """A session's peer has taken its answers: let it go on at the end of this `flush`."""
@@ -110,16 +148,19 @@ class Server:
     # --- after each event -------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write to every peer that got something; then see when the next call runs out of time."""
-        ready = self.broker.ready
-        while ready or self._resuming:
+        """Write to every peer that got something; then see when the next thing is due."""
+        ready, todo = self.broker.ready, self.broker.todo
+        while ready or self._resuming or todo:
+            if todo:
+                self.supervisor.act(self.broker.settle())
+                continue
             if not ready:
                 self._resuming.pop().resume()
                 continue
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
-        if self._deadline is not None or self.broker.calls:
+        if self._deadline is not None or self.broker.expects:
             self._set_deadline()
 
     def _set_deadline(self) -> None:
@@ -152,14 +193,19 @@ class Server:
         self._listener.close()
         for session in [*self._greeting, *self._sessions.values()]:
             session.stop(Shutdown("the bus is stopping"))
+        self.supervisor.stop()
         self.flush()
-        if not self._sessions:
+        self.stop_when_done()
+        self.loop.after(self.broker.limits.farewell, self.loop.stop)
+
+    def stop_when_done(self) -> None:
+        """End the loop if the bus is stopping and everybody has gone."""
+        if self._stopping and not self._sessions and not self.supervisor.busy:
             self.loop.stop()
-        self.loop.after(self.limits.farewell, self.loop.stop)
 
 
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one; return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def raise_descriptor_limit() -> tuple[int, int]:
+    """Raise the soft limit of open files to the hard one. Returns the former soft limit and the present one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    return soft, hard

@@ -2,15 +2,18 @@
 
 A session is greeting, then open, then parted: off the bus, and only writing what still waits. It
 reads once a turn, hands the frames to the broker, and lets the server flush every peer that got
-something. It writes at once; only if the socket is full does it watch for room. A peer that owes
-(see `Peer.owe`) is not read until it has taken its answers.
+something. It writes at once; only if the socket is full does it watch for room.
+
+A session is not read while its peer owes (see `Peer.owe`), and while it rests because it sent more
+than its budget. What it sent beyond its turn is held and handled when all others had theirs.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.peer import Credentials, Peer
 from pybus.errors import BusError, LimitExceeded, ProtocolError, Violation
@@ -18,6 +21,7 @@ from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, BYE, PREAMBLE, FrameReader, Run, frame
 from pybus.protocol.handshake import Greeter
 from pybus.server.credentials import with_own_name
+from pybus.server.ending import peer_pidfd
 from pybus.server.loop import READ, WRITE, Timer, ended
 
 if TYPE_CHECKING:
@@ -26,6 +30,18 @@ if TYPE_CHECKING:
 _READ_SIZE = 64 * 1024
 _WRITE_SIZE = 256 * 1024
 _WRITES_PER_TURN = 4
+_RECKONING = 64 * 1024
+"""Bytes after which a session looks at its budget; so a peer that says little never pays for it."""
+_SHORTEST_REST = 0.02
+"""Seconds. A storm is slowed in steps that cost next to nothing."""
+
+
+class Gone(NamedTuple):
+    """Who has left. who: for the log. names: the well-known ones it had."""
+
+    peer: Peer
+    who: str
+    names: list[str]
 
 
 class Session:
@@ -37,10 +53,15 @@ class Session:
         "_greeter",
         "_held",
         "_parted",
+        "_pidfd",
         "_reader",
+        "_reckoned",
+        "_reckoned_sent",
+        "_resting",
         "_server",
         "_sock",
         "_timer",
+        "_turn_over",
         "_unsent",
         "peer",
     )
@@ -56,8 +77,12 @@ class Session:
         self._events = READ
         self._parted = False
         self._held: list[Run] | None = None
+        self._turn_over = False
+        self._resting: Timer | None = None
+        self._reckoned = self._reckoned_sent = 0
+        self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
-        self._timer: Timer | None = server.loop.after(server.limits.handshake, self._too_slow)
+        self._timer: Timer | None = server.loop.after(server.broker.limits.handshake, self._too_slow)
         server.loop.watch(sock.fileno(), READ, self._ready)
 
     def __str__(self) -> str:
@@ -77,45 +102,58 @@ class Session:
                 self._hang_up(was_reading)
             self._server.flush()
         except Exception as error:  # a bug of ours costs this connection, never the bus
-            self._server.log.bug(f"bug while serving {self}; the connection is closed", error)
-            self._part("bug in the bus")
-            self._close()
+            self._fail(error)
+
+    def _take_turn(self) -> None:
+        try:
+            if self._turn_over:
+                self.resume()
             self._server.flush()
+        except Exception as error:  # as above
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._server.log.bug(f"bug while serving {self}; the connection is closed", error)
+        self._part("bug in the bus")
+        self._close()
+        self._server.flush()
 
     def _hang_up(self, was_reading: int) -> None:
         """The other side has closed. If its frames were not being read, they are now."""
         if self._parted or was_reading:
-            self._part("connection lost")
-            self._close()
+            self._lose()
         else:
             self.flush()
 
     def _read(self) -> None:
+        if self._turn_over:
+            return
         try:
             data = self._sock.recv(_READ_SIZE)
         except BlockingIOError:
             return
-        except OSError as error:
-            self._part(f"connection lost: {error.strerror}")
-            self._close()
+        except OSError:
+            self._lose()
             return
         if not data:
-            self._part("connection lost")
-            self._close()
+            self._lose()
             return
         try:
             if self._reader is None:
                 self._greet(data)
             else:
-                self._handle(self._reader.feed(data))
+                runs = self._reader.feed(data)
+                self._handle(runs)
+                self._reckon(len(data), runs)
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
         except LimitExceeded as error:
             self.throw_out(error)
 
     def resume(self) -> None:
-        """The peer has taken its answers: handle what it sent meanwhile."""
+        """The peer has taken its answers, or its turn has come again: handle what it sent meanwhile."""
         held, self._held = self._held, None
+        self._turn_over = False
         if held is None or self._parted:
             return
         try:
@@ -126,21 +164,48 @@ class Session:
             self._adjust()
 
     def _handle(self, runs: list[Run]) -> None:
-        """Hand frames to the broker. What the peer owes too much for is held back until `resume`."""
+        """Hand frames to the broker. What it leaves for later is held until `resume`."""
         reader, peer = self._reader, self.peer
         assert reader is not None
         assert peer is not None
         if runs:
             held = self._server.broker.receive(peer, runs, time.monotonic())
-            if peer.owed > self._server.limits.owed:
+            if peer.owed > self._server.broker.limits.owed:
                 self._held = held
                 self._adjust()
+                return
+            if held:
+                self._held = held
+                self._turn_over = True
+                self._server.loop.soon(self._take_turn)
                 return
         if reader.failure is not None:
             raise reader.failure
         if peer.leaving:
-            self._part("goodbye", goodbye=True)
+            self._part("goodbye")
             self._finish()
+
+    def _reckon(self, size: int, runs: list[Run]) -> None:
+        """Count what came against the budget, now and then; over it, read nothing for a while."""
+        peer = self.peer
+        if peer is None or self._parted:
+            return
+        peer.bytes_sent += size
+        if peer.bytes_sent - self._reckoned < _RECKONING:
+            return
+        now = self._server.broker.now
+        over = peer.budget.spend(peer.sent - self._reckoned_sent, peer.bytes_sent - self._reckoned, now)
+        self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
+        if over:
+            over = max(over, _SHORTEST_REST)
+            self._server.broker.slow_down(peer, over, runs[-1][5] if runs else b"")
+            self._resting = self._server.loop.after(over, self._rested)
+            self._adjust()
+
+    def _rested(self) -> None:
+        self._resting = None
+        if not self._parted:
+            self._adjust()
 
     def _greet(self, data: bytes) -> None:
         assert self._greeter is not None
@@ -151,13 +216,13 @@ class Session:
         self._credentials = with_own_name(self._credentials, program)
         self.peer = server.broker.join(self._credentials, time.monotonic())
         self._greeter = None
-        self._reader = FrameReader(server.limits.frame)
+        self._reader = FrameReader(server.broker.limits.frame)
         self._stop_timer()
         server.joined(self)
 
     def _too_slow(self) -> None:
         self._timer = None
-        self.throw_out(Violation(f"no complete greeting came in {self._server.limits.handshake:g} s"))
+        self.throw_out(Violation(f"no complete greeting came in {self._server.broker.limits.handshake:g} s"))
 
     # --- out --------------------------------------------------------------------------------------
 
@@ -179,6 +244,8 @@ class Session:
                 sent = self._sock.send(data)
                 self._unsent = None if sent == len(data) else memoryview(data)[sent:]
                 peer.taken(sent)
+                if peer.samples is not None:
+                    peer.arrived(time.monotonic())
         except BlockingIOError:
             pass
         except OSError:
@@ -188,7 +255,7 @@ class Session:
             peer.taken(peer.queued)
         if self._parted and not peer.queued:
             self._close()
-        elif self._held is not None and peer.owed <= self._server.limits.owed:
+        elif self._held is not None and not self._turn_over and peer.owed <= self._server.broker.limits.owed:
             self._server.resume_soon(self)
         elif peer.queued or self._events != READ:
             self._adjust()
@@ -198,7 +265,7 @@ class Session:
         peer = self.peer
         assert peer is not None
         events = WRITE if self._unsent is not None or peer.outbox else 0
-        if self._held is None and not self._parted:
+        if not self._parted and self._resting is None and (self._held is None or self._turn_over):
             events |= READ
         if events != self._events:
             self._events = events
@@ -214,7 +281,7 @@ class Session:
             self._close()
             return
         self._server.broker.dismiss(self.peer, reason)
-        self._part(None)
+        self._part("thrown out")
         self._finish()
 
     def stop(self, reason: BusError) -> None:
@@ -222,24 +289,31 @@ class Session:
         if self.peer is not None:
             if not self._parted:
                 self._server.broker.dismiss(self.peer, reason)
-                self._part(None, goodbye=True)
+                self._part("goodbye")
             self._finish()
         else:
             refuse(self._sock, reason)
             self._close()
 
-    def _part(self, why: str | None, *, goodbye: bool = False) -> None:
-        """Take the peer off the bus. why: for the log, None if it has been told already."""
-        if self.peer is None or self._parted:
+    def _lose(self) -> None:
+        """The connection ended without a goodbye."""
+        self._part("")
+        self._close()
+
+    def _part(self, how: str) -> None:
+        """Take the peer off the bus. how: as in `bus.peer.gone`, "" to find out what became of its process."""
+        peer, server = self.peer, self._server
+        if peer is None or self._parted:
             return
         self._parted = True
-        if why is not None:
-            self._server.log.info(f"left: {self}: {why}")
-        self._server.broker.leave(self.peer, time.monotonic(), goodbye=goodbye)
+        names = [name for name in peer.names if server.broker.registry.owner(name) is peer]
+        server.broker.leave(peer, time.monotonic(), goodbye=how == "goodbye")
+        pidfd, self._pidfd = self._pidfd, None
+        server.tell_gone(Gone(peer, str(self), names), how, pidfd)
 
     def _finish(self) -> None:
         """Close once what waits is written, or the other side has had its time to read it."""
-        self._timer = self._server.loop.after(self._server.limits.farewell, self._close)
+        self._timer = self._server.loop.after(self._server.broker.limits.farewell, self._close)
         self.flush()
 
     def _close(self) -> None:
@@ -248,12 +322,17 @@ class Session:
         self._stop_timer()
         self._server.loop.forget(self._sock.fileno())
         self._sock.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
         self._server.left(self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
 
 def _gather(peer: Peer) -> bytes:

@@ -29,6 +29,7 @@ from tests.bench.python import PythonToPython
 from tests.bench.roundtrip import RoundTrip
 from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
+from tests.bench.storm import Storm
 
 
 class Scenario(Protocol):
@@ -80,6 +81,7 @@ SCENARIOS = {
         Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), one_core=True),
     ],
     "python": [Opening(PythonToPython)],
+    "storm": [Opening(Storm)],
 }
 NAMES = [*SCENARIOS, "start", "idle"]
 

@@ -45,6 +45,8 @@ TARGETS = (
     Target("call, times faster than dbus-next on dbus-daemon", _times_better("call_aio_p50", "dbus-daemon"), 2, True),
     Target("the same on one core", _times_better("call_aio_core_p50", "dbus-daemon"), 2, True),
     Target("Python to Python, messages a second", _ours("python"), 250_000, True),
+    Target("a pair's p99 beside a flood to 1, times alone", _ours("storm_1_growth"), 5, False),
+    Target("the same beside a flood to 8", _ours("storm_8_growth"), 5, False),
     Target("start of pybus-send, times python -c pass", _start_ratio, 2.2, False),
     Target("idle daemon, MB", _ours("idle_memory"), 28, False),
     Target("idle connection, KB", _ours("connection_memory"), 12, False),

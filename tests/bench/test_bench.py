@@ -21,6 +21,8 @@ _MEASURES = {
         for part in ("p50", "p99")
     },
     "python": {"python"},
+    "storm": {f"storm_{beside}_{part}" for beside in ("alone", "1", "8") for part in ("p50", "p99")}
+    | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
     "idle": {"wake_ups", "idle_memory", "connection_memory"},
 }
 

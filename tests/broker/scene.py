@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pybus.broker.broker import Broker
 from pybus.broker.peer import Credentials
+from pybus.broker.services import Ending, Order, Service
 from pybus.errors import PREFIX, BusError, error_answer
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
@@ -56,6 +57,28 @@ class Scene:
         """Time passes."""
         self.now += seconds
         self.broker.expire(self.now)
+
+    # --- the shell's part, for services -----------------------------------------------------------
+
+    def offer(self, *services: Service) -> None:
+        """These are the services that have a file."""
+        self.broker.services.replace({service.name: service for service in services}, self.now)
+
+    def orders(self) -> list[tuple[str, str]]:
+        """What the shell was asked to do since the last time, as (action, name). News are published."""
+        return [(one.action, one.service.name) for one in self.broker.settle() if isinstance(one, Order)]
+
+    def start(self, name: str, pid: int = 500) -> None:
+        """Carry out the one order there is, which is to start this service."""
+        assert self.orders() == [("start", name)]
+        self.broker.services.started(name, pid)
+
+    def end(
+        self, name: str, status: int | None = 0, signal: str | None = None, pid: int = 500, words: str = ""
+    ) -> None:
+        """The service's process ends."""
+        ending = Ending(status, signal)
+        self.broker.service_ended(name, pid, ending, [words] if words else [], 1.5, self.now)
 
 
 class Person:

@@ -79,7 +79,7 @@ def test_one_who_leaves_takes_its_patterns_along() -> None:
     assert bob.heard() == [signal(alice, "a.b", 1), signal(alice, "a.b", 2)]
     assert carol.heard() == [signal(alice, "a.b", 1)]
     bob.leave()
-    assert scene.broker.index.match("a.b") == []
+    assert scene.broker.signals.index.match("a.b") == []
 
 
 def test_the_shell_is_told_once_of_each_outbox_that_begins_to_fill() -> None:
@@ -246,7 +246,7 @@ def test_signals_to_a_topic_that_is_none_are_refused_by_one_error() -> None:
     wrong = "topic 'a.*' holds a wildcard: '*' and '#' are for patterns only (2 signals)"
     assert alice.heard() == [refusal(alice, 2, BadName, wrong, topic="a.*")]
     assert bob.heard() == [signal(alice, "a", 3)]
-    assert list(scene.broker.routes) == [b"a"]
+    assert list(scene.broker.signals.routes) == [b"a"]
 
 
 @pytest.mark.parametrize("flags", [0, RETAIN, CLEAR, CONFIRM, RETAIN | CONFIRM])
@@ -257,7 +257,7 @@ def test_the_topics_of_the_bus_are_refused_to_people(flags: int) -> None:
     denied = "topic bus.name.org.example.A: the topics under 'bus.' are the bus's own"
     assert alice.heard() == [refusal(alice, 4, AccessDenied, denied, topic="bus.name.org.example.A")]
     assert bob.heard() == []
-    assert len(scene.broker.retained) == 0
+    assert len(scene.broker.signals.retained) == 0
 
 
 # --- violations -----------------------------------------------------------------------------------

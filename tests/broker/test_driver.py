@@ -78,7 +78,7 @@ def test_one_who_stops_waiting_holds_the_name_no_more() -> None:
 
 def test_a_change_is_announced_before_its_cause_is_answered() -> None:
     _, alice, _, _ = trio()
-    alice.subscribe("#")
+    alice.subscribe("bus.name.#")
     serial = alice.call(BUS_NAME, "request_name", NAME)
     change, answered = alice.heard()
     assert change == name_change(NAME, None, alice)
@@ -144,7 +144,7 @@ def test_one_bad_pattern_refuses_them_all() -> None:
         "pattern 'b.c*': a wildcard stands for whole words, so 'c*' can't be one"
     )
     assert refused(InvalidArguments, bob, "subscribe", ["a", 1]) == ("subscribe(): patterns must be text, and 1 is not")
-    assert (list(bob.peer.patterns), scene.broker.index.match("a"), bob.heard()) == ([], [], [])
+    assert (list(bob.peer.patterns), scene.broker.signals.index.match("a"), bob.heard()) == ([], [], [])
 
 
 def test_a_kept_value_can_be_had_without_subscribing() -> None:
@@ -216,6 +216,14 @@ def test_a_connection_is_described() -> None:
         "received": 5,
         "dropped": 0,
         "queued": 22,
+        "monitor": False,
+        "bytes_sent": 0,
+        "bytes_received": 174,
+        "answered": 0,
+        "answer_time": 0.0,
+        "rate": 0.0,
+        "slowed": False,
+        "slowed_seconds": 0.0,
     }
     by_name = alice.ask("peer", NAME)
     assert isinstance(by_name, dict)
@@ -256,6 +264,14 @@ def test_the_bus_tells_its_numbers() -> None:
         "received": 6,
         "delivered": 3 + 2 + 2 + 2,
         "dropped": 0,
+        "services": 0,
+        "running": 0,
+        "monitors": 0,
+        "slowed": 0,
+        "storms": 0,
+        "loops": 0,
+        "bytes_received": 0,
+        "bytes_delivered": 466,
     }
 
 
@@ -285,7 +301,9 @@ def test_the_bus_describes_itself_like_any_service() -> None:
 
 def test_a_method_that_the_bus_does_not_have_is_refused() -> None:
     alice = Scene().join("alice")
-    assert refused(UnknownMethod, alice, "fly").startswith("no method 'fly'; there are: clear_will, get, names, ")
+    assert refused(UnknownMethod, alice, "fly").startswith(
+        "no method 'fly'; there are: clear_will, get, monitor, names, "
+    )
     assert refused(UnknownMethod, alice, "_find").startswith("no method '_find'; there are: ")
     assert refused(UnknownMethod, alice, "").startswith("no method ''; there are: ")
 

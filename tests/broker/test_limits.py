@@ -68,7 +68,7 @@ def test_patterns() -> None:
     scene, alice, bob, _ = crowd(Limits()._replace(patterns=2))
     alice.subscribe("a")
     assert refused(alice, "subscribe", ["b", "c"]) == "this connection has 1 of at most 2 patterns"
-    assert scene.broker.index.match("b") == []
+    assert scene.broker.signals.index.match("b") == []
     alice.subscribe("a", "b", "b")
     assert refused(alice, "subscribe", ["c"]) == "this connection has 2 of at most 2 patterns"
     alice.ask("unsubscribe", ["a"])
@@ -117,9 +117,9 @@ def test_remembered_routes() -> None:
     bob.subscribe("#")
     for topic in "abab":
         alice.publish(topic, 1)
-    assert list(scene.broker.routes) == [b"a", b"b"]
+    assert list(scene.broker.signals.routes) == [b"a", b"b"]
     alice.publish("c", 1)
-    assert list(scene.broker.routes) == [b"c"]
+    assert list(scene.broker.signals.routes) == [b"c"]
     assert bob.heard() == [signal(alice, topic, 1) for topic in "ababc"]
 
 

@@ -59,6 +59,55 @@ def test_send_retains_and_clears(daemon: BusDaemon, bob: pybus.Bus) -> None:
         bob.get("a.b")
 
 
+def test_send_on_change_retains_and_passes_on_what_differs(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("a.b")
+    for value in ("open", "open", "shut", "shut", "open"):
+        assert run(daemon, "pybus-send", "a.b", value, "--on-change") == (0, "", "")
+    assert heard(signals) == [("a.b", "open"), ("a.b", "shut"), ("a.b", "open")]
+    assert bob.get("a.b") == "open"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "lines"),
+    [
+        (["x"], 0, []),
+        (["--retain", "shut"], 0, ["change\tshut would replace open"]),
+        (["--on-change", "shut"], 0, ["change\tshut would replace open"]),
+        (["--clear"], 0, ["change\tthe retained value would be forgotten"]),
+        (["--retain", "--lines", "--json"], 0, ["change\t[2] would replace open"]),
+    ],
+)
+def test_a_dry_run_explains_and_sends_nothing(
+    daemon: BusDaemon, bob: pybus.Bus, words: list[str], code: int, lines: list[str]
+) -> None:
+    bob.publish("a.b", "open", retain=True)
+    signals = bob.subscribe("a.*", retained=False)
+    done, out, err = run(daemon, "pybus-send", "a.b", "--dry-run", *words, stdin="[1]\n[2]\n")
+    shown = out.splitlines()
+    assert (done, err) == (code, "")
+    assert shown[0].startswith(f"gets it\t{bob.name} (bob [")
+    assert shown[0].endswith(", by a.*")
+    assert shown[1].startswith("retained\topen, for ")
+    assert shown[2:] == lines
+    assert heard(signals) == []
+    assert bob.get("a.b") == "open"
+
+
+def test_a_dry_run_with_nothing_retained_or_nothing_new(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    nobody, nothing = "nobody\tnobody listens to a.b\n", "retained\tnothing\n"
+    assert run(daemon, "pybus-send", "a.b", "5", "--dry-run") == (3, nobody + nothing, "")
+    kept = f"{nobody}{nothing}change\t5 would be kept\n"
+    assert run(daemon, "pybus-send", "a.b", "--json", "5", "--dry-run", "--retain") == (3, kept, "")
+    forgotten = f"{nobody}{nothing}change\tthere is nothing to forget\n"
+    assert run(daemon, "pybus-send", "a.b", "--clear", "--dry-run") == (3, forgotten, "")
+    bob.publish("a.b", 5, retain=True)
+    bob.subscribe("a.b")
+    code, out, err = run(daemon, "pybus-send", "a.b", "--json", "5", "--dry-run", "--on-change")
+    assert (code, out.splitlines()[0], err) == (3, "nobody\tthe same value is retained, so it is not passed on", "")
+    assert out.splitlines()[2:] == ["change\tnone: the retained value stays"]
+    assert run(daemon, "pybus-send", "a.b", "--json", "5.0", "--dry-run", "--on-change")[0] == 0
+
+
 def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None:
     assert run(daemon, "pybus-send", "a.b", "x", "--report") == (3, "0\n", "")
     bob.subscribe("a.*")
@@ -73,6 +122,10 @@ def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None
         (["bus.name.x", "x"], 1, "the topics under 'bus.' are the bus's own (AccessDenied)"),
         (["a.b", "x", "--lines"], 2, "give only one of VALUE, --file, --lines and --clear, not VALUE and --lines"),
         (["a.b", "--clear", "--retain"], 2, "--clear and --retain contradict each other"),
+        (["a.b", "--clear", "--on-change"], 2, "--clear and --on-change contradict each other"),
+        (["a.b", "--json", "{", "--dry-run"], 2, "VALUE is not JSON"),
+        (["a.*", "x", "--dry-run"], 2, "'*' and '#' are for patterns only"),
+        (["a.b", "--json", "9" * 30, "--retain", "--dry-run"], 2, "an integer of more than 64 bits can't be sent"),
         (["a.b", "--json", "{"], 2, "VALUE is not JSON"),
         (["a.b", "--file", "/none"], 2, "/none: No such file or directory"),
     ],

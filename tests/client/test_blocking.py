@@ -178,7 +178,7 @@ def test_a_will_is_not_published_after_a_goodbye_or_when_taken_back(daemon: BusD
     dave.set_will("dave.status", "gone")
     dave.clear_will()
     dave._drop_socket()
-    daemon.wait_for_log("connection lost")
+    daemon.wait_for_log("connection closed without a goodbye")
     assert signals.receive(0) is None
 
 

@@ -202,7 +202,7 @@ def test_coming_and_going_is_logged_a_line_each(daemon: BusDaemon) -> None:
         f"joined: :1 {who}",
         f"left: :1 {who}: goodbye",
         f"joined: :2 raw [{who.rpartition(' (')[0]}] (pid {os.getpid()})",
-        f"left: :2 raw [{who.rpartition(' (')[0]}] (pid {os.getpid()}): connection lost",
+        f"left: :2 raw [{who.rpartition(' (')[0]}] (pid {os.getpid()}): connection closed without a goodbye",
     ]
 
 

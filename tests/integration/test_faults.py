@@ -66,7 +66,7 @@ def test_another_protocol_is_told_where_it_is(daemon: BusDaemon, data: bytes, re
         (header(2**24 + 1, SIGNAL, 0, 3, 1, 0, 0), "a frame of 16777217 bytes is over the limit of 16777216"),
         (header(22, SIGNAL, 0, 3, 1, 0, 0), "a frame of 22 bytes can't hold its header and key (23 bytes)"),
         (frame(99, 0, 1, 0, 0), "unknown kind of frame: 99"),
-        (frame(SIGNAL, 128, 1, 0, 0, b"a.b"), "flags 0x80 are not allowed in a frame of kind 3"),
+        (frame(SIGNAL, 32, 1, 0, 0, b"a.b"), "flags 0x20 are not allowed in a frame of kind 3"),
         (frame(SIGNAL, 4, 1, 0, 0, b"a.b"), "only the bus may mark a signal as retained"),
         (frame(MISSED, 0, 1, 0, 0), "only the bus may send frames of kind 7"),
         (frame(SIGNAL, 0, 2, 0, 0, b"a.b"), "a frame from connection 1 names 2 as its sender"),

@@ -102,7 +102,7 @@ class Bus(RuleBasedStateMachine):
         self.waiting = {call: when for call, when in self.waiting.items() if call[0] != person.number}
         person.leave(goodbye=goodbye)
         assert [one for one in person.heard() if one.kind in (ANSWER, ERROR) and one.target != person.number] == []
-        assert len(self.scene.broker.calls) <= len(self.waiting)
+        assert len(self.scene.broker.dispatch.open) <= len(self.waiting)
 
     @rule(choice=people, wanted=st.lists(patterns, max_size=3))
     def subscribe(self, choice: int, wanted: list[str]) -> None:
@@ -199,7 +199,7 @@ class Bus(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_past_the_deadline(self) -> None:
         assert [call for call, deadline in self.waiting.items() if deadline <= self.scene.now] == []
-        assert len(self.scene.broker.calls) == len(self.waiting)
+        assert len(self.scene.broker.dispatch.open) == len(self.waiting)
         assert self.scene.broker.next_deadline() == min(self.waiting.values(), default=None)
 
     @invariant()
@@ -216,11 +216,11 @@ class Bus(RuleBasedStateMachine):
 
     @invariant()
     def no_remembered_route_lies(self) -> None:
-        routes = self.scene.broker.routes
+        routes = self.scene.broker.signals.routes
         assert len(routes) <= 3
         for key, receivers in routes.items():
             topic = key.decode()
-            assert sorted(peer.number for peer in receivers) == sorted(
+            assert sorted(receiver.peer.number for receiver in receivers) == sorted(
                 person.number for person in self.here if self.listens(person, topic)
             )
 
@@ -231,7 +231,7 @@ class Bus(RuleBasedStateMachine):
         while self.here:
             self.here.pop().leave()
         broker = self.scene.broker
-        assert (len(broker.calls), broker.registry.names(), broker.index._root.children) == (0, [], None)
+        assert (len(broker.dispatch.open), broker.registry.names(), broker.signals.index._root.children) == (0, [], None)
 
 
 TestBus = Bus.TestCase

@@ -85,7 +85,7 @@ def deeds(draw: st.DrawFn, number: int) -> bytes:
                 CALL, draw(st.sampled_from([0, 32])), number, draw(st.integers(0, 99)), serial, key.encode(), arguments
             )
         case 1:
-            flags = draw(st.integers(0, 31))
+            flags = draw(st.integers(0, 255)) & ~32
             return frame(SIGNAL, flags, number, 0, serial, draw(st.sampled_from([b"a", b"a.b", b"bus", b"#"])), b"\x01")
         case 2:
             kind = draw(st.sampled_from([5, 6]))

@@ -214,3 +214,86 @@ def test_a_link_in_the_locks_place_is_not_followed(path: Path) -> None:
     lock.symlink_to(path.with_name("elsewhere"))
     assert refused(path) == f"can't open the lock {lock}: Too many levels of symbolic links"
     assert not path.with_name("elsewhere").exists()
+
+
+# --- passed by systemd ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def passed(path: Path) -> Iterator[socket.socket]:
+    """A socket that somebody else has made and listens on."""
+    path.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        yield sock
+
+
+def refused_passed(*passed: socket.socket) -> str:
+    with pytest.raises(AddressError) as caught:
+        Listener("/not/used", passed)
+    return str(caught.value)
+
+
+def test_a_passed_socket_is_taken_over_where_it_listens(passed: socket.socket, path: Path) -> None:
+    listener = Listener("/not/used", [passed])
+    assert (listener.path, listener.sock, listener.sock.getblocking()) == (str(path), passed, False)
+    assert mode(Path(f"{path}.lock")) == 0o600
+    listener.close()
+
+
+def test_the_file_of_a_passed_socket_stays_for_who_made_it(passed: socket.socket, path: Path) -> None:
+    with passed.dup() as kept:
+        listener = Listener("/not/used", [passed])
+        listener.close()
+        listener.close()
+        assert connects(path)
+        assert kept.fileno() >= 0
+
+
+def test_a_second_daemon_is_refused_whoever_made_the_socket(passed: socket.socket, path: Path) -> None:
+    listener = Listener("/not/used", [passed])
+    with pytest.raises(AlreadyRunning) as caught:
+        Listener(str(path))
+    assert caught.value.pid == os.getpid()
+    listener.close()
+
+
+def test_a_passed_socket_is_refused_while_a_bus_holds_the_lock(listener: Listener, path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind(str(path))
+        passed.listen()
+        with pytest.raises(AlreadyRunning) as caught:
+            Listener("/not/used", [passed])
+        assert caught.value.pid == os.getpid()
+        listener.close()
+        assert connects(path)
+        Listener("/not/used", [passed]).close()
+
+
+def test_the_folder_of_a_passed_socket_must_be_closed_to_others_as_well(passed: socket.socket, path: Path) -> None:
+    folder = path.parent
+    folder.chmod(0o755)
+    assert refused_passed(passed) == f"the folder {folder} has mode 0755 and must have 0700: chmod 700 {folder}"
+
+
+_RULE = "pybus.socket must have one ListenStream= with an absolute path"
+
+
+def test_only_a_listening_stream_socket_with_a_path_is_taken(passed: socket.socket, path: Path) -> None:
+    wrong = f"the socket that systemd passed is not a listening Unix stream socket; {_RULE}"
+    abstract = f"the socket that systemd passed has no absolute path; {_RULE}"
+    assert refused_passed(passed, passed) == f"systemd passed 2 sockets; {_RULE}"
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as packets:
+        silent.bind(str(path.with_name("silent")))
+        assert refused_passed(silent) == wrong
+        packets.bind(str(path.with_name("packets")))
+        packets.listen()
+        assert refused_passed(packets) == wrong
+    with socket.socket() as network, socket.socket(socket.AF_UNIX) as hidden:
+        network.listen()
+        assert refused_passed(network) == wrong
+        hidden.bind(f"\0pybus-test-{os.getpid()}")
+        hidden.listen()
+        assert refused_passed(hidden) == abstract

@@ -1,0 +1,228 @@
+"""Calls on their way: to the bus itself, to the owner of a name, or held until a service has started."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from pybus.broker.calls import Call, OpenCalls
+from pybus.broker.peer import Peer
+from pybus.errors import (
+    BusError,
+    DeadlinePassed,
+    InvalidName,
+    LimitExceeded,
+    NameHasNoOwner,
+    ProtocolError,
+    ReceiverFull,
+    ServiceDied,
+    TooLarge,
+)
+from pybus.names import BUS_NAME, check_destination, unique_number
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import (
+    ANSWER,
+    BUS,
+    CAUSED,
+    ERROR,
+    HEADER_SIZE,
+    NO_REPLY,
+    PEER,
+    Run,
+    allowed_time,
+    body_of,
+    frame,
+)
+
+if TYPE_CHECKING:
+    from pybus.broker.broker import Broker
+
+_BUS_KEY = BUS_NAME.encode()
+
+
+class _Held(NamedTuple):
+    """A call that waits for its service to start. call: None if it wants no answer."""
+
+    caller: Peer
+    call: Call | None
+    data: bytes
+
+
+class Dispatch:
+    """All calls of the bus, and their answers."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._held: dict[str, deque[_Held]] = {}
+        self.open = OpenCalls()
+        self.late_answers = 0
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def call(self, peer: Peer, run: Run) -> None:
+        """A CALL came."""
+        _, flags, _, target, serial, key, data, _ = run
+        broker = self._broker
+        reply = not flags & NO_REPLY
+        if reply and serial in peer.calls:
+            raise ProtocolError(f"the serial {serial} is that of a call still unanswered")
+        name, _, method = key.partition(b" ")
+        try:
+            if flags & CAUSED:
+                broker.check_chain(peer, run)
+                target = allowed_time(target)
+            if name == _BUS_KEY:
+                broker.observe_call(run, BUS)
+                answer = broker.driver.call(peer, serial, method, body_of(run))
+                if reply:
+                    self._answer_from_bus(peer, serial, answer)
+                return
+            callee = broker.registry.owners.get(name) or self._find_callee(name)
+            self._check_room(peer, callee, name, reply)
+            deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
+            if callee is None:
+                self._hold(peer, run, name.decode(), deadline)
+                return
+        except (InvalidName, BusError) as error:
+            broker.observe_call(run, None)
+            if reply:
+                self._answer_error(peer, serial, error)
+            return
+        if reply:
+            self.open.deliver(self.open.open(peer, serial, key, broker.now, deadline), callee)
+        broker.observe_call(run, callee.number)
+        self._hand_over(peer, callee, data)
+
+    def _answer_from_bus(self, peer: Peer, serial: int, answer: bytes) -> None:
+        size = HEADER_SIZE + len(answer)
+        if size > self._broker.limits.frame:
+            raise TooLarge(f"the answer has {size} bytes; the limit is {self._broker.limits.frame}")
+        data = frame(ANSWER, 0, BUS, peer.number, serial, b"", answer)
+        self._broker.observe_answer(data, peer, None)
+        peer.owe(data)
+
+    def _find_callee(self, name: bytes) -> Peer | None:
+        """The callee by its unique name; None if a service of that name can be started. Raises if there is none."""
+        text = check_destination(decode_key(name))
+        callee = self._broker.peers.get(unique_number(text) or 0)
+        if callee is None and self._broker.services.get(text) is None:
+            raise NameHasNoOwner(f"nobody owns the name {text}")
+        return callee
+
+    def _check_room(self, peer: Peer, callee: Peer | None, name: bytes, reply: bool) -> None:
+        limits = self._broker.limits
+        if callee is not None and callee.full:
+            raise ReceiverFull(f"{name.decode()} does not read what is sent to it ({callee.queued} bytes wait)")
+        if callee is not None and reply and len(callee.serving) >= limits.serving:
+            raise ReceiverFull(f"{name.decode()} has {len(callee.serving)} calls waiting, its limit")
+        if reply and len(peer.calls) >= limits.pending:
+            raise LimitExceeded(f"{len(peer.calls)} of your calls are unanswered, the limit")
+
+    def _hand_over(self, peer: Peer, callee: Peer, data: bytes) -> None:
+        if peer.number not in callee.acquainted and peer.number in self._broker.peers:
+            callee.acquainted.add(peer.number)
+            callee.put(frame(PEER, 0, BUS, callee.number, 0, b"", pack(_acquaintance(peer))))
+        callee.called = self._broker.now
+        callee.put(data)
+
+    # --- calls to services that do not run yet --------------------------------------------------------
+
+    def _hold(self, peer: Peer, run: Run, name: str, deadline: float) -> None:
+        """Keep a call until its service has claimed its name. Raises `StartFailed`, `ReceiverFull`."""
+        _, flags, _, _, serial, key, data, _ = run
+        broker = self._broker
+        who = f"{peer.name} {peer.credentials.program} (pid {peer.credentials.pid})"
+        broker.services.need(name, f"called by {who}", broker.now)
+        broker.services.check_hope(name, deadline, broker.now)
+        held = self._held.setdefault(name, deque())
+        if len(held) >= broker.limits.serving or sum(len(one.data) for one in held) >= broker.limits.outbox:
+            raise ReceiverFull(f"{len(held)} calls wait for {name} to start, its limit")
+        call = None if flags & NO_REPLY else self.open.open(peer, serial, key, broker.now, deadline)
+        broker.observe_call(run, None)
+        held.append(_Held(peer, call, data))
+
+    def deliver_held(self, name: str, callee: Peer) -> None:
+        """The service has claimed its name: hand over the calls that wait for it, in their order."""
+        for caller, call, data in self._held.pop(name, ()):
+            if call is None or call.open:
+                if call is not None:
+                    self.open.deliver(call, callee)
+                self._hand_over(caller, callee, data)
+
+    def fail_held(self, name: str, error: BusError) -> None:
+        """The service will not come: answer the calls that wait for it."""
+        for caller, call, _ in self._held.pop(name, ()):
+            if call is not None and call.open:
+                self.open.close(call)
+                self._answer_error(caller, call.serial, error)
+
+    def is_awaited(self, name: str) -> bool:
+        """Whether calls wait for that service to start."""
+        return any(one.call is None or one.call.open for one in self._held.get(name, ()))
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(self, peer: Peer, run: Run) -> None:
+        """An ANSWER or ERROR came."""
+        _, _, _, target, serial, _, data, _ = run
+        call = peer.serving.get((target, serial))
+        if call is None:
+            self.late_answers += 1
+            return
+        self.open.close(call)
+        peer.answered += 1
+        peer.answer_time += self._broker.now - call.since
+        caller = call.caller
+        if caller.queued >= 2 * self._broker.limits.outbox:
+            error = ReceiverFull("the answer came, but you do not read what is sent to you")
+            self._answer_error(caller, serial, error, call)
+            return
+        self._broker.observe_answer(data, caller, call)
+        caller.owe(data)
+
+    def _answer_error(self, caller: Peer, serial: int, error: InvalidName | BusError, call: Call | None = None) -> None:
+        data = frame(ERROR, 0, BUS, caller.number, serial, b"", pack(self._broker.as_answer(error)))
+        self._broker.observe_answer(data, caller, call)
+        caller.owe(data)
+
+    # --- the end of a peer, and of time -------------------------------------------------------------
+
+    def leave(self, peer: Peer) -> None:
+        """A connection has ended: its callers are told, and nobody answers its own calls."""
+        for call in list(peer.serving.values()):
+            self.open.close(call)
+            who = f"{peer.credentials.program} (pid {peer.credentials.pid})"
+            self._answer_error(call.caller, call.serial, ServiceDied(f"{who} ended before it answered"), call)
+        for call in list(peer.calls.values()):
+            self.open.close(call)
+        for other in self._broker.peers.values():
+            if peer.number in other.acquainted:
+                other.acquainted.discard(peer.number)
+                if not other.full:
+                    gone = {"number": peer.number, "gone": True}
+                    other.put(frame(PEER, 0, BUS, other.number, 0, b"", pack(gone)))
+
+    def expire(self, now: float) -> None:
+        """Answer the calls whose time has passed."""
+        for call in self.open.expired(now):
+            self._answer_error(call.caller, call.serial, _too_late(call), call)
+
+
+def decode_key(key: bytes) -> str:
+    """The text of a key. Raises `InvalidName`."""
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        raise InvalidName(f"{key[:40]!r} is not UTF-8") from None
+
+
+def _acquaintance(peer: Peer) -> dict[str, object]:
+    uid, pid, program, executable = peer.credentials
+    return {"number": peer.number, "uid": uid, "pid": pid, "program": program, "executable": executable}
+
+
+def _too_late(call: Call) -> DeadlinePassed:
+    if call.callee is None:
+        return DeadlinePassed(f"{decode_key(call.key).split()[0]} is still starting")
+    who = f"{call.callee.credentials.program} (pid {call.callee.credentials.pid})"
+    return DeadlinePassed(f"{who} did not answer in time")

@@ -1,0 +1,200 @@
+"""Who watches the traffic: monitors get a record of all that passes, meters count it.
+
+An observer of signals holds its patterns in the topic index like a peer, always behind the peers that
+get the signal; so a signal that nobody observes costs no look. Calls and answers are shown to all
+observers by the broker.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import BUS, ERROR, HEADER_SIZE, SIGNAL, Run, bodies_of, frame, sender_of
+
+if TYPE_CHECKING:
+    from pybus.broker.broker import Broker
+    from pybus.broker.calls import Call
+    from pybus.broker.peer import Peer
+
+MONITOR_KEY = b"bus.monitor"
+OTHERS = b"#"
+MAX_ENTRIES = 1000
+"""Topics, and methods, that a meter counts one by one; the rest counts under `#`."""
+
+
+class Observer:
+    """One who watches, on behalf of a peer."""
+
+    def __init__(self, broker: Broker, peer: Peer, patterns: tuple[str, ...]) -> None:
+        self.peer = peer
+        self.patterns = patterns
+        self._broker = broker
+
+    def offer(self, data: bytes, count: int, key: bytes) -> bool:
+        """A run of signals passes; False, as it is no receiver."""
+        receivers = [receiver.peer for receiver in self._broker.signals.receivers(key) if receiver.peer is receiver]
+        self.see_signals(data, count, key, receivers)
+        return False
+
+    def see_signals(self, data: bytes, count: int, key: bytes, receivers: list[Peer]) -> None:
+        """Signals go to some peers; those that are missing something now did not get these."""
+        raise NotImplementedError
+
+    def see_call(self, run: Run, receiver: int | None) -> None:
+        """A call goes to the connection with this number, or to nobody."""
+        raise NotImplementedError
+
+    def see_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
+        """An answer or error goes to its caller. call: None if it is the bus's answer."""
+        raise NotImplementedError
+
+
+class Monitor(Observer):
+    """Sends its peer a record of each run of frames, as a signal to `bus.monitor`.
+
+    The record has the keys at (monotonic seconds), kind, sender, receivers and missed (numbers), key,
+    serial, flags, count, size (bytes) and bodies. What the peer itself sends is left out.
+    """
+
+    def __init__(self, broker: Broker, peer: Peer, patterns: tuple[str, ...], calls: bool) -> None:
+        super().__init__(broker, peer, patterns)
+        self._calls = calls
+
+    def see_signals(self, data: bytes, count: int, key: bytes, receivers: list[Peer]) -> None:
+        missed = [receiver.number for receiver in receivers if receiver.missed is not None]
+        run = (SIGNAL, data[5], sender_of(data), 0, int.from_bytes(data[16:20], "little"), key, data, count)
+        self._tell("signal", run, [receiver.number for receiver in receivers], missed)
+
+    def see_call(self, run: Run, receiver: int | None) -> None:
+        if self._calls:
+            self._tell("call", run, [] if receiver is None else [receiver], [])
+
+    def see_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
+        if self._calls:
+            key_end = HEADER_SIZE + int.from_bytes(data[6:8], "little")
+            serial = int.from_bytes(data[16:20], "little")
+            run = (data[4], data[5], sender_of(data), caller.number, serial, data[HEADER_SIZE:key_end], data, 1)
+            self._tell("error" if data[4] == ERROR else "answer", run, [caller.number], [])
+
+    def _tell(self, kind: str, run: Run, receivers: list[int], missed: list[int]) -> None:
+        _, flags, sender, _, serial, key, data, count = run
+        number = self.peer.number
+        if number == sender or (kind in ("answer", "error") and number == receivers[0]):
+            return
+        record = {
+            "at": self._broker.now,
+            "kind": kind,
+            "sender": sender,
+            "receivers": receivers,
+            "missed": missed,
+            "key": key.decode(errors="replace"),
+            "serial": serial,
+            "flags": flags,
+            "count": count,
+            "size": len(data),
+            "bodies": bodies_of(run),
+        }
+        self.peer.offer(frame(SIGNAL, 0, BUS, number, 0, MONITOR_KEY, pack(record)), count, MONITOR_KEY)
+
+
+class Tally:
+    """What passed under one topic or method. failed: dropped signals, or errors. Times in seconds."""
+
+    __slots__ = ("bytes", "count", "failed", "pending", "timed", "total", "worst")
+
+    def __init__(self) -> None:
+        self.count = self.bytes = self.failed = self.timed = 0
+        self.total = self.worst = 0.0
+        self.pending = False
+
+    def time(self, seconds: float) -> None:
+        """One took so long."""
+        self.timed += 1
+        self.total += seconds
+        self.worst = max(self.worst, seconds)
+        self.pending = False
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.timed if self.timed else None
+
+
+class Sample:
+    """A signal that is followed to its receiver: it has arrived when `goal` bytes in all were written there."""
+
+    __slots__ = ("goal", "since", "tally")
+
+    def __init__(self, goal: int, since: float, tally: Tally) -> None:
+        self.goal = goal
+        self.since = since
+        self.tally = tally
+
+
+class Meter(Observer):
+    """Counts by topic and by method, from its making on. since: when that was."""
+
+    def __init__(self, broker: Broker, peer: Peer) -> None:
+        super().__init__(broker, peer, ("#", "bus.#"))
+        self.since = broker.now
+        self.topics: dict[bytes, Tally] = {}
+        self.methods: dict[bytes, Tally] = {}
+
+    def see_signals(self, data: bytes, count: int, key: bytes, receivers: list[Peer]) -> None:
+        tally = _tally(self.topics, key)
+        tally.count += count
+        tally.bytes += len(data)
+        for receiver in receivers:
+            if receiver.missed is not None:
+                tally.failed += count
+            elif not tally.pending:
+                tally.pending = True
+                receiver.follow(Sample(receiver.bytes_received + receiver.queued, self._broker.now, tally))
+
+    def see_call(self, run: Run, receiver: int | None) -> None:
+        tally = _tally(self.methods, run[5])
+        tally.count += 1
+        tally.bytes += len(run[6])
+
+    def see_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
+        if call is not None:
+            tally = _tally(self.methods, call.key)
+            tally.failed += data[4] == ERROR
+            tally.time(self._broker.now - call.since)
+
+    def describe(self) -> dict[str, object]:
+        """All that was counted, as the bus's method `traffic` gives it."""
+        return {
+            "seconds": self._broker.now - self.since,
+            "topics": [
+                {
+                    "topic": key.decode(errors="replace"),
+                    "messages": tally.count,
+                    "bytes": tally.bytes,
+                    "dropped": tally.failed,
+                    "delay": tally.mean,
+                    "delay_worst": tally.worst,
+                }
+                for key, tally in self.topics.items()
+            ],
+            "methods": [
+                {
+                    "name": key.decode(errors="replace").partition(" ")[0],
+                    "method": key.decode(errors="replace").partition(" ")[2],
+                    "calls": tally.count,
+                    "errors": tally.failed,
+                    "time": tally.mean,
+                    "time_worst": tally.worst,
+                }
+                for key, tally in self.methods.items()
+            ],
+        }
+
+
+def _tally(tallies: dict[bytes, Tally], key: bytes) -> Tally:
+    found = tallies.get(key)
+    if found is None:
+        if len(tallies) >= MAX_ENTRIES:
+            key = OTHERS
+        found = tallies.setdefault(key, Tally())
+    return found

@@ -1,0 +1,156 @@
+"""Signals: who gets them, which are kept, and those that the bus publishes itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.broker.dispatch import decode_key
+from pybus.broker.observers import Observer
+from pybus.broker.peer import Peer
+from pybus.broker.retained import Retained, RetainedTable
+from pybus.broker.topics import TopicIndex, check_publishable
+from pybus.errors import AccessDenied, BusError, InvalidName, LimitExceeded, ProtocolError
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import (
+    ANSWER,
+    BUS,
+    CAUSED,
+    CLEAR,
+    CONFIRM,
+    ERROR,
+    ON_CHANGE,
+    RAW,
+    RETAIN,
+    RETAINED,
+    SIGNAL,
+    Run,
+    body_of,
+    frame,
+)
+
+if TYPE_CHECKING:
+    from pybus.broker.broker import Broker
+
+Receivers = tuple[Peer | Observer, ...]
+
+
+class Signals:
+    """The topics of the bus.
+
+    index: who has which patterns. routes: topic bytes to receivers, filled from the index on a miss
+    and emptied whenever a pattern comes or goes. retained: the kept values.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.index: TopicIndex[Peer | Observer] = TopicIndex()
+        self.routes: dict[bytes, Receivers] = {}
+        self._shared: dict[Receivers, Receivers] = {}
+        self.retained = RetainedTable(broker.limits)
+
+    # --- who gets what ----------------------------------------------------------------------------
+
+    def add(self, pattern: str, holder: Peer | Observer) -> None:
+        """Let the holder get what matches."""
+        self.index.add(pattern, holder)
+        self._forget_routes()
+
+    def remove(self, pattern: str, holder: Peer | Observer) -> None:
+        """Let the holder get it no more."""
+        self.index.remove(pattern, holder)
+        self._forget_routes()
+
+    def receivers(self, key: bytes) -> Receivers:
+        """Who gets signals to a topic that has been checked, observers last."""
+        return self.routes.get(key) or self._match(key.decode())
+
+    def find_route(self, peer: Peer, run: Run) -> Receivers:
+        """The receivers of a topic that is not in `routes`; none if the topic is refused."""
+        key = run[5]
+        try:
+            topic = check_publishable(decode_key(key))
+        except (InvalidName, AccessDenied) as error:
+            self._refuse(peer, run, error)
+            return ()
+        if len(self.routes) >= self._broker.limits.routes:
+            self._forget_routes()
+        found = self._match(topic)
+        receivers = self.routes[key] = self._shared.setdefault(found, found)
+        return receivers
+
+    def _match(self, topic: str) -> Receivers:
+        found = self.index.match(topic)
+        if self._broker.observers:
+            found.sort(key=lambda receiver: receiver.peer is not receiver)
+        return tuple(found)
+
+    def _forget_routes(self) -> None:
+        self.routes.clear()
+        self._shared.clear()
+
+    # --- signals from peers -----------------------------------------------------------------------
+
+    def special(self, peer: Peer, run: Run) -> None:
+        """A signal with a flag beside RAW came."""
+        _, flags, _, _, serial, key, data, _ = run
+        if flags & RETAINED:
+            raise ProtocolError("only the bus may mark a signal as retained")
+        try:
+            topic = check_publishable(decode_key(key))
+            if flags & CAUSED:
+                self._broker.check_chain(peer, run)
+            passes = self._keep(peer, topic, flags, body_of(run))
+        except (InvalidName, BusError) as error:
+            self._refuse(peer, run, error)
+            return
+        reached = 0
+        if passes:
+            receivers = self.routes.get(key)
+            if receivers is None:
+                receivers = self.find_route(peer, run)
+            reached = sum([receiver.offer(data, 1, key) for receiver in receivers])
+        if flags & CONFIRM:
+            answer = frame(ANSWER, 0, BUS, peer.number, serial, b"", pack(reached))
+            self._broker.observe_answer(answer, peer, None)
+            peer.owe(answer)
+
+    def _keep(self, peer: Peer, topic: str, flags: int, body: bytes) -> bool:
+        """Keep or forget the topic's value as the flags say. Whether the signal is to be passed on."""
+        if flags & CLEAR:
+            self.retained.clear(topic)
+        elif flags & RETAIN:
+            if flags & ON_CHANGE and self.retained.is_same(topic, flags & RAW, body):
+                return False
+            self.retained.put(Retained(topic, flags & RAW, body, peer.number, self._broker.now))
+        return True
+
+    def _refuse(self, peer: Peer, run: Run, error: InvalidName | BusError) -> None:
+        _, _, _, _, serial, key, _, count = run
+        name, message = self._broker.as_answer(error)
+        if count > 1:
+            message += f" ({count} signals)"
+        data = frame(ERROR, 0, BUS, peer.number, serial, key, pack([name, message]))
+        self._broker.observe_answer(data, peer, None)
+        peer.owe(data)
+
+    # --- signals of the bus -----------------------------------------------------------------------
+
+    def publish(self, topic: str, value: object) -> None:
+        """Publish a signal of the bus's own. Its topics never enter `routes`, as peers may not use them."""
+        receivers = self._match(topic)
+        if receivers:
+            self._offer(receivers, frame(SIGNAL, 0, BUS, 0, 0, topic.encode(), pack(value)), topic)
+
+    def publish_will(self, peer: Peer) -> None:
+        """Publish what a peer left to be published."""
+        assert peer.will is not None
+        topic, flags, body = peer.will
+        try:
+            self._keep(peer, topic, flags, body)
+        except LimitExceeded:
+            flags &= ~RETAIN  # nobody is left to be told; as a plain signal it still reaches those who listen
+        self._offer(self._match(topic), frame(SIGNAL, flags, peer.number, 0, 0, topic.encode(), body), topic)
+
+    def _offer(self, receivers: Receivers, data: bytes, topic: str) -> None:
+        for receiver in receivers:
+            receiver.offer(data, 1, topic.encode())

@@ -1,0 +1,114 @@
+"""The shell around `broker.services`: carries out its orders, and logs what becomes of services.
+
+What a service's life is, is decided there; what a process is, in `processes.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from pybus.broker.broker import Broker
+from pybus.broker.services import Ending, News, Order, Service
+from pybus.server.log import Log
+from pybus.server.loop import Loop
+from pybus.server.processes import Processes
+
+
+class Supervisor:
+    """Starts and ends the processes of services.
+
+    changed: called when a process has ended, after the broker has been told; the server flushes then.
+    """
+
+    def __init__(self, loop: Loop, log: Log, broker: Broker, path: str, descriptors: int) -> None:
+        """path: the bus's socket. descriptors: the soft limit of open files that a service gets."""
+        self._log = log
+        self._broker = broker
+        self._started: dict[str, float] = {}
+        self._stopping = False
+        self.changed: Callable[[], None] = lambda: None
+        self.processes = Processes(loop, log, f"unix:{path}", descriptors, self._ended)
+        broker.services.output = self.processes.lines
+
+    @property
+    def busy(self) -> bool:
+        """Whether any process is left."""
+        return self.processes.alive()
+
+    def act(self, todo: Sequence[Order | News]) -> None:
+        """Carry out orders, and log news."""
+        for one in todo:
+            if isinstance(one, News):
+                self._report(one)
+            elif one.action == "start":
+                self._start(one.service)
+            elif one.action == "terminate":
+                self.processes.terminate(one.service.name)
+            else:
+                self.processes.kill(one.service.name)
+
+    def stop(self) -> None:
+        """The bus stops: ask all services to end, and start none any more."""
+        self._stopping = True
+        self.processes.end_all()
+
+    def close(self) -> None:
+        """The bus ends now: nothing is left behind."""
+        self.processes.kill_all()
+
+    def reap(self) -> None:
+        """Some process has ended."""
+        self.processes.reap()
+
+    def _start(self, service: Service) -> None:
+        if self._stopping:
+            return
+        try:
+            pid = self.processes.start(service.name, service.exec, os.environ)
+        except OSError as error:
+            self._broker.service_not_started(service.name, f"{error.filename or service.exec[0]}: {error.strerror}")
+            return
+        self._started[service.name] = time.monotonic()
+        self._broker.services.started(service.name, pid)
+
+    def _ended(self, name: str, pid: int, ending: Ending) -> None:
+        now = time.monotonic()
+        words = self.processes.last_lines(name, pid)
+        self._broker.service_ended(name, pid, ending, words, now - self._started.pop(name, now), now)
+        self.changed()
+
+    def _report(self, news: News) -> None:
+        """One line for what has happened; what nobody planned is a warning."""
+        value = news.value
+        if news.topic == "bus.storm":
+            who = f"{value['name']} {value['program']} (pid {value['pid']})"
+            rates = f"{value['rate']:.0f} messages and {value['bytes']:.0f} bytes a second"
+            self._log.warning(f"storm: {who}", f"storm: {who} is slowed; it sends {rates}, lately to {value['topic']}")
+            return
+        if news.topic == "bus.loop":
+            self._log.warning("a loop was cut", f"a loop was cut after {value['depth']} messages: {value['chain']}")
+            return
+        name, event = value["name"], value["event"]
+        text = f"{name}: {event}{_details(value)}"
+        if event in ("failed", "gave up") or (event == "exited" and not value["expected"] and value["status"] != 0):
+            self._log.warning(f"{name}: {event}", text)
+        else:
+            self._log.info(text)
+
+
+def _details(value: Mapping[str, object]) -> str:
+    match value:
+        case {"event": "starting", "pid": pid, "why": why}:
+            return f" (pid {pid}): {why}"
+        case {"event": "running", "pid": pid, "owner": owner, "after": float(after)}:
+            return f" (pid {pid}) as {owner} after {after:.2f} s"
+        case {"event": "exited", "status": status, "signal": signal, "ran": float(ran), "stderr": list(lines)}:
+            how = f"with status {status}" if signal is None else f"by {signal}"
+            return f" {how} after {ran:.1f} s{'; its last words: ' + ' | '.join(lines) if lines else ''}"
+        case {"event": "restarting", "pause": float(pause), "failures": failures}:
+            return f" in {pause:g} s, after failure {failures}"
+        case {"reason": reason}:
+            return f": {reason}"
+    return ""

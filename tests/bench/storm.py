@@ -1,0 +1,186 @@
+"""A pair that exchanges small signals, alone and beside a flooder: how long a signal takes then.
+
+Alice and bob each publish one signal every 10 ms, bob half way between alice's, and note when the
+other's come: from just before the write until just after the read, by the clock that all processes
+share. Each publishes when it is time to, whether or not the other's signals come; so a bus that stops
+for a while shows in every signal that waited. Both ways count, so 1000 exchanges are 2000 values.
+
+That is measured with nobody else on the bus, then beside one who publishes small signals as fast as the
+bus takes them to one subscriber, and then to eight. The flooder is the publisher of the measurement of
+signals a second, with the same bytes, chunks and acknowledgements outside of the bus: it is at most 16
+chunks ahead, so that no bus drops signals or throws somebody out. The processes of a flood share the cores
+with the bus and the pair, on every bus in the same way; a bus that lets the flooder send more takes
+more of them. How many signals a second the flooder got through is shown, too.
+
+What is compared is the growth: the 99th percentile beside the flood over that alone, in the same round.
+"""
+
+from select import select
+from time import monotonic
+
+from tests.bench.buses import Bus
+from tests.bench.crew import Crew, Failure, Pipe, hear
+from tests.bench.figures import percentile
+from tests.bench.signals import AHEAD, CHUNK
+from tests.bench.wire import PATIENCE, RawClient, raw_client
+
+PERIOD = 0.01
+"""Seconds between two signals of one side."""
+
+FLOODS = {1: "f", 8: "g"}
+"""The topic of each flood, by how many subscribers it has."""
+
+_SECONDS = 25
+"""The pair is measured for so many times a usual round, as it mostly waits."""
+
+_READ_SIZE = 256 * 1024
+
+
+class Storm:
+    """A pair and some flooders on a bus, ready for rounds."""
+
+    def __init__(self, crew: Crew, bus: Bus) -> None:
+        self._pair = [crew.start(exchange, bus.protocol, bus.path, *topics) for topics in ("xy", "yx")]
+        hear(*self._pair)
+        for pipe in self._pair:
+            pipe.send("publish one")
+        hear(*self._pair)
+        self._floods = {count: Flood(crew, bus, topic, count) for count, topic in FLOODS.items()}
+        self._times = 20
+
+    def warm_up(self, seconds: float) -> None:
+        self.round()
+        self._times = max(20, round(_SECONDS * seconds / PERIOD))
+
+    def round(self) -> dict[str, float]:
+        """The pair alone, then beside each flood; microseconds, signals a second, and how the pair's p99 grew."""
+        alone = self._exchange()
+        found = _percentiles("storm_alone", alone)
+        for count, flood in self._floods.items():
+            flood.start()
+            beside = self._exchange()
+            found |= _percentiles(f"storm_{count}", beside)
+            found[f"storm_{count}_growth"] = percentile(beside, 0.99) / percentile(alone, 0.99)
+            found[f"storm_{count}_flood"] = flood.stop()
+        return found
+
+    def _exchange(self) -> list[float]:
+        """What each signal took, in seconds."""
+        begin = monotonic() + PERIOD
+        for number, pipe in enumerate(self._pair):
+            pipe.send((self._times, begin + number * PERIOD / 2))
+        alice, bob = hear(*self._pair)
+        return [
+            arrived - sent
+            for (sent_times, _), (_, arrival_times) in ((alice, bob), (bob, alice))
+            for sent, arrived in zip(sent_times, arrival_times, strict=True)
+        ]
+
+
+class Flood:
+    """A flooder and its subscribers, at rest until `start`."""
+
+    def __init__(self, crew: Crew, bus: Bus, topic: str, subscribers: int) -> None:
+        links = [crew.link() for _ in range(subscribers)]
+        self._subscribers = [crew.start(swallow, bus.protocol, bus.path, topic, link[1]) for link in links]
+        hear(*self._subscribers)
+        self._flooder = crew.start(flood, bus.protocol, bus.path, topic, [link[0] for link in links])
+        hear(self._flooder, *self._subscribers)
+
+    def start(self) -> None:
+        """Returns when the bus has as much of it as it gets ahead of the subscribers."""
+        self._flooder.send("start")
+        hear(self._flooder)
+
+    def stop(self) -> float:
+        """End it; how many signals a second were published. Returns when all of them have arrived."""
+        self._flooder.send("stop")
+        (speed,) = hear(self._flooder)
+        return float(speed)
+
+
+def exchange(pipe: Pipe, protocol: str, path: str, own: str, other: str) -> None:
+    """Role: publish `own` every 10 ms and get `other`; the times of both, as often as the harness says."""
+    client = raw_client(protocol, path)
+    client.subscribe(other)
+    pipe.send("subscribed")
+    pipe.recv()
+    signal = client.signal(own)
+    client.sock.sendall(signal)
+    size = len(client.read_message())
+    pipe.send("ready")
+    while True:
+        pipe.send(_exchange(client, signal, size, *pipe.recv()))
+
+
+def _exchange(client: RawClient, signal: bytes, size: int, times: int, begin: float) -> tuple[list[float], list[float]]:
+    sent: list[float] = []
+    arrived: list[float] = []
+    while len(arrived) < times or len(sent) < times:
+        now = monotonic()
+        due = begin + len(sent) * PERIOD if len(sent) < times else now + PATIENCE
+        if now >= due:
+            sent.append(now)
+            client.sock.sendall(signal)
+        elif select([client.sock], [], [], due - now)[0]:
+            data = client.sock.recv(_READ_SIZE)
+            arrived += [monotonic()] * _signals(data, size)
+        elif len(sent) == times:
+            raise Failure(f"{times - len(arrived)} of {times} signals did not arrive")
+    return sent, arrived
+
+
+def _signals(data: bytes, size: int) -> int:
+    if not data or len(data) % size:
+        raise Failure(f"{len(data)} bytes came in place of signals of {size}")
+    return len(data) // size
+
+
+def flood(pipe: Pipe, protocol: str, path: str, topic: str, acknowledged: list[Pipe]) -> None:
+    """Role: publish as fast as the bus and the subscribers take it, from "start" to "stop"; signals a second."""
+    ahead = max(2, AHEAD // len(acknowledged))
+    client = raw_client(protocol, path)
+    signal = client.signal(topic)
+    client.sock.sendall(signal)
+    pipe.send("ready")
+    while True:
+        pipe.recv()
+        started = monotonic()
+        chunks = 0
+        while not pipe.poll():
+            if chunks >= ahead:
+                _await(acknowledged)
+            client.sock.sendall(signal * CHUNK)
+            chunks += 1
+            if chunks == ahead:
+                pipe.send("flowing")
+        for _ in range(ahead):
+            _await(acknowledged)
+        pipe.recv()
+        pipe.send(chunks * CHUNK / (monotonic() - started))
+
+
+def swallow(pipe: Pipe, protocol: str, path: str, topic: str, acknowledge: Pipe) -> None:
+    """Role: read what comes, and acknowledge each chunk, until ended."""
+    client = raw_client(protocol, path)
+    client.subscribe(topic)
+    pipe.send("subscribed")
+    chunk_size = len(client.read_message()) * CHUNK
+    pipe.send("ready")
+    buffer = bytearray(_READ_SIZE)
+    size = 0
+    while True:
+        select([client.sock], [], [])  # as long as there is no flood
+        size += client.sock.recv_into(buffer)
+        while size >= chunk_size:
+            acknowledge.send_bytes(b".")
+            size -= chunk_size
+
+
+def _await(acknowledged: list[Pipe]) -> None:
+    for pipe in acknowledged:
+        pipe.recv_bytes()
+
+
+def _percentiles(measure: str, seconds: list[float]) -> dict[str, float]:
+    return {f"{measure}_p50": percentile(seconds, 0.50) * 1e6, f"{measure}_p99": percentile(seconds, 0.99) * 1e6}

@@ -1,0 +1,302 @@
+"""`pybus top`: snapshots for scripts, and the live view on a real bus."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgpack
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+import pybus
+from pybus.cli.top_screen import RankedTable, TopScreen
+from tests.cli.programs import BIN, line_of, run, started
+from tests.daemon import PATIENCE, BusDaemon
+
+Rows = list[list[str]]
+
+
+# --- snapshots ------------------------------------------------------------------------------------
+
+
+def test_snapshots_are_records_that_say_what_they_are(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    code, out, err = run(daemon, "pybus", "top", "--count", "2", "--interval", "0.1")
+    records = [line.split("\t") for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert [record[0] for record in records] == ["bus", "peer", "peer", "method", "method", "method"] * 2
+    assert [len(record) for record in records] == [9, 12, 12, 7, 7, 7] * 2
+    own, bobs = records[1], records[2]
+    assert bobs[1:4] == [bob.name, "bob [pytest]", str(os.getpid())]
+    assert bobs[4:] == ["-", "0.0", "0.0", "0.0", "0.0", "0", "-", "-"]
+    assert float(own[5]) > 0
+    assert {record[2] for record in records if record[0] == "method"} == {"stats", "peers", "traffic"}
+
+
+def test_snapshots_count_what_passes(daemon: BusDaemon) -> None:
+    with started(daemon, "pybus", "top", "--interval", "0.1") as watching, pybus.connect(daemon.address) as alice:
+        assert line_of(watching.stdout).startswith("bus\t")
+        for number in range(50):
+            alice.publish("demo.count", number)
+        alice.flush()
+        topic = next(line for line in iter(lambda: line_of(watching.stdout), "") if line.startswith("topic\tdemo"))
+    assert topic.split("\t")[:2] == ["topic", "demo.count"]
+
+
+def test_snapshots_on_a_terminal_are_tables(daemon: BusDaemon) -> None:
+    ours, theirs = pty.openpty()
+    command = [str(BIN / "pybus"), "top", "--count", "1", "--interval", "0.1"]
+    environ = {**daemon.environ, "NO_COLOR": "1"}
+    subprocess.run(command, env=environ, stdout=theirs, check=True, timeout=PATIENCE)
+    os.close(theirs)
+    lines = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    assert lines[0].startswith("up 0 s  in ")
+    assert lines[2].split()[:4] == ["PEER", "PROGRAM", "PID", "SLOWED"]
+    assert "TOPIC  MESSAGES/S  BYTES/S  DROPPED/S  DELAY MS  WORST MS" in lines
+
+
+def test_snapshots_go_on_when_the_bus_is_back(daemon: BusDaemon) -> None:
+    with started(daemon, "pybus", "top", "--interval", "0.1") as watching:
+        assert line_of(watching.stdout).startswith("bus\t")
+        daemon.kill()
+        assert line_of(watching.stderr) == "pybus top: the bus went away; waiting for it to come back\n"
+        daemon.restart()
+        with pybus.connect(daemon.address) as alice:
+            for line in iter(lambda: line_of(watching.stdout), ""):
+                alice.publish("demo.back", "again")
+                if line.startswith("topic\tdemo.back\t"):
+                    break
+
+
+def test_without_a_bus_it_says_what_to_do(daemon: BusDaemon) -> None:
+    daemon.stop()
+    message = f"pybus top: no bus at {daemon.address} (No such file or directory); start one with: pybus daemon\n"
+    assert run(daemon, "pybus", "top") == (4, "", message)
+    with on_terminal(daemon, str(BIN / "pybus"), "top") as (process, terminal):
+        assert until_closed(terminal).replace("\r\n", "\n") == message
+        assert process.wait(PATIENCE) == 4
+
+
+def test_help_tells_what_the_worst_is(daemon: BusDaemon) -> None:
+    code, out, err = run(daemon, "pybus", "top", "--help")
+    assert (code, err) == (0, "")
+    assert "peers     those that the bus is slowing, then those that miss signals" in out
+    assert "p pauses" in out
+
+
+# --- the live view, on a terminal -----------------------------------------------------------------
+
+
+@contextmanager
+def on_terminal(daemon: BusDaemon, *command: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a command with all its streams on a terminal; the process, and our side of the terminal."""
+    ours, theirs = pty.openpty()
+    environ = {**daemon.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
+    process = subprocess.Popen(command, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def until_shown(terminal: int, text: str) -> None:
+    """Read what the screen draws until this text is there."""
+    shown = b""
+    while text.encode() not in shown:
+        shown += os.read(terminal, 65536)
+
+
+def until_closed(terminal: int) -> str:
+    """All that is written until the other side has closed the terminal."""
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # which is how a terminal says so
+            return shown.decode()
+
+
+@pytest.mark.parametrize("key", ["q", "\x03"])
+def test_a_key_quits_and_gives_the_terminal_back(daemon: BusDaemon, key: str) -> None:
+    with on_terminal(daemon, str(BIN / "pybus"), "top", "--interval", "0.1") as (process, terminal):
+        until_shown(terminal, "delivered")
+        os.write(terminal, key.encode())
+        assert "\x1b[?1049l" in until_closed(terminal)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_sigterm_gives_the_terminal_back_too(daemon: BusDaemon) -> None:
+    with on_terminal(daemon, str(BIN / "pybus"), "top", "--interval", "0.1") as (process, terminal):
+        until_shown(terminal, "delivered")
+        process.send_signal(signal.SIGTERM)
+        assert "\x1b[?1049l" in until_closed(terminal)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_without_textual_it_says_how_to_install_it(daemon: BusDaemon, tmp_path: Path) -> None:
+    (tmp_path / "msgpack").symlink_to(Path(msgpack.__file__).parent)
+    daemon.environ["PYTHONPATH"] = f"{tmp_path}:{Path(pybus.__file__).parent.parent}"
+    without_site_packages = (sys.executable, "-S", "-m", "pybus", "top")
+    with on_terminal(daemon, *without_site_packages) as (process, terminal):
+        assert until_closed(terminal) == "pybus top: the live view needs textual: pip install 'pybus[top]'\r\n"
+        assert process.wait(PATIENCE) == 1
+
+
+# --- the live view, by its pilot ------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def screen_of(daemon: BusDaemon) -> AsyncIterator[tuple[TopScreen, Pilot[None]]]:
+    """The live view, which looks ten times a second."""
+    async with pybus.aio.connect(daemon.address, program="top") as bus:
+        screen = TopScreen(bus, 0.1)
+        async with screen.run_test(size=(140, 40)) as pilot:
+            yield screen, pilot
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Let the screen go on until this holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await pilot.pause()
+
+
+def rows_of(screen: TopScreen, table: str) -> Rows:
+    """What stands in a table now."""
+    found = screen.query_one(f"#{table}-table", RankedTable)
+    return [[cell.plain for cell in found.get_row_at(number)] for number in range(found.row_count)]
+
+
+def titles_of(screen: TopScreen, table: str) -> list[str]:
+    return [str(column.label) for column in screen.query_one(f"#{table}-table", RankedTable).ordered_columns]
+
+
+def text_of(screen: TopScreen, name: str) -> str:
+    return str(screen.query_one(f"#{name}", Static).render())
+
+
+async def keep_publishing(bus: pybus.aio.Bus, topic: str, size: int) -> None:
+    """Publish a hundred times a second: at full speed nothing else would get its turn."""
+    while True:
+        await bus.publish(topic, b"x" * size, confirm=True)
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def publishing(daemon: BusDaemon, program: str, topic: str, size: int) -> AsyncIterator[pybus.aio.Bus]:
+    """A program that publishes all the time."""
+    async with pybus.aio.connect(daemon.address, program=program) as bus:
+        task = asyncio.create_task(keep_publishing(bus, topic, size))
+        try:
+            yield bus
+        finally:
+            task.cancel()
+
+
+async def test_rows_show_peers_topics_and_methods(daemon: BusDaemon) -> None:
+    async with publishing(daemon, "alice", "demo.big", 2000) as alice, screen_of(daemon) as (screen, pilot):
+        await until(pilot, lambda: len(rows_of(screen, "peers")) == 2 and len(rows_of(screen, "topics")) == 1)
+        first, second = rows_of(screen, "peers")
+        assert (first[0], first[1].split()[0], first[3]) == (alice.name, "alice", "-")
+        assert second[1].split()[0] == "top"
+        assert rows_of(screen, "topics")[0][0] == "demo.big"
+        assert {row[1] for row in rows_of(screen, "methods")} == {"stats", "peers", "traffic"}
+        assert text_of(screen, "headline").startswith("up ")
+
+
+async def test_a_row_goes_with_its_peer_and_names_are_no_markup(daemon: BusDaemon) -> None:
+    async with screen_of(daemon) as (screen, pilot):
+        async with pybus.aio.connect(daemon.address, program="[bold]mallory[/"):
+            await until(pilot, lambda: len(rows_of(screen, "peers")) == 2)
+            assert any(row[1].startswith("[bold]mallory[/") for row in rows_of(screen, "peers"))
+        await until(pilot, lambda: len(rows_of(screen, "peers")) == 1)
+
+
+async def test_who_misses_signals_is_above_who_sends_most() -> None:
+    with BusDaemon(limits={"outbox": 65536}) as daemon, pybus.connect(daemon.address, program="carol") as carol:
+        carol.subscribe("demo.big")
+        async with publishing(daemon, "alice", "demo.big", 20_000), screen_of(daemon) as (screen, pilot):
+            await until(pilot, lambda: bool(rows_of(screen, "peers")) and rows_of(screen, "peers")[0][0] == carol.name)
+            await until(pilot, lambda: rows_of(screen, "peers")[1][1].startswith("alice"))
+            assert rows_of(screen, "topics")[0][3] != "0"
+
+
+async def test_who_is_slowed_is_on_top() -> None:
+    limits = {"outbox": 65536, "messages_per_second": 60, "burst": 0.1}
+    with BusDaemon(limits=limits) as daemon, pybus.connect(daemon.address, program="carol") as carol:
+        carol.subscribe("demo.big")
+        async with publishing(daemon, "alice", "demo.big", 20_000) as alice, screen_of(daemon) as (screen, pilot):
+            await until(
+                pilot, lambda: any(row[0] == alice.name and row[3] == "slowed" for row in rows_of(screen, "peers")[:1])
+            )
+
+
+async def test_keys_sort_turn_and_go_back_to_the_worst(daemon: BusDaemon) -> None:
+    async with publishing(daemon, "alice", "a.small", 10), publishing(daemon, "bob", "b.big", 9000):
+        async with screen_of(daemon) as (screen, pilot):
+            await pilot.press("2")
+            await until(pilot, lambda: [row[0] for row in rows_of(screen, "topics")] == ["b.big", "a.small"])
+            await pilot.press("s")
+            assert titles_of(screen, "topics")[0] == "TOPIC▼"
+            assert [row[0] for row in rows_of(screen, "topics")] == ["a.small", "b.big"]
+            await pilot.press("r")
+            assert titles_of(screen, "topics")[0] == "TOPIC▲"
+            assert [row[0] for row in rows_of(screen, "topics")] == ["b.big", "a.small"]
+            await pilot.press("S")
+            assert titles_of(screen, "topics")[-1] == "WORST MS▼"
+            await pilot.press("w")
+            assert titles_of(screen, "topics")[-1] == "WORST MS"
+            assert rows_of(screen, "topics")[0][0] == "b.big"
+
+
+async def test_a_click_on_a_title_sorts_by_it_and_another_one_turns(daemon: BusDaemon) -> None:
+    async with publishing(daemon, "alice", "a.small", 10), publishing(daemon, "bob", "b.big", 9000):
+        async with screen_of(daemon) as (screen, pilot):
+            await pilot.press("2")
+            await until(pilot, lambda: len(rows_of(screen, "topics")) == 2)
+            for mark, names in (("▼", ["a.small", "b.big"]), ("▲", ["b.big", "a.small"])):
+                await pilot.click("#topics-table", offset=(2, 0))
+                assert titles_of(screen, "topics")[0] == f"TOPIC{mark}"
+                assert [row[0] for row in rows_of(screen, "topics")] == names
+
+
+async def test_pausing_leaves_what_is_there(daemon: BusDaemon) -> None:
+    async with screen_of(daemon) as (screen, pilot):
+        await until(pilot, lambda: len(rows_of(screen, "peers")) == 1)
+        await pilot.press("p")
+        assert text_of(screen, "state") == "paused: p goes on"
+        async with pybus.aio.connect(daemon.address):
+            answered = len(rows_of(screen, "methods"))
+            assert (len(rows_of(screen, "peers")), answered) == (1, 3)
+            await pilot.press("p")
+            await until(pilot, lambda: len(rows_of(screen, "peers")) == 2)
+        assert text_of(screen, "state") == ""
+
+
+async def test_it_says_that_the_bus_went_away_and_goes_on_when_it_is_back(daemon: BusDaemon) -> None:
+    async with screen_of(daemon) as (screen, pilot):
+        await until(pilot, lambda: len(rows_of(screen, "peers")) == 1)
+        daemon.kill()
+        await until(pilot, lambda: text_of(screen, "state") == "the bus went away; waiting for it to come back")
+        daemon.restart()
+        await until(pilot, lambda: text_of(screen, "state") == "")
+        assert len(rows_of(screen, "peers")) == 1
+
+
+async def test_q_quits(daemon: BusDaemon) -> None:
+    async with screen_of(daemon) as (screen, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: not screen.is_running)
+        assert (screen.return_code, screen.failure) == (0, None)

@@ -1,0 +1,79 @@
+"""The lines of keys in a TOML text."""
+
+from pybus.server.toml_lines import key_lines
+
+TEXT = '''\
+# limits.outbox = 0
+title = "[limits]"                   # frame = 1
+limits.frame = 1
+"quoted key" = 'a # b'
+'literal.key'."a\\u0062c" = 2
+long = """
+outbox = 3
+\\"""
+names = 4 ""\\
+"""
+raw = \'\'\'
+patterns = 5
+''\'\'\'
+point = { x = 1, "y" = [1, { z = 2 }], z = {} }
+list = [
+  "one",   # two = 2
+
+  "three",
+  [ 4,
+    5 ],
+]
+
+[ log . "level" ]
+when = 2026-11-23 12:00:00
+[log.a.b.c]
+deep = 1
+[[many]]
+one = 1
+[[many]]
+one = 2
+'''
+
+
+def test_each_key_is_on_the_line_where_it_is_named_first() -> None:
+    assert key_lines(TEXT) == {
+        ("title",): 2,
+        ("limits",): 3,
+        ("limits", "frame"): 3,
+        ("quoted key",): 4,
+        ("literal.key",): 5,
+        ("literal.key", "abc"): 5,
+        ("long",): 6,
+        ("raw",): 11,
+        ("point",): 14,
+        ("point", "x"): 14,
+        ("point", "y"): 14,
+        ("point", "y", 0): 14,
+        ("point", "y", 1): 14,
+        ("point", "z"): 14,
+        ("list",): 15,
+        ("list", 0): 16,
+        ("list", 1): 18,
+        ("list", 2): 19,
+        ("list", 2, 0): 19,
+        ("list", 2, 1): 20,
+        ("log",): 23,
+        ("log", "level"): 23,
+        ("log", "level", "when"): 24,
+        ("log", "a"): 25,
+        ("log", "a", "b"): 25,
+        ("many",): 27,
+        ("many", "one"): 28,
+    }
+
+
+def test_lines_may_end_as_on_windows() -> None:
+    assert key_lines(TEXT.replace("\n", "\r\n")) == key_lines(TEXT)
+
+
+def test_who_gets_lost_knows_the_lines_until_then() -> None:
+    assert key_lines("a = 1\nb = 2\n= 3\nc = 4\n") == {("a",): 1, ("b",): 2}
+    for text in ("a = 1\n[b", "a = 1\nb = ", "a = 1\nb = [1,", "a = 1\nb = {", 'a = 1\nb = """'):
+        assert key_lines(text) == {("a",): 1, ("b",): 2} | ({("b", 0): 2} if text.endswith("[1,") else {})
+    assert key_lines("a = " + "[" * 100_000)[("a",)] == 1
