@@ -298,11 +298,6 @@ class Broker:
             peer.limits = limits
             peer.budget.change(limits)
 
-    @property
-    def expects(self) -> bool:
-        """Whether anything waits for time to pass."""
-        return len(self.dispatch.open) > 0 or self.services.due is not None
-
     def next_deadline(self) -> float | None:
         """When `expire` has to be called next, monotonic seconds; None if nothing waits for time."""
         calls, services = self.dispatch.open.next_deadline(), self.services.due

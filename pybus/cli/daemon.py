@@ -1,4 +1,4 @@
-"""`pybus daemon`: the bus itself. `pybus run`: the bus, the hardware service and a listener at once."""
+"""`pybus daemon`: the bus itself. `pybus run`: the bus and a listener at once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_command(_options: argparse.Namespace) -> int:
             bus = _start(stack, path)
         listen.tell_of_losses(bus)
         try:
-            for message in bus.subscribe("#"):
+            for message in bus.subscribe("#", "hal.#"):  # the latter starts the hardware service
                 listen.show(message)
         except KeyboardInterrupt:
             print(flush=True)  # the terminal shows ^C where the next line would begin
@@ -76,10 +76,9 @@ def _path(stack: ExitStack) -> str:
 
 
 def _start(stack: ExitStack, path: str) -> Bus:
-    """Start the daemon and the hardware service, and connect."""
+    """Start the daemon, and connect."""
     stack.enter_context(_child("the bus", "-m", "pybus", "daemon"))
     bus = stack.enter_context(_connect_soon())
-    stack.enter_context(_child("the hardware service", "-m", "pybus_services.hal"))
     print(f"the bus listens at unix:{path}; what arrives is printed here (Ctrl-C ends)", flush=True)
     return bus
 

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any
 
 from pybus.cli.text import plain, safe, to_json
 from pybus.client.inbox import Signal
@@ -27,50 +29,93 @@ class _Ended(BaseException):
     """A signal told us to end."""
 
 
-@contextmanager
-def ends_with_command() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP end this program as usual, but after the command that is running."""
+class Executor:
+    """Runs the command for one message after the other, within a `with` block.
 
-    def end(number: int, _frame: object) -> None:
-        raise _Ended(number)
+    SIGINT, SIGTERM and SIGHUP end this program as usual then, but the running command before it; a
+    second signal ends that by force. failed: whether a command failed, which is told on stderr.
+    """
 
-    usual = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
-    for one in usual:
-        signal.signal(one, end)
-    try:
-        yield
-    except _Ended as ended:
-        number = int(ended.args[0])
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    finally:
-        for one in usual:
-            signal.signal(one, signal.SIG_DFL)
+    def __init__(self, program: str, command: str) -> None:
+        """program: our own name, for what is told."""
+        self.failed = False
+        self._program = program
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_starting = False
+        self._told = 0
+        self._usual: dict[int, Any] = {}
+
+    def run(self, message: Signal) -> None:
+        """Run the command for a message, and wait for its end."""
+        sys.stdout.flush()
+        self._is_starting = True  # so that a signal does not come between the start and our knowing of it
+        try:
+            with _in_memory(_content(message)) as content:
+                words = ["/bin/sh", "-c", self._command]
+                process = subprocess.Popen(words, stdin=content, env=_environment(message), process_group=0)
+        except OSError as error:
+            self._is_starting = False
+            self._fail(message, f"can't be run: {error.strerror}")
+            self._obey()
+            return
+        self._process = process
+        try:
+            self._is_starting = False
+            self._obey()
+            code = process.wait()
+        except _Ended:
+            self._end(process)
+            raise
+        self._process = None
+        if code < 0:
+            self._fail(message, f"was killed by {signal.Signals(-code).name}")
+        elif code:
+            self._fail(message, f"exited with status {code}")
+
+    def _fail(self, message: Signal, what: str) -> None:
+        self.failed = True
+        print(f"{self._program}: the command for {safe(message.topic)} {what}", file=sys.stderr, flush=True)
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        if not self._told:
+            self._told = number
+            if not self._is_starting:
+                raise _Ended
+        elif self._process is not None:
+            _signal_group(self._process, signal.SIGKILL)
+
+    def _obey(self) -> None:
+        if self._told:
+            raise _Ended
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End the command and what it has started; by force if that takes long."""
+        _signal_group(process, signal.SIGTERM)
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+
+    def __enter__(self) -> Executor:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._usual[number] = signal.signal(number, self._signalled)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, usual in self._usual.items():
+            signal.signal(number, usual)
+        if isinstance(error, _Ended):
+            signal.raise_signal(self._told)
 
 
-def execute(program: str, command: str, message: Signal) -> bool:
-    """Run the command for one message, and wait for its end; whether it went well. A failure is told on stderr."""
-    sys.stdout.flush()
-    try:
-        with _in_memory(_content(message)) as content:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", command], stdin=content, env=_environment(message), process_group=0
-            )
-    except OSError as error:
-        return _tell(program, message, f"can't be run: {error.strerror}")
-    try:
-        code = process.wait()
-    except BaseException:
-        _end(process)
-        raise
-    if code < 0:
-        return _tell(program, message, f"was killed by {signal.Signals(-code).name}")
-    return not code or _tell(program, message, f"exited with status {code}")
-
-
-def _tell(program: str, message: Signal, what: str) -> bool:
-    print(f"{program}: the command for {safe(message.topic)} {what}", file=sys.stderr, flush=True)
-    return False
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _environment(message: Signal) -> dict[str, str | bytes]:
@@ -107,15 +152,3 @@ def _in_memory(content: bytes) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the command and what it has started; by force if it takes long, or if we are told once more."""
-    try:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(_END_SECONDS)
-    except ProcessLookupError:
-        process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -49,17 +49,11 @@ def listen(options: argparse.Namespace) -> int:
         return _listen(options, lambda signal: show(signal, as_json=options.json))
     if options.json:
         return complain(PROGRAM, "--exec and --json contradict each other: the command gets the signal", WRONG_USE)
-    from pybus.cli.execute import ends_with_command, execute
+    from pybus.cli.execute import Executor
 
-    failed = False
-
-    def run_for(signal: Signal) -> None:
-        nonlocal failed
-        failed = not execute(PROGRAM, options.exec, signal) or failed
-
-    with ends_with_command():
-        code = _listen(options, run_for)
-    return code or (REFUSED if failed else OK)
+    with Executor(PROGRAM, options.exec) as executor:
+        code = _listen(options, executor.run)
+    return code or (REFUSED if executor.failed else OK)
 
 
 def _listen(options: argparse.Namespace, handle: Callable[[Signal], None]) -> int:

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     if first == "--version":
         print(f"pybus {__version__}")
         return 0
-    command = COMMANDS.get(first)
+    command = COMMANDS.get(first) or _HIDDEN.get(first)
     if command is None:
         problem = f"no command {first!r}" if words else "which command?"
         return complain("pybus", f"{problem}; there are: {', '.join(COMMANDS)}; more by: pybus --help", WRONG_USE)
@@ -83,3 +83,5 @@ _ALL = (
     _command("run", "daemon", "Run the bus and the hardware service here, and print what arrives, until Ctrl-C."),
 )
 COMMANDS = {command.program.removeprefix("pybus "): command for command in _ALL}
+
+_HIDDEN = {"complete": _command("complete", "completion", "Print what can be completed; for the shells.")}

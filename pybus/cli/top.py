@@ -36,9 +36,9 @@ Keys: 1 2 3 or a click choose the table, s and S the column to sort by (or a
 click on its title), r the other way round, w the worst on top again; p pauses,
 q quits. It needs textual: pip install 'pybus[top]'.
 
-With --count, or if the output is no terminal, snapshots are printed instead. In
-a pipe each is a line that begins with `bus`, then a line for each row, which
-begins with `peer`, `topic` or `method`; tabs are between the columns."""
+With --count, or if one of the three streams is no terminal, snapshots are
+printed instead. In a pipe each is a line that begins with `bus`, then a line for
+each row, which begins with `peer`, `topic` or `method`, with tabs between columns."""
 
 
 def top_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,8 @@ def top_arguments(parser: argparse.ArgumentParser) -> None:
 
 def top_command(options: argparse.Namespace) -> int:
     """`pybus top`: the live view, or snapshots."""
-    if options.count is not None or not is_terminal(sys.stdin) or not is_terminal(sys.stdout):
+    # The view is drawn on stderr, as textual does it.
+    if options.count is not None or not all(map(is_terminal, (sys.stdin, sys.stdout, sys.stderr))):
         asyncio.run(_print_snapshots(options.interval, options.count))
         return OK
     try:

@@ -151,11 +151,6 @@ class Processes:
         if run is not None:
             self._kill(run)
 
-    def end_all(self) -> None:
-        """Ask every service to end, as the daemon stops. `on_exit` tells of each; `alive` says if any is left."""
-        for name in list(self._runs):
-            self.terminate(name)
-
     def kill_all(self) -> None:
         """Kill everything that is left below the daemon, and wait until it is gone, at most about a second."""
         for run in self._runs.values():

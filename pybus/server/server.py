@@ -160,7 +160,7 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
-        if self._deadline is not None or self.broker.expects:
+        if self._deadline is not None or self.broker.dispatch.open or self.broker.services.due is not None:
             self._set_deadline()
 
     def _set_deadline(self) -> None:

@@ -55,7 +55,7 @@ class Session:
         "_parted",
         "_pidfd",
         "_reader",
-        "_reckoned",
+        "_reckon_at",
         "_reckoned_sent",
         "_resting",
         "_server",
@@ -79,7 +79,8 @@ class Session:
         self._held: list[Run] | None = None
         self._turn_over = False
         self._resting: Timer | None = None
-        self._reckoned = self._reckoned_sent = 0
+        self._reckon_at = _RECKONING
+        self._reckoned_sent = 0
         self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
         self._timer: Timer | None = server.loop.after(server.broker.limits.handshake, self._too_slow)
@@ -144,7 +145,10 @@ class Session:
             else:
                 runs = self._reader.feed(data)
                 self._handle(runs)
-                self._reckon(len(data), runs)
+                assert self.peer is not None
+                self.peer.bytes_sent += len(data)
+                if self.peer.bytes_sent >= self._reckon_at:
+                    self._reckon(runs)
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
         except LimitExceeded as error:
@@ -185,18 +189,15 @@ class Session:
             self._part("goodbye")
             self._finish()
 
-    def _reckon(self, size: int, runs: list[Run]) -> None:
-        """Count what came against the budget, now and then; over it, read nothing for a while."""
+    def _reckon(self, runs: list[Run]) -> None:
+        """Count what came against the budget; over it, read nothing for a while."""
         peer = self.peer
-        if peer is None or self._parted:
-            return
-        peer.bytes_sent += size
-        if peer.bytes_sent - self._reckoned < _RECKONING:
-            return
-        now = self._server.broker.now
-        over = peer.budget.spend(peer.sent - self._reckoned_sent, peer.bytes_sent - self._reckoned, now)
-        self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
-        if over:
+        assert peer is not None
+        messages = peer.sent - self._reckoned_sent
+        size = peer.bytes_sent - self._reckon_at + _RECKONING
+        over = peer.budget.spend(messages, size, self._server.broker.now)
+        self._reckon_at, self._reckoned_sent = peer.bytes_sent + _RECKONING, peer.sent
+        if over and not self._parted:
             over = max(over, _SHORTEST_REST)
             self._server.broker.slow_down(peer, over, runs[-1][5] if runs else b"")
             self._resting = self._server.loop.after(over, self._rested)

@@ -52,7 +52,8 @@ class Supervisor:
     def stop(self) -> None:
         """The bus stops: ask all services to end, and start none any more."""
         self._stopping = True
-        self.processes.end_all()
+        for life in self._broker.services.all():
+            self._broker.services.stop(life.service.name, time.monotonic())
 
     def close(self) -> None:
         """The bus ends now: nothing is left behind."""
@@ -106,7 +107,8 @@ def _details(value: Mapping[str, object]) -> str:
             return f" (pid {pid}) as {owner} after {after:.2f} s"
         case {"event": "exited", "status": status, "signal": signal, "ran": float(ran), "stderr": list(lines)}:
             how = f"with status {status}" if signal is None else f"by {signal}"
-            return f" {how} after {ran:.1f} s{'; its last words: ' + ' | '.join(lines) if lines else ''}"
+            words = "; its last words: " + " | ".join(lines) if lines and status != 0 and not value["expected"] else ""
+            return f" {how} after {ran:.1f} s{words}"
         case {"event": "restarting", "pause": float(pause), "failures": failures}:
             return f" in {pause:g} s, after failure {failures}"
         case {"reason": reason}:

@@ -29,6 +29,7 @@ from tests.daemon import PATIENCE
 SHELLS = ("bash", "zsh", "fish")
 _PROMPT = "ready> "
 _PROGRAMS = ("pybus", "pybus-send", "pybus-listen")
+_TERMINAL = {"TERM": "dumb", "LC_ALL": "C.UTF-8"}
 _ECHO = """#!/bin/sh
 printf '@@'
 for one in "$@"; do printf '<%s>' "$one"; done
@@ -58,7 +59,7 @@ class Terminal:
         command, settings = _prepare(shell, folder)
         home = {"HOME": str(folder), "ZDOTDIR": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
         path = f"{folder}/bin:{os.environ['PATH']}"
-        whole = {**environ, **home, "XDG_DATA_HOME": str(folder / "data"), "PATH": path, "TERM": "dumb", **settings}
+        whole = {**environ, **home, "XDG_DATA_HOME": str(folder / "data"), "PATH": path, **_TERMINAL, **settings}
         self._text = ""
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:

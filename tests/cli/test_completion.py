@@ -169,6 +169,12 @@ def test_tab_writes_what_the_commands_take(shell: str, daemon: BusDaemon, bob: p
             "org.pybus.Bus",
             "ping",
         ]
+        assert terminal.arguments("pybus explain --call org.pybus.B\tpin\t") == [
+            "explain",
+            "--call",
+            "org.pybus.Bus",
+            "ping",
+        ]
         assert terminal.arguments("pybus-send --ret\tdem\t") == ["--retain", "demo.door"]
         assert terminal.arguments("pybus-listen demo.x dem\t") == ["demo.x", "demo.door"]
         assert terminal.arguments("pybus service rest\t") == ["service", "restart"]

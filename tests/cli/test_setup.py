@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import msgpack
 import pytest
 
+import pybus
 from pybus.cli.main import COMMANDS
 from tests.cli.programs import BIN
 from tests.daemon import PATIENCE
@@ -202,6 +206,45 @@ def test_the_commands_of_this_installation_are_in_the_files(home: Home) -> None:
     home.setup()
     assert f"Exec={BIN}/pybus daemon\n" in (home.folder / USER_FILES[3]).read_text()
     assert f"'{BIN}/pybus' complete" in (home.folder / "data/fish/vendor_completions.d/pybus.fish").read_text()
+
+
+def test_a_pybus_that_only_this_folder_knows_is_not_installed(home: Home, tmp_path: Path) -> None:
+    """Where systemd starts the bus, there is no PYTHONPATH."""
+    (tmp_path / "bare" / "bin").mkdir(parents=True)
+    (tmp_path / "bare" / "pyvenv.cfg").write_text(f"home = {Path(os.path.realpath(sys.executable)).parent}\n")
+    python = tmp_path / "bare" / "bin" / "python"
+    python.symlink_to(os.path.realpath(sys.executable))
+    found = os.pathsep.join(str(Path(module.__file__ or "").parent.parent) for module in (pybus, msgpack))
+    done = subprocess.run(
+        [str(python), "-m", "pybus", "setup"],
+        env={**home.environ, "PYTHONPATH": found},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"pybus setup: {python} finds pybus only from here: install it first, such as by: pip install .\n"
+    )
+
+
+def test_zsh_finds_its_mark_first(home: Home) -> None:
+    home.setup()
+    lines = (home.folder / "data/zsh/site-functions/_pybus").read_text().splitlines()
+    assert lines[:2] == [
+        "#compdef pybus pybus-send pybus-listen",
+        "# Written by `pybus setup`, which replaces and removes it.",
+    ]
+
+
+def test_man_finds_the_pages_as_it_says(home: Home) -> None:
+    if shutil.which("man") is None:
+        pytest.skip("there is no man")
+    _, out, _ = home.setup()
+    assert "man finds the pages with: export MANPATH=~/data/man:" in out
+    environ = {**home.environ, "MANPATH": f"{home.folder}/data/man:"}
+    done = subprocess.run(["man", "-w", "pybus-call"], env=environ, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == f"{home.folder}/data/man/man1/pybus-call.1\n"
 
 
 # --- for a package --------------------------------------------------------------------------------

@@ -64,6 +64,19 @@ def test_snapshots_on_a_terminal_are_tables(daemon: BusDaemon) -> None:
     assert "TOPIC  MESSAGES/S  BYTES/S  DROPPED/S  DELAY MS  WORST MS" in lines
 
 
+def test_the_view_needs_all_three_streams_on_a_terminal(daemon: BusDaemon) -> None:
+    ours, theirs = pty.openpty()
+    command = [str(BIN / "pybus"), "top", "--interval", "0.1"]
+    with subprocess.Popen(command, env=daemon.environ, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
+        until_shown(ours, "delivered")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    os.close(theirs)
+    os.close(ours)
+
+
 def test_snapshots_go_on_when_the_bus_is_back(daemon: BusDaemon) -> None:
     with started(daemon, "pybus", "top", "--interval", "0.1") as watching:
         assert line_of(watching.stdout).startswith("bus\t")

@@ -15,6 +15,7 @@ from tests.integration.user_session import NEEDS, Session
 
 pytestmark = NEEDS
 
+_PYBUS = Path(sys.executable).parent / "pybus"
 UNITS = ("pybus.service", "pybus.socket")
 
 
@@ -124,7 +125,7 @@ def test_a_unit_of_somebody_else_is_left_alone(session: Session) -> None:
 
 
 def test_a_bus_that_was_started_by_hand_is_named_and_keeps_its_socket(session: Session) -> None:
-    by_hand = session.start(str(Path(sys.executable).parent / "pybus"), "daemon")
+    by_hand = session.start(str(_PYBUS), "daemon")
     try:
         assert by_hand.stderr is not None
         pid = by_hand.stderr.readline().partition("(pid ")[2].partition(",")[0]
@@ -147,11 +148,22 @@ def test_a_bus_that_was_started_by_hand_is_named_and_keeps_its_socket(session: S
 
 
 def test_a_systemd_that_looks_elsewhere_is_named(session: Session) -> None:
-    command = ["env", "XDG_CONFIG_HOME=/run/home/other", str(Path(sys.executable).parent / "pybus"), "setup"]
+    command = ["env", "XDG_CONFIG_HOME=/run/home/other", str(_PYBUS), "setup"]
     done = session.run(*command)
     assert done.returncode == 1
     assert done.stderr.startswith("pybus setup: systemd does not use /run/home/other/systemd/user/pybus.service and ")
     assert session.run(*command, "--remove").returncode == 0
+
+
+def test_from_where_systemd_is_out_of_reach_units_stay_and_are_removed(session: Session) -> None:
+    """Such as in a shell by `su`."""
+    setup(session)
+    command = ["env", "XDG_RUNTIME_DIR=/run/none", "DBUS_SESSION_BUS_ADDRESS=", str(_PYBUS), "setup"]
+    assert session.run(*command).returncode == 0
+    assert session.systemctl("is-enabled", "pybus.socket") == "enabled"
+    assert (session.run(*command, "--remove").returncode, list(session.home.iterdir())) == (0, [])
+    session.systemctl("stop", "pybus.socket")
+    session.systemctl("daemon-reload")
 
 
 @pytest.mark.parametrize("with_script", [True, False])

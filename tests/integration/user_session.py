@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,10 +38,10 @@ NEEDS = [
 ]
 
 _ALICE = """\
-import os, pybus
+import pybus
 with pybus.connect() as bus:
     signals = bus.subscribe("a.#")
-    print(os.getpid(), flush=True)
+    print("ready", flush=True)
     for message in signals:
         print(message.body, flush=True)
 """
@@ -116,7 +117,7 @@ class Session:
     def alice(self) -> Iterator[Callable[[], str]]:
         """Someone who subscribes to a.# and comes back by herself; yields what gives her next line.
 
-        The first line is her pid, when she has subscribed.
+        The first line is "ready", when she has subscribed; then each is the body of a signal.
         """
         program = self.start(sys.executable, "-c", _ALICE)
         assert program.stdout is not None
@@ -159,6 +160,11 @@ class Session:
     def states(self) -> list[str]:
         """What the socket and the service are doing."""
         return [*self.show("SubState", unit="pybus.socket"), *self.show("SubState")]
+
+    def connects(self) -> bool:
+        """Whether a program that connects is not refused, if only to wait."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(str(self.outside(self.runtime) / "pybus/bus")) == 0
 
     def unit(self, name: str) -> Path:
         """Where a unit's file or its drop-ins are, seen from outside."""

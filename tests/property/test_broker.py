@@ -231,7 +231,11 @@ class Bus(RuleBasedStateMachine):
         while self.here:
             self.here.pop().leave()
         broker = self.scene.broker
-        assert (len(broker.dispatch.open), broker.registry.names(), broker.signals.index._root.children) == (0, [], None)
+        assert (len(broker.dispatch.open), broker.registry.names(), broker.signals.index._root.children) == (
+            0,
+            [],
+            None,
+        )
 
 
 TestBus = Bus.TestCase

@@ -451,7 +451,8 @@ def test_all_end_when_the_daemon_stops(scene: Scene) -> None:
     hang = scene.start("org.example.Hang", IGNORES_SIGTERM)
     scene.until_line("org.example.Hang", "up")
     below = with_descendants(children_of(os.getpid()))
-    scene.processes.end_all()
+    for name in ("org.example.Alice", "org.example.Bob", "org.example.Hang"):
+        scene.processes.terminate(name)
     scene.until_exits(2)
     assert [(name, ending) for name, _, ending in sorted(scene.exits)] == [
         ("org.example.Alice", TERMINATED),
