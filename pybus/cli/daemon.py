@@ -44,7 +44,8 @@ def run_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run_command(_options: argparse.Namespace) -> int:
     """Start what is missing, print every signal, and stop what was started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what we started ends with us
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # what we started ends with us
     with ExitStack() as stack:
         path = _path(stack)
         os.environ["PYBUS_ADDRESS"] = f"unix:{path}"

@@ -66,11 +66,11 @@ class Daemon:
         self.watch_signal(signal.SIGINT, lambda: self.stop("SIGINT"))
         self.watch_signal(signal.SIGHUP, self._hung_up)
         self.watch_signal(signal.SIGCHLD, self.supervisor.reap)
+        self._configure()
         self.log.info(
             f"pybus {__version__} listens on unix:{self.listener.path}"
             f" (pid {os.getpid()}, {self.descriptors} descriptors)"
         )
-        self._configure()
         self._ready()
         if self.systemd.watchdog:
             self._keep_watchdog_quiet()
