@@ -12,7 +12,7 @@ connection; anything else is a bug, passes out too, and ends that connection onl
 from collections.abc import Iterable
 
 from pybus.broker.calls import Call
-from pybus.broker.chains import Chains
+from pybus.broker.chains import Chains, Link
 from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
 from pybus.broker.observers import Observer
@@ -188,7 +188,7 @@ class Broker:
     def check_chain(self, peer: Peer, run: Run) -> None:
         """A message says that others caused it. Raises `LoopCut` if they are too many, and tells everybody."""
         depth = depth_of(run[3])
-        link = f"{peer.credentials.program} (pid {peer.credentials.pid}): {run[5].decode(errors='replace')}"
+        link = Link(peer.credentials.program, peer.credentials.pid, run[5].decode(errors="replace"))
         try:
             self.chains.check(depth, self.limits.depth, link)
         except LoopCut:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pybus.limits import Limits
 
+_WINDOW = 0.5
+"""Seconds, at the least, over which a rate is taken."""
+_QUIET = 2.0
+
 
 class Budget:
     """One connection's token buckets, one for messages and one for bytes.
 
     Each fills at its rate and holds `Limits.burst` seconds' worth. What a connection sends is taken out
     afterwards, so a bucket may be overdrawn by one read; then nothing is read until it is even again.
+    It is cut down to what it holds after that, not before: who knows when in the time since the last
+    reckoning it all came; a steady sender within its rate must never rest, however seldom it is reckoned.
     """
 
     __slots__ = ("_bytes", "_count", "_limits", "_messages", "_rates", "_since", "_size", "_window")
@@ -30,21 +36,28 @@ class Budget:
         self._since = now
         self._count += messages
         self._size += size
-        if now - self._window >= 0.5:
+        if now - self._window >= _WINDOW:
             self._rates = (self._count / (now - self._window), self._size / (now - self._window))
             self._window = now
             self._count = self._size = 0
         most = limits.messages_per_second * limits.burst
-        self._messages = min(most, self._messages + elapsed * limits.messages_per_second) - messages
+        self._messages = min(most, self._messages + elapsed * limits.messages_per_second - messages)
         most = limits.bytes_per_second * limits.burst
-        self._bytes = min(most, self._bytes + elapsed * limits.bytes_per_second) - size
+        self._bytes = min(most, self._bytes + elapsed * limits.bytes_per_second - size)
         if self._messages >= 0 and self._bytes >= 0:
             return 0.0
         return max(-self._messages / limits.messages_per_second, -self._bytes / limits.bytes_per_second)
 
     def rates(self, now: float) -> tuple[float, float]:
-        """Messages and bytes a second lately; 0 if little came for two seconds."""
-        return self._rates if now - self._since < 2.0 else (0.0, 0.0)
+        """Messages and bytes a second lately, at the least; 0 if little came for two seconds.
+
+        The window that has not ended yet counts as if it had, so that a storm shows from its first moment.
+        """
+        if now - self._since >= _QUIET:
+            return (0.0, 0.0)
+        messages, size = self._rates
+        elapsed = max(now - self._window, _WINDOW)
+        return (max(messages, self._count / elapsed), max(size, self._size / elapsed))
 
     def change(self, limits: Limits) -> None:
         """Other limits hold from now on."""

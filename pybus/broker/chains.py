@@ -7,21 +7,34 @@ where the depth passes the limit. The last links before that are remembered, to 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pybus.errors import LoopCut
+from pybus.protocol.frames import MAX_DEPTH
+
+
+class Link(NamedTuple):
+    """Who sent what. key: a topic, or a name and a method."""
+
+    program: str
+    pid: int
+    key: str
 
 
 class Chains:
     """The links of deep chains. loops: how many messages were refused."""
 
     def __init__(self) -> None:
-        self._links: dict[int, str] = {}
+        self._links: dict[int, Link] = {}
         self.loops = 0
 
-    def check(self, depth: int, most: int, link: str) -> None:
-        """A message of this depth came; link: who sent what. Raises `LoopCut` with the chain in its message.
+    def check(self, depth: int, most: int, link: Link) -> None:
+        """A message of this depth came. Raises `LoopCut` with the chain in its message.
 
-        Only the deeper half is remembered: a loop has been through all its links by then.
+        Only the deeper half is remembered: a loop has been through all its links by then. MAX_DEPTH is
+        always too deep, as it stands on the wire for all that is deeper, too.
         """
+        most = min(most, MAX_DEPTH - 1)
         if depth <= most // 2:
             return
         self._links[depth] = link
@@ -32,5 +45,7 @@ class Chains:
             )
 
     def chain(self, depth: int) -> list[str]:
-        """The different links that led to this depth, in order of their first."""
-        return list(dict.fromkeys(self._links[one] for one in sorted(self._links) if one <= depth))
+        """The different links that led to this depth, in order of their first, with the process of their last."""
+        links = [self._links[one] for one in sorted(self._links) if one <= depth]
+        processes = {(link.program, link.key): link.pid for link in links}
+        return [f"{program} (pid {pid}): {key}" for (program, key), pid in processes.items()]

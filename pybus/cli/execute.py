@@ -126,6 +126,7 @@ def _environment(message: Signal) -> dict[str, str | bytes]:
     if len(value) <= MAX_VALUE:
         environment["PYBUS_VALUE"] = value
     environment["PYBUS_TOPIC"] = message.topic.encode()
+    environment["PYBUS_CAUSE"] = str(message.depth + 1)
     environment["PYBUS_SENDER"] = message.sender
     environment["PYBUS_RETAINED"] = "1" if message.retained else ""
     environment["PYBUS_CLEARED"] = "1" if message.cleared else ""

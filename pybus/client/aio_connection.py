@@ -161,7 +161,11 @@ class Connection(Face):
     # --- the program's work -----------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Do what the core has for the program. What its code raises goes to the loop's handler."""
+        """Do what the core has for the program. What its code raises goes to the loop's handler.
+
+        Whatever chain the code is part of that happened to connect, or to let this run, ends here.
+        """
+        chain = cause.set(0)
         while self._core.work:
             work = self._core.work.popleft()
             try:
@@ -173,6 +177,7 @@ class Connection(Face):
                     self._carry_out(work)
             except Exception as error:
                 self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": error})
+        cause.reset(chain)
 
     def _run_handler(self, inbox: Inbox) -> None:
         """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from _contextvars import ContextVar  # contextvars.py has nothing more, and takes time to find
 
 from pybus.protocol.frames import CAUSED, caused_target
 
-cause: ContextVar[int] = ContextVar("pybus cause", default=0)
+
+def _inherited() -> int:
+    """The depth that `pybus-listen --exec` gives to the commands that it runs."""
+    depth = os.environ.get("PYBUS_CAUSE", "")
+    return int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 6 else 0
+
+
+cause: ContextVar[int] = ContextVar("pybus cause", default=_inherited())
 """How deep in a chain a message is that is sent now; 0 outside of handlers and methods, where a chain begins."""
 
 

@@ -52,6 +52,7 @@ class Session:
         "_events",
         "_greeter",
         "_held",
+        "_last_key",
         "_parted",
         "_pidfd",
         "_reader",
@@ -81,6 +82,7 @@ class Session:
         self._resting: Timer | None = None
         self._reckon_at = _RECKONING
         self._reckoned_sent = 0
+        self._last_key = b""
         self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
         self._timer: Timer | None = server.loop.after(server.broker.limits.handshake, self._too_slow)
@@ -123,8 +125,10 @@ class Session:
         """The other side has closed. If its frames were not being read, they are now."""
         if self._parted or was_reading:
             self._lose()
-        else:
-            self.flush()
+            return
+        self._stop_resting()  # what is left is little, as nothing more can come
+        self.flush()
+        self._adjust()
 
     def _read(self) -> None:
         if self._turn_over:
@@ -164,6 +168,8 @@ class Session:
             self._handle(held)
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
+        except Exception as error:  # as in `_ready`; and not that of whose flush has resumed this one
+            self._fail(error)
         if not self._parted:
             self._adjust()
 
@@ -197,9 +203,11 @@ class Session:
         size = peer.bytes_sent - self._reckon_at + _RECKONING
         over = peer.budget.spend(messages, size, self._server.broker.now)
         self._reckon_at, self._reckoned_sent = peer.bytes_sent + _RECKONING, peer.sent
+        if runs:
+            self._last_key = runs[-1][5]
         if over and not self._parted:
             over = max(over, _SHORTEST_REST)
-            self._server.broker.slow_down(peer, over, runs[-1][5] if runs else b"")
+            self._server.broker.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)
             self._adjust()
 
@@ -321,6 +329,7 @@ class Session:
         if self._sock.fileno() < 0:
             return
         self._stop_timer()
+        self._stop_resting()
         self._server.loop.forget(self._sock.fileno())
         self._sock.close()
         if self._pidfd is not None:
@@ -331,6 +340,8 @@ class Session:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_resting(self) -> None:
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None

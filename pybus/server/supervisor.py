@@ -89,7 +89,9 @@ class Supervisor:
             self._log.warning(f"storm: {who}", f"storm: {who} is slowed; it sends {rates}, lately to {value['topic']}")
             return
         if news.topic == "bus.loop":
-            self._log.warning("a loop was cut", f"a loop was cut after {value['depth']} messages: {value['chain']}")
+            chain = value["chain"]
+            assert isinstance(chain, list)
+            self._log.warning("a loop was cut", f"a loop was cut at {value['depth']} messages: {' -> '.join(chain)}")
             return
         name, event = value["name"], value["event"]
         text = f"{name}: {event}{_details(value)}"

@@ -208,7 +208,7 @@ def test_what_other_programs_say_cannot_steer_the_terminal(daemon: BusDaemon) ->
 
     with pybus.connect(daemon.address, program="evil\x1b[31m\n:9\tx"):
         code, out, _ = run(daemon, "pybus", "list")
-        assert (code, out.count("\n"), out.count("\t")) == (0, 2, 8)
+        assert (code, out.count("\n"), out.count("\t")) == (0, 2, 10)
         assert "\x1b" not in out
     with serving(daemon.address, "org.example.Evil", {"evil": evil}):
         code, out, err = run(daemon, "pybus", "call", "org.example.Evil", "evil")

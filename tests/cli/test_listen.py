@@ -223,3 +223,22 @@ def test_a_command_that_does_not_want_to_end_is_killed_at_the_second_signal(daem
 def test_exec_prints_nothing_itself(daemon: BusDaemon, bob: pybus.Bus) -> None:
     message = "pybus-listen: --exec and --json contradict each other: the command gets the signal\n"
     assert run(daemon, "pybus-listen", "a.b", "--exec", "true", "--json") == (2, "", message)
+
+
+def test_scripts_that_trigger_each_other_are_cut(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    daemon.configure("[limits]\ndepth = 4\n")
+    daemon.reload()
+    loops = bob.subscribe("bus.loop")
+    send = Path(sys.executable).parent / "pybus-send"
+    on = started(daemon, "pybus-listen", "lamp.on", "--exec", f"{send} lamp.off x")
+    off = started(daemon, "pybus-listen", "lamp.off", "--exec", f"{send} lamp.on x")
+    with on, off:
+        while len(bob.call("org.pybus.Bus", "subscriptions")) < 3:
+            pass
+        bob.publish("lamp.on", "x")
+        told = loops.receive(PATIENCE)
+    assert told is not None
+    assert isinstance(told.body, dict)
+    assert told.body["depth"] == 5
+    links = [re.fullmatch(r"pybus-send \(pid \d+\): (.*)", link) for link in told.body["chain"]]
+    assert {link and link[1] for link in links} == {"lamp.off", "lamp.on"}
