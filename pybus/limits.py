@@ -65,16 +65,20 @@ class Limits(NamedTuple):
     missed_topics: int = 128
     """Topics that are counted one by one for a peer that misses signals; further ones count under `#`."""
 
-    messages_per_second: int = 1_000_000
-    """Messages that a connection may send a second for longer than `burst`. Past it the connection is
-    read more slowly, which slows its program. A hundred times what a busy desktop has, all programs
-    together: only a program that has gone wild meets it."""
+    messages_per_second: int = 100_000
+    """Messages that a connection may send a second for longer than `burst`, while others use the bus as
+    well. Past it the connection is read more slowly, which slows its program. A hundred times what a
+    busy desktop has, all programs together: only a program that has gone wild meets it."""
 
-    bytes_per_second: int = 256 * MIB
+    bytes_per_second: int = 160 * MIB
     """The same for bytes."""
 
     burst: float = 2.0
     """Seconds' worth of messages and bytes that a connection which was quiet may send at once."""
+
+    alone: float = 100.0
+    """How many times its budget a connection has while nobody else sends anything. Whoever has the bus to
+    itself takes nothing from anybody, and may move as much as the machine can."""
 
     turn: int = 2048
     """Signals and deliveries of one connection that are handled before all others get their turn; some

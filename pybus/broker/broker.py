@@ -38,6 +38,8 @@ from pybus.protocol.handshake import welcome
 
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 2000
+_ALONE = 0.1
+"""Seconds without a message of anybody else after which one who sends has the bus to itself."""
 _SAME_STORM = 10.0
 """Seconds of quiet after which a further storm of the same peer is announced again."""
 
@@ -69,6 +71,8 @@ class Broker:
         self.gone = Totals()
         self.storms = 0
         self._last_number = 0
+        self._latest = 0
+        self._changed = now
 
     # --- coming and going -------------------------------------------------------------------------
 
@@ -142,6 +146,9 @@ class Broker:
         """
         self.now = now
         number = peer.number
+        if number != self._latest:
+            self._latest = number
+            self._changed = now
         routes = self.signals.routes
         most_owed = self.limits.owed
         left = self.limits.turn
@@ -194,6 +201,10 @@ class Broker:
         except LoopCut:
             self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
             raise
+
+    def reckon(self, peer: Peer, messages: int, size: int) -> float:
+        """Take what a peer has sent from its budget. Returns the seconds for which it is not to be read."""
+        return peer.budget.spend(messages, size, self.now, alone=self.now - self._changed > _ALONE)
 
     def slow_down(self, peer: Peer, seconds: float, key: bytes) -> None:
         """A peer sends more than it may, and is not read for some time. Everybody is told when that begins.

@@ -84,8 +84,9 @@ class Ending(NamedTuple):
 class Life:
     """One service. due: when its state has lasted too long, monotonic seconds; None if it may last.
 
-    why: for whom it was started. reason: why it does not run, a sentence. again: who needs it while
-    it is stopping. doomed: it is stopping because it failed, and so failed however it ends.
+    why: for whom it was started. reason: why it does not run, a sentence. again: who needs it while it
+    is stopping, or runs on without its name. doomed: it is stopping because it failed, and so failed
+    however it ends.
     """
 
     __slots__ = (
@@ -205,6 +206,10 @@ class Services:
             self._start(life, why, now)
         elif life.state == STOPPING and life.again is None:
             life.again = why
+        elif life.state == RUNNING and life.again is None and not self._owned(name):
+            life.again = why
+            life.due = now + life.service.start_timeout
+            self.find_due()
 
     def check_hope(self, name: str, deadline: float, now: float) -> None:
         """Raise `StartFailed` if a call with this deadline would wait for the service in vain."""
@@ -268,6 +273,9 @@ class Services:
             after = now - life.since
             life.enter(RUNNING, now, now + life.service.idle if life.service.idle else None)
             self._tell(life, "running", pid=life.pid, owner=owner, after=after)
+        elif life.state == RUNNING:
+            life.again = None
+            life.due = now + life.service.idle if life.service.idle else None
         elif life.state in (PAUSING, FAILED):
             life.enter(STOPPED, now)
 
@@ -316,9 +324,10 @@ class Services:
         late = []
         for life in [life for life in self._lives.values() if life.due is not None and life.due <= now]:
             name = life.service.name
-            if life.state == STARTING:
+            if life.state == STARTING or (life.state == RUNNING and life.again is not None):
                 late.append(name)
-                life.reason = f"{name} did not claim its name in {life.service.start_timeout:g} s"
+                again = "" if life.state == STARTING else " again"
+                life.reason = f"{name} did not claim its name{again} in {life.service.start_timeout:g} s"
                 life.doomed = True
                 self._tell(life, "failed", reason=life.reason)
                 self._terminate(life, now)

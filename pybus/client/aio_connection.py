@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pybus.client.cause import cause
+from pybus.client.cause import OUTSIDE, cause
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
@@ -165,7 +165,7 @@ class Connection(Face):
 
         Whatever chain the code is part of that happened to connect, or to let this run, ends here.
         """
-        chain = cause.set(0)
+        chain = cause.set(OUTSIDE)
         while self._core.work:
             work = self._core.work.popleft()
             try:
@@ -195,7 +195,7 @@ class Connection(Face):
                 self._core.work.append(inbox)  # the signals behind it are still to be handled
                 raise
             finally:
-                cause.set(0)
+                cause.set(OUTSIDE)
 
     async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None, result: Awaitable[object]) -> None:
         try:

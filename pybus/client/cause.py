@@ -14,8 +14,11 @@ def _inherited() -> int:
     return int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 6 else 0
 
 
-cause: ContextVar[int] = ContextVar("pybus cause", default=_inherited())
-"""How deep in a chain a message is that is sent now; 0 outside of handlers and methods, where a chain begins."""
+OUTSIDE = _inherited()
+"""How deep a message is that is sent outside of handlers and methods: mostly 0, where a chain begins."""
+
+cause: ContextVar[int] = ContextVar("pybus cause", default=OUTSIDE)
+"""How deep in a chain a message is that is sent now."""
 
 
 def marked(flags: int, milliseconds: int = 0) -> tuple[int, int]:

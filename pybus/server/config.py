@@ -50,6 +50,7 @@ _LEAST: dict[str, float] = {
     "retained_bytes": 4 * KIB,
     "messages_per_second": 100,
     "bytes_per_second": 64 * KIB,
+    "alone": 1,
     "turn": 16,
     "depth": 4,
     "farewell": 0,

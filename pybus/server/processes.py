@@ -6,7 +6,7 @@ tree of processes; which service an orphan belongs to is told by its session, or
 service finds in its environment and hands on.
 
 A run of a service is over when its main process has ended and so has all the rest. A main process
-that ends well and leaves a child behind has forked away: the child is the main process from then on.
+that ends well and leaves a child behind may have forked away: the child is the main process from then on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Processes:
     """Starts, watches and ends the services' processes.
 
     The daemon has a handler for SIGCHLD (any; without one the kernel may throw endings away), and
-    calls `reap` on it.
+    calls `reap` on it. has_forked: asked as `has_forked(name, pid, child)` when a main process has
+    ended well and left a child: whether the child is the service now.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Processes:
         self._address = address
         self._descriptors = descriptors
         self._on_exit = on_exit
+        self.has_forked: Callable[[str, int, int], bool] = lambda _name, _pid, _child: True
         self._runs: dict[str, _Run] = {}
         self._history: dict[str, History] = {}
         self._mark = os.urandom(8).hex()
@@ -213,7 +215,7 @@ class Processes:
 
     def _end_or_follow(self, run: _Run, rest: list[int]) -> None:
         assert run.ending is not None
-        if run.ending.status == 0:
+        if run.ending.status == 0 and self.has_forked(run.name, run.pid, rest[0]):
             self._log.info(f"{run.name}[{run.pid}] forked away: it is pid {rest[0]} now")
             run.becomes(rest[0])
         else:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 _READ_SIZE = 64 * 1024
 _WRITE_SIZE = 256 * 1024
 _WRITES_PER_TURN = 4
-_RECKONING = 64 * 1024
-"""Bytes after which a session looks at its budget; so a peer that says little never pays for it."""
-_SHORTEST_REST = 0.02
+_SMALL_STEP = 16 * 1024
+"""Bytes of one read from a peer that sends too much. The budget is looked at after each read's worth of
+bytes, so a peer that says little never pays for it, and a storm comes in small pieces."""
+_SHORTEST_REST = 0.002
 """Seconds. A storm is slowed in steps that cost next to nothing."""
 
 
@@ -56,11 +57,12 @@ class Session:
         "_parted",
         "_pidfd",
         "_reader",
-        "_reckon_at",
+        "_reckoned",
         "_reckoned_sent",
         "_resting",
         "_server",
         "_sock",
+        "_step",
         "_timer",
         "_turn_over",
         "_unsent",
@@ -80,8 +82,8 @@ class Session:
         self._held: list[Run] | None = None
         self._turn_over = False
         self._resting: Timer | None = None
-        self._reckon_at = _RECKONING
-        self._reckoned_sent = 0
+        self._reckoned = self._reckoned_sent = 0
+        self._step = _READ_SIZE
         self._last_key = b""
         self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
@@ -134,7 +136,7 @@ class Session:
         if self._turn_over:
             return
         try:
-            data = self._sock.recv(_READ_SIZE)
+            data = self._sock.recv(self._step)
         except BlockingIOError:
             return
         except OSError:
@@ -151,7 +153,7 @@ class Session:
                 self._handle(runs)
                 assert self.peer is not None
                 self.peer.bytes_sent += len(data)
-                if self.peer.bytes_sent >= self._reckon_at:
+                if self.peer.bytes_sent - self._reckoned >= self._step:
                     self._reckon(runs)
         except ProtocolError as error:
             self.throw_out(Violation(str(error)))
@@ -200,9 +202,9 @@ class Session:
         peer = self.peer
         assert peer is not None
         messages = peer.sent - self._reckoned_sent
-        size = peer.bytes_sent - self._reckon_at + _RECKONING
-        over = peer.budget.spend(messages, size, self._server.broker.now)
-        self._reckon_at, self._reckoned_sent = peer.bytes_sent + _RECKONING, peer.sent
+        over = self._server.broker.reckon(peer, messages, peer.bytes_sent - self._reckoned)
+        self._step = _SMALL_STEP if over else _READ_SIZE
+        self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
         if runs:
             self._last_key = runs[-1][5]
         if over and not self._parted:

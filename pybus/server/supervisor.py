@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pybus.broker.broker import Broker
-from pybus.broker.services import Ending, News, Order, Service
+from pybus.broker.services import RUNNING, Ending, News, Order, Service
 from pybus.server.log import Log
 from pybus.server.loop import Loop
 from pybus.server.processes import Processes
@@ -24,12 +24,14 @@ class Supervisor:
 
     def __init__(self, loop: Loop, log: Log, broker: Broker, path: str, descriptors: int) -> None:
         """path: the bus's socket. descriptors: the soft limit of open files that a service gets."""
+        self._loop = loop
         self._log = log
         self._broker = broker
         self._started: dict[str, float] = {}
         self._stopping = False
         self.changed: Callable[[], None] = lambda: None
         self.processes = Processes(loop, log, f"unix:{path}", descriptors, self._ended)
+        self.processes.has_forked = self._has_forked
         broker.services.output = self.processes.lines
 
     @property
@@ -60,8 +62,8 @@ class Supervisor:
         self.processes.kill_all()
 
     def reap(self) -> None:
-        """Some process has ended."""
-        self.processes.reap()
+        """Some process has ended. It is reaped when its connection's end has been seen: until then /proc knows how."""
+        self._loop.soon(self.processes.reap)
 
     def _start(self, service: Service) -> None:
         if self._stopping:
@@ -79,6 +81,14 @@ class Supervisor:
         words = self.processes.last_lines(name, pid)
         self._broker.service_ended(name, pid, ending, words, now - self._started.pop(name, now), now)
         self.changed()
+
+    def _has_forked(self, name: str, pid: int, child: int) -> bool:
+        """Whether the service goes on in a child: not if it was the ended process itself that served."""
+        life, owner = self._broker.services.find(name), self._broker.registry.owner(name)
+        if life.state == RUNNING and (owner is None or owner.credentials.pid == pid):
+            return False
+        life.pid = child
+        return True
 
     def _report(self, news: News) -> None:
         """One line for what has happened; what nobody planned is a warning."""

@@ -29,7 +29,7 @@ from tests.bench.python import PythonToPython
 from tests.bench.roundtrip import RoundTrip
 from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
-from tests.bench.storm import Storm
+from tests.bench.storm import Storm, add_growth
 
 
 class Scenario(Protocol):
@@ -112,6 +112,8 @@ class Harness:
                 else:
                     for opening in SCENARIOS[name]:
                         self._play(opening)
+                    if name == "storm":
+                        add_growth(self.figures)
             except NotAvailable as reason:
                 self.notes["left out"].append(f"{name}: {reason}")
             except Failure as problem:

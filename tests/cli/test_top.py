@@ -247,7 +247,7 @@ async def test_who_misses_signals_is_above_who_sends_most() -> None:
 
 
 async def test_who_is_slowed_is_on_top() -> None:
-    limits = {"outbox": 65536, "messages_per_second": 60, "burst": 0.1}
+    limits = {"outbox": 65536, "messages_per_second": 60, "burst": 0.1, "alone": 1}
     with BusDaemon(limits=limits) as daemon, pybus.connect(daemon.address, program="carol") as carol:
         carol.subscribe("demo.big")
         async with publishing(daemon, "alice", "demo.big", 20_000) as alice, screen_of(daemon) as (screen, pilot):
