@@ -46,8 +46,12 @@ class Limits(NamedTuple):
     """Calls delivered to a service and not answered yet. A service that far behind is stuck, and its
     callers are better told at once."""
 
+    held: int = 1024
+    """Calls of one connection that wait for services to start, so that it leaves room for those of others."""
+
     deadline: float = 25.0
-    """Time that a call is allowed if the caller does not say: D-Bus' value, which a person waits."""
+    """Time that a call is allowed if the caller does not say: D-Bus' value, which a person waits. pybus's
+    own clients always say, 25 s unless the program has another wish, so this holds for other clients."""
 
     retained_topics: int = 16384
     """Retained topics, all peers together."""

@@ -9,16 +9,17 @@ refusal and becomes an error answer; a `ProtocolError` passes out of `receive` a
 connection; anything else is a bug, passes out too, and ends that connection only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from pybus.broker.calls import Call
 from pybus.broker.chains import Chains, Link
 from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
+from pybus.broker.life import FAILED, STARTING, Ending, News, Order, Service
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
 from pybus.broker.registry import NameChange, NameRegistry
-from pybus.broker.services import STARTING, Ending, News, Order, Service, Services
+from pybus.broker.services import Services
 from pybus.broker.signals import Signals
 from pybus.errors import (
     PREFIX,
@@ -38,8 +39,11 @@ from pybus.protocol.handshake import welcome
 
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 2000
-_ALONE = 0.1
-"""Seconds without a message of anybody else after which one who sends has the bus to itself."""
+_ALONE = 5.0
+"""Seconds without a signal or answer of anybody else who is here, after which a sender has the bus to itself."""
+_USUAL_EFFORT = 4
+"""What a call or answer costs, in deliveries of a signal."""
+_LOOP_EFFORT = 100
 _SAME_STORM = 10.0
 """Seconds of quiet after which a further storm of the same peer is announced again."""
 
@@ -49,7 +53,7 @@ class Broker:
 
     ready: peers whose outbox began to hold something since the shell last looked; the shell empties
     the list. todo: orders to the shell and news, in order, for `settle`. now: the time given with the
-    last event, monotonic seconds.
+    last event, monotonic seconds. effort: what the frame in hand takes from its sender's turn.
     """
 
     def __init__(self, limits: Limits, identity: str, version: str, now: float) -> None:
@@ -70,8 +74,9 @@ class Broker:
         self.driver = Driver(self)
         self.gone = Totals()
         self.storms = 0
+        self.effort = _USUAL_EFFORT
         self._last_number = 0
-        self._latest = 0
+        self._latest = self._before = 0
         self._changed = now
 
     # --- coming and going -------------------------------------------------------------------------
@@ -100,6 +105,9 @@ class Broker:
         self.gone.add(peer)
         for pattern in peer.patterns:
             self.signals.remove(pattern, peer)
+            self.services.listen(pattern, -1, now)
+        for sample in peer.samples or ():
+            sample.tally.pending = False
         for observer in [one for one in self.observers if one.peer is peer]:
             self.ignore(observer)
         for name in list(peer.names):
@@ -137,7 +145,7 @@ class Broker:
 
     # --- the way in -------------------------------------------------------------------------------
 
-    def receive(self, peer: Peer, runs: Iterable[Run], now: float) -> list[Run]:
+    def receive(self, peer: Peer, runs: Sequence[Run], now: float) -> list[Run]:
         """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
 
         Returns the runs that were not handled, because the peer's turn is over (`Limits.turn`) or it
@@ -146,9 +154,8 @@ class Broker:
         """
         self.now = now
         number = peer.number
-        if number != self._latest:
-            self._latest = number
-            self._changed = now
+        if number != self._latest and runs and runs[0][0] != CALL:
+            self._before, self._latest, self._changed = self._latest, number, now
         routes = self.signals.routes
         most_owed = self.limits.owed
         left = self.limits.turn
@@ -171,7 +178,8 @@ class Broker:
                     return []
                 if peer.owed > most_owed:
                     return list(rest)
-                left -= 4
+                left -= self.effort
+                self.effort = _USUAL_EFFORT
             if left <= 0:
                 return list(rest)
         return []
@@ -199,12 +207,15 @@ class Broker:
         try:
             self.chains.check(depth, self.limits.depth, link)
         except LoopCut:
-            self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
+            self.effort = _LOOP_EFFORT
+            if self.chains.is_new(link, self.now):
+                self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
             raise
 
     def reckon(self, peer: Peer, messages: int, size: int) -> float:
         """Take what a peer has sent from its budget. Returns the seconds for which it is not to be read."""
-        return peer.budget.spend(messages, size, self.now, alone=self.now - self._changed > _ALONE)
+        alone = self._before not in self.peers or self.now - self._changed > _ALONE
+        return peer.budget.spend(messages, size, self.now, alone=alone)
 
     def slow_down(self, peer: Peer, seconds: float, key: bytes) -> None:
         """A peer sends more than it may, and is not read for some time. Everybody is told when that begins.
@@ -262,6 +273,16 @@ class Broker:
                 self.registry.suspend(one.service.name)
         return todo
 
+    def offer(self, services: Mapping[str, Service], now: float) -> None:
+        """These are the services from now on; calls that wait for another one fail."""
+        self.now = now
+        for name in self.services.replace(services, now):
+            if self.services.get(name) is None:
+                self.dispatch.fail_held(name, _no_file(name))
+        for peer in self.peers.values():
+            for pattern in peer.patterns:
+                self.services.listen(pattern, 1, now)
+
     def service_not_started(self, name: str, reason: str) -> None:
         """A service's command can't be executed."""
         self.services.not_started(name, reason, self.now)
@@ -277,9 +298,11 @@ class Broker:
         owner = self.registry.owner(name)
         if owner is not None:
             self.dispatch.deliver_held(name, owner)
-        elif life is not None and was_starting:
+        elif life is None or life.withdrawn:
+            self.dispatch.fail_held(name, _no_file(name))
+        elif was_starting or life.state == FAILED:
             self.dispatch.fail_held(name, StartFailed(life.reason))
-        elif life is not None and self.dispatch.is_awaited(name):
+        elif self.dispatch.is_awaited(name):
             self.services.need(name, "calls wait for it", now)
 
     def stop_service(self, name: str) -> None:
@@ -287,17 +310,11 @@ class Broker:
         self.services.stop(name, self.now)
         self.dispatch.fail_held(name, StartFailed(f"{name} was stopped before it claimed its name"))
 
-    def _last_use(self, service: Service) -> float:
-        owner = self.registry.owner(service.name)
+    def _last_use(self, name: str) -> float:
+        owner = self.registry.owner(name)
         if owner is None:
             return 0.0
-        listened = any(
-            service in self.services.declaring(pattern)
-            for peer in self.peers.values()
-            if peer is not owner
-            for pattern in peer.patterns
-        )
-        return float("inf") if owner.serving or listened else owner.called
+        return float("inf") if owner.serving else owner.called
 
     # --- limits and time --------------------------------------------------------------------------
 
@@ -328,6 +345,10 @@ class Broker:
         if isinstance(error, CallError):
             return error.name, error.message[:_MAX_MESSAGE]
         return PREFIX + BadName.__name__, str(error)[:_MAX_MESSAGE]
+
+
+def _no_file(name: str) -> StartFailed:
+    return StartFailed(f"{name} has no service file any more")
 
 
 def _who(peer: Peer) -> dict[str, object]:

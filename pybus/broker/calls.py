@@ -18,10 +18,11 @@ class Call:
     """One open call. Times are monotonic seconds.
 
     callee: None while it waits for its service to start. key: name, blank and method. since: when it
-    came. open: False once it is answered.
+    came. held: its place among the calls that wait for a service, 0 if it does not. open: False once it
+    is answered.
     """
 
-    __slots__ = ("callee", "caller", "deadline", "key", "open", "serial", "since")
+    __slots__ = ("callee", "caller", "deadline", "held", "key", "open", "serial", "since")
 
     def __init__(self, caller: Peer, serial: int, key: bytes, since: float, deadline: float) -> None:
         self.caller = caller
@@ -30,6 +31,7 @@ class Call:
         self.key = key
         self.since = since
         self.deadline = deadline
+        self.held = 0
         self.open = True
 
     def __lt__(self, other: Call) -> bool:

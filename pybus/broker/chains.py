@@ -12,6 +12,10 @@ from typing import NamedTuple
 from pybus.errors import LoopCut
 from pybus.protocol.frames import MAX_DEPTH
 
+_SAME_LOOP = 10.0
+"""Seconds after which a loop that goes on is told again."""
+_MOST_TOLD = 1000
+
 
 class Link(NamedTuple):
     """Who sent what. key: a topic, or a name and a method."""
@@ -27,6 +31,7 @@ class Chains:
     def __init__(self) -> None:
         self._links: dict[int, Link] = {}
         self.loops = 0
+        self._told: dict[tuple[str, str], float] = {}
 
     def check(self, depth: int, most: int, link: Link) -> None:
         """A message of this depth came. Raises `LoopCut` with the chain in its message.
@@ -43,6 +48,16 @@ class Chains:
             raise LoopCut(
                 f"a chain of {depth} messages that cause each other was cut: {' -> '.join(self.chain(depth))}"
             )
+
+    def is_new(self, link: Link, now: float) -> bool:
+        """Whether a loop that was cut at this link has not been told lately, as it is to be told now."""
+        place = (link.program, link.key)
+        if place not in self._told and len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        if now - self._told.get(place, -_SAME_LOOP) < _SAME_LOOP:
+            return False
+        self._told[place] = now
+        return True
 
     def chain(self, depth: int) -> list[str]:
         """The different links that led to this depth, in order of their first, with the process of their last."""

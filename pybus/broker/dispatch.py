@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.calls import Call, OpenCalls
@@ -48,12 +47,23 @@ class _Held(NamedTuple):
     data: bytes
 
 
+class _Queue:
+    """The calls that wait for one service, in their order. bytes: their size."""
+
+    __slots__ = ("bytes", "calls")
+
+    def __init__(self) -> None:
+        self.calls: dict[int, _Held] = {}
+        self.bytes = 0
+
+
 class Dispatch:
     """All calls of the bus, and their answers."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._held: dict[str, deque[_Held]] = {}
+        self._held: dict[str, _Queue] = {}
+        self._last_held = 0
         self.open = OpenCalls()
         self.late_answers = 0
 
@@ -132,33 +142,57 @@ class Dispatch:
         _, flags, _, _, serial, key, data, _ = run
         broker = self._broker
         who = f"{peer.name} {peer.credentials.program} (pid {peer.credentials.pid})"
-        broker.services.need(name, f"called by {who}", broker.now)
-        broker.services.check_hope(name, deadline, broker.now)
-        held = self._held.setdefault(name, deque())
-        if len(held) >= broker.limits.serving or sum(len(one.data) for one in held) >= broker.limits.outbox:
-            raise ReceiverFull(f"{len(held)} calls wait for {name} to start, its limit")
+        broker.services.need_for_call(name, f"called by {who}", deadline, broker.now)
+        queue = self._held.setdefault(name, _Queue())
+        if len(queue.calls) >= broker.limits.serving or queue.bytes >= broker.limits.outbox:
+            raise ReceiverFull(f"{len(queue.calls)} calls wait for {name} to start, its limit")
+        if peer.held >= broker.limits.held:
+            raise LimitExceeded(f"{peer.held} of your calls wait for services to start, the limit")
         call = None if flags & NO_REPLY else self.open.open(peer, serial, key, broker.now, deadline)
         broker.observe_call(run, None)
-        held.append(_Held(peer, call, data))
+        self._last_held += 1
+        if call is not None:
+            call.held = self._last_held
+        queue.calls[self._last_held] = _Held(peer, call, data)
+        queue.bytes += len(data)
+        peer.held += 1
+
+    def _take_held(self, name: str) -> list[_Held]:
+        """Take out the calls that wait for a service."""
+        queue = self._held.pop(name, None)
+        held = list(queue.calls.values()) if queue is not None else []
+        for one in held:
+            one.caller.held -= 1
+        return held
+
+    def _forget_held(self, call: Call) -> None:
+        """A call that waits for its service has been answered, or nobody waits for it any more."""
+        if call.callee is not None or not call.held:
+            return
+        name = decode_key(call.key).partition(" ")[0]
+        queue = self._held[name]
+        queue.bytes -= len(queue.calls.pop(call.held).data)
+        call.caller.held -= 1
+        if not queue.calls:
+            del self._held[name]
 
     def deliver_held(self, name: str, callee: Peer) -> None:
         """The service has claimed its name: hand over the calls that wait for it, in their order."""
-        for caller, call, data in self._held.pop(name, ()):
-            if call is None or call.open:
-                if call is not None:
-                    self.open.deliver(call, callee)
-                self._hand_over(caller, callee, data)
+        for caller, call, data in self._take_held(name):
+            if call is not None:
+                self.open.deliver(call, callee)
+            self._hand_over(caller, callee, data)
 
     def fail_held(self, name: str, error: BusError) -> None:
         """The service will not come: answer the calls that wait for it."""
-        for caller, call, _ in self._held.pop(name, ()):
-            if call is not None and call.open:
+        for caller, call, _ in self._take_held(name):
+            if call is not None:
                 self.open.close(call)
-                self._answer_error(caller, call.serial, error)
+                self._answer_error(caller, call.serial, error, call)
 
     def is_awaited(self, name: str) -> bool:
         """Whether calls wait for that service to start."""
-        return any(one.call is None or one.call.open for one in self._held.get(name, ()))
+        return name in self._held
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -194,6 +228,7 @@ class Dispatch:
             who = f"{peer.credentials.program} (pid {peer.credentials.pid})"
             self._answer_error(call.caller, call.serial, ServiceDied(f"{who} ended before it answered"), call)
         for call in list(peer.calls.values()):
+            self._forget_held(call)
             self.open.close(call)
         for other in self._broker.peers.values():
             if peer.number in other.acquainted:
@@ -205,6 +240,7 @@ class Dispatch:
     def expire(self, now: float) -> None:
         """Answer the calls whose time has passed."""
         for call in self.open.expired(now):
+            self._forget_held(call)
             self._answer_error(call.caller, call.serial, _too_late(call), call)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pybus.broker.life import FAILED, PAUSING, RUNNING, Life
 from pybus.broker.observers import Meter, Monitor, Observer
 from pybus.broker.peer import Peer, Will
-from pybus.broker.services import FAILED, PAUSING, RUNNING, Life
 from pybus.broker.topics import check_publishable
 from pybus.errors import AccessDenied, BodyError, InvalidArguments, LimitExceeded, NameHasNoOwner, NoSuchValue
 from pybus.interface import INTROSPECT, Interface, arguments
@@ -56,6 +56,10 @@ METHODS = (
 )
 
 
+_QUICK = {"request_name", "release_name", "owner", "get", "set_will", "clear_will", "peer", "service", "ping"}
+"""Methods that take a moment. Any other may look at much, so it ends its caller's turn."""
+
+
 class Driver:
     """The bus itself: names, subscriptions, retained values, wills, and who is here."""
 
@@ -77,6 +81,8 @@ class Driver:
         if name == INTROSPECT:
             return pack(self._interface.describe())
         found = self._interface.method(name)
+        if name not in _QUICK:
+            self._broker.effort = self._broker.limits.turn
         bound = found.bind(args, named)
         return pack(found.function(*bound.args, **bound.kwargs))
 
@@ -131,7 +137,7 @@ class Driver:
     def subscribe(self, patterns: list[str], retained: bool = True) -> None:
         """Get the signals that match one of the patterns, and first the retained values that do."""
         caller, broker = self._caller, self._broker
-        new = [pattern for pattern in dict.fromkeys(_patterns(patterns)) if pattern not in caller.patterns]
+        new = [pattern for pattern in dict.fromkeys(self._check_patterns(patterns)) if pattern not in caller.patterns]
         if len(caller.patterns) + len(new) > broker.limits.patterns:
             raise LimitExceeded(
                 f"this connection has {len(caller.patterns)} of at most {broker.limits.patterns} patterns"
@@ -139,18 +145,18 @@ class Driver:
         for pattern in new:
             broker.signals.add(pattern, caller)
             caller.patterns[pattern] = None
-            for service in broker.services.declaring(pattern):
-                if broker.registry.owner(service.name) is None:
-                    broker.services.need(service.name, f"{self._caller_text()} subscribed to {pattern}", broker.now)
+            for service in broker.services.listen(pattern, 1, broker.now):
+                broker.services.need(service.name, f"{self._caller_text()} subscribed to {pattern}", broker.now)
         if retained:
             self._hand_out(patterns)
 
     def unsubscribe(self, patterns: list[str]) -> None:
         """Stop getting the signals of these patterns; those that were not subscribed to are ignored."""
         caller, broker = self._caller, self._broker
-        for pattern in dict.fromkeys(_patterns(patterns)):
+        for pattern in dict.fromkeys(self._check_patterns(patterns)):
             if pattern in caller.patterns:
                 broker.signals.remove(pattern, caller)
+                broker.services.listen(pattern, -1, broker.now)
                 del caller.patterns[pattern]
 
     def _hand_out(self, patterns: list[str]) -> None:
@@ -158,6 +164,9 @@ class Driver:
         found = {value.topic: value for pattern in dict.fromkeys(patterns) for value in retained.matching(pattern)}
         for topic, value in sorted(found.items()):
             key = topic.encode()
+            if self._caller.full:
+                self._caller.offer(b"", 1, key)  # which counts it as missed
+                continue
             flags = value.flags | RETAINED
             data = frame(SIGNAL, flags, value.publisher, self._caller.number, self._serial, key, value.body)
             self._caller.offer(data, 1, key)
@@ -262,7 +271,7 @@ class Driver:
         patterns: of the signals to show, all if left out; calls: show calls, answers and errors.
         Once more replaces it.
         """
-        wanted = dict.fromkeys(_patterns(["#", "bus.#"] if patterns is None else patterns))
+        wanted = dict.fromkeys(self._check_patterns(["#", "bus.#"] if patterns is None else patterns))
         self._stop_observing(Monitor)
         self._broker.observe(Monitor(self._broker, self._caller, tuple(wanted), calls))
 
@@ -369,10 +378,12 @@ class Driver:
     def _owned_by(self, peer: Peer) -> list[str]:
         return sorted(name for name in peer.names if self._broker.registry.owner(name) is peer)
 
-
-def _patterns(patterns: list[str]) -> list[str]:
-    for pattern in patterns:
-        if not isinstance(pattern, str):
-            raise InvalidArguments(f"subscribe(): patterns must be text, and {pattern!r} is not")
-        check_pattern(pattern)
-    return patterns
+    def _check_patterns(self, patterns: list[str]) -> list[str]:
+        most = self._broker.limits.patterns
+        if len(patterns) > most:
+            raise LimitExceeded(f"{len(patterns)} patterns in one call; a connection may have {most}")
+        for pattern in patterns:
+            if not isinstance(pattern, str):
+                raise InvalidArguments(f"patterns must be text, and {pattern!r} is not")
+            check_pattern(pattern)
+        return patterns

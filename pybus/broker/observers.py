@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pybus.broker.peer import OTHERS
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, HEADER_SIZE, SIGNAL, Run, bodies_of, frame, sender_of
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pybus.broker.peer import Peer
 
 MONITOR_KEY = b"bus.monitor"
-OTHERS = b"#"
 MAX_ENTRIES = 1000
 """Topics, and methods, that a meter counts one by one; the rest counts under `#`."""
 

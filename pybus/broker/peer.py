@@ -52,7 +52,8 @@ class Peer:
     sent, received, dropped: frames from it, frames to it, signals that it missed. bytes_sent,
     bytes_received: from it, and taken by it. called: when it was called last. answered, answer_time:
     calls that it answered, and the seconds that this took in all. samples: signals that are followed
-    until they are written; None if there are none. budget: what it may send. slowed_at: when it was
+    until they are written; None if there are none. held: how many of its calls wait for a service to
+    start. budget: what it may send. slowed_at: when it was
     last read more slowly for sending too much, None if never; slowed_seconds: for how long in all.
     """
 
@@ -68,6 +69,7 @@ class Peer:
         "calls",
         "credentials",
         "dropped",
+        "held",
         "leaving",
         "limits",
         "missed",
@@ -109,6 +111,7 @@ class Peer:
         self.sent = self.received = self.dropped = 0
         self.bytes_sent = self.bytes_received = 0
         self.called = since
+        self.held = 0
         self.answered = 0
         self.answer_time = 0.0
         self.samples: list[Sample] | None = None

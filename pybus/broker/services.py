@@ -14,13 +14,22 @@ left orders for what to do next. Its states:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
+from pybus.broker.life import (
+    FAILED,
+    PAUSING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    Ending,
+    Life,
+    News,
+    Order,
+    Service,
+)
 from pybus.errors import NoSuchService, StartFailed
 from pybus.names import overlap
-
-STOPPED, STARTING, RUNNING = "stopped", "starting", "running"
-STOPPING, PAUSING, FAILED = "stopping", "pausing", "failed"
 
 STEADY = 60.0
 """Seconds of running after which earlier failures are forgotten."""
@@ -32,99 +41,6 @@ FORGIVEN = 300.0
 """Seconds after which a service that was given up is tried again by those who need it."""
 
 
-class Service(NamedTuple):
-    """What a service file says. Times in seconds.
-
-    exec: the command's words. topics: patterns of what it publishes; subscribing to one of them
-    starts it. autostart: start it with the bus. restart: "no", "on-failure" or "always".
-    start_timeout: how long it may take to claim its name. stop_timeout: how long it may take to end
-    after SIGTERM. idle: end it when it has not been needed for so long; 0 is never. file: where all
-    this was read, "" if nowhere.
-    """
-
-    name: str
-    exec: tuple[str, ...]
-    description: str = ""
-    topics: tuple[str, ...] = ()
-    autostart: bool = False
-    restart: str = "on-failure"
-    start_timeout: float = 10.0
-    stop_timeout: float = 5.0
-    idle: float = 0.0
-    file: str = ""
-
-
-class News(NamedTuple):
-    """Something that the bus tells everybody, and that the shell may log."""
-
-    topic: str
-    value: dict[str, object]
-
-
-class Order(NamedTuple):
-    """What the shell has to do to a service's process. action: "start", "terminate" or "kill"."""
-
-    action: str
-    service: Service
-
-
-class Ending(NamedTuple):
-    """How a process ended: its exit status, or the name of the signal that killed it. The other one is None."""
-
-    status: int | None
-    signal: str | None
-
-    def text(self) -> str:
-        """What a person reads after the program's name."""
-        if self.signal is not None:
-            return f"was killed by {self.signal}"
-        return "ended" if self.status is None else f"exited with status {self.status}"
-
-
-class Life:
-    """One service. due: when its state has lasted too long, monotonic seconds; None if it may last.
-
-    why: for whom it was started. reason: why it does not run, a sentence. again: who needs it while it
-    is stopping, or runs on without its name. doomed: it is stopping because it failed, and so failed
-    however it ends.
-    """
-
-    __slots__ = (
-        "again",
-        "doomed",
-        "due",
-        "failures",
-        "last",
-        "pid",
-        "reason",
-        "service",
-        "since",
-        "starts",
-        "state",
-        "why",
-    )
-
-    def __init__(self, service: Service, now: float) -> None:
-        self.service = service
-        self.state = STOPPED
-        self.since = now
-        self.due: float | None = None
-        self.pid = 0
-        self.starts = 0
-        self.failures = 0
-        self.last: dict[str, object] | None = None
-        self.why = ""
-        self.reason = f"{service.name} does not run"
-        self.again: str | None = None
-        self.doomed = False
-
-    def enter(self, state: str, now: float, due: float | None = None) -> None:
-        """Change the state."""
-        self.state = state
-        self.since = now
-        self.due = due
-
-
 class Services:
     """All services that have a file.
 
@@ -133,13 +49,15 @@ class Services:
     """
 
     def __init__(
-        self, todo: list[Order | News], owned: Callable[[str], bool], last_use: Callable[[Service], float]
+        self, todo: list[Order | News], owned: Callable[[str], bool], last_use: Callable[[str], float]
     ) -> None:
-        """owned: whether somebody has a name. last_use: when a service was needed last, infinity while it is.
+        """owned: whether somebody has a name. last_use: when a name was called last, infinity while a call is open.
 
-        output: what the shell sets to give the lines that a service wrote, oldest first.
+        output, last_words: what the shell sets to give the lines that a service wrote: all that are
+        kept, and the last ones of its present process.
         """
         self.output: Callable[[str], list[str]] = lambda _name: []
+        self.last_words: Callable[[str], list[str]] = lambda _name: []
         self.due: float | None = None
         self._todo = todo
         self._lives: dict[str, Life] = {}
@@ -149,26 +67,40 @@ class Services:
 
     # --- what there is ----------------------------------------------------------------------------
 
-    def replace(self, services: Mapping[str, Service], now: float) -> None:
-        """These are the services from now on. One that is gone stays until its process has ended."""
-        for name in [name for name, life in self._lives.items() if name not in services and not life.pid]:
-            del self._lives[name]
+    def replace(self, services: Mapping[str, Service], now: float) -> list[str]:
+        """These are the services from now on. One that has gone stays until its process has ended.
+
+        Who listens is to be told anew (`listen`). Returns the names of those that are no more.
+        """
+        gone = [name for name in self._lives if name not in services]
+        for name in gone:
+            self._withdraw(self._lives[name])
+        new = [name for name in services if name not in self._lives]
         for name, service in services.items():
-            life = self._lives.get(name)
-            if life is None:
-                self._lives[name] = Life(service, now)
-            elif life.service != service:
+            life = self._lives.setdefault(name, Life(service, now))
+            life.withdrawn = False
+            if life.service != service:
                 life.service = service
                 if life.state == FAILED:
                     life.enter(STOPPED, now)
                     life.failures = 0
+        for life in self._lives.values():
+            life.listeners = 0
         self._by_word = {}
         for service in services.values():
             for word in {topic.split(".")[0] for topic in service.topics}:
                 self._by_word.setdefault(word, []).append(service)
-        for service in services.values():
-            if service.autostart and self._lives[service.name].state == STOPPED and not self._owned(service.name):
-                self.need(service.name, "it starts with the bus", now)
+        for name in new:
+            if services[name].autostart:
+                self.need(name, "it starts with the bus", now)
+        return gone
+
+    def _withdraw(self, life: Life) -> None:
+        self._take_back_start(life)
+        life.withdrawn = True
+        life.again = None
+        if not life.pid:
+            del self._lives[life.service.name]
 
     def all(self) -> list[Life]:
         """All lives, by name."""
@@ -202,18 +134,24 @@ class Services:
     def need(self, name: str, why: str, now: float) -> None:
         """Somebody needs it: start it unless that is under way, or was given up."""
         life = self.find(name)
+        if life.withdrawn:
+            return
         if life.state == STOPPED or (life.state == FAILED and now >= life.since + self._penance(life)):
-            self._start(life, why, now)
+            if not self._owned(name):
+                self._start(life, why, now)
         elif life.state == STOPPING and life.again is None:
             life.again = why
-        elif life.state == RUNNING and life.again is None and not self._owned(name):
+        elif life.state == RUNNING and life.again is None and life.service.calls and not self._owned(name):
             life.again = why
             life.due = now + life.service.start_timeout
             self.find_due()
 
-    def check_hope(self, name: str, deadline: float, now: float) -> None:
-        """Raise `StartFailed` if a call with this deadline would wait for the service in vain."""
+    def need_for_call(self, name: str, why: str, deadline: float, now: float) -> None:
+        """A call needs it. Raises `StartFailed` if a call with this deadline would wait for it in vain."""
         life = self.find(name)
+        if not life.service.calls:
+            raise StartFailed(f"{name} takes no calls, as its file says ({life.service.file})")
+        self.need(name, why, now)
         if life.state == FAILED:
             raise StartFailed(f"{life.reason}; after mending it: pybus service {name} start")
         if life.state == PAUSING and life.due is not None and life.due >= deadline:
@@ -224,37 +162,38 @@ class Services:
         life = self.find(name)
         if life.state in (PAUSING, FAILED):
             life.enter(STOPPED, now)
+        if life.state != RUNNING:
             life.failures = 0
-        if not self._owned(name) or life.state == STOPPING:
-            self.need(name, why, now)
+            life.doomed = False
+        self.need(name, why, now)
 
     def stop(self, name: str, now: float) -> None:
         """A person, or the end of its use, wants it to end."""
         life = self.find(name)
         life.again = None
+        self._take_back_start(life)
         if life.state in (STARTING, RUNNING) and life.pid:
             self._terminate(life, now)
-        elif life.state in (PAUSING, RUNNING):
+        elif life.state in (STARTING, PAUSING, RUNNING):
             life.enter(STOPPED, now)
             self._tell(life, "stopped")
 
     def restart(self, name: str, why: str, now: float) -> None:
         """End it if it runs, and start it."""
-        life = self.find(name)
         self.stop(name, now)
-        if life.state == STOPPING:
-            life.again = why
-        else:
-            self.start(name, why, now)
+        self.start(name, why, now)
 
     # --- what became of it --------------------------------------------------------------------------
 
-    def started(self, name: str, pid: int) -> None:
+    def started(self, name: str, pid: int, now: float) -> None:
         """Its process runs."""
         life = self.find(name)
         life.pid = pid
         life.starts += 1
+        life.served = False
         self._tell(life, "starting", pid=pid, why=life.why)
+        if not life.service.calls:
+            self._run(life, now, None)
 
     def not_started(self, name: str, reason: str, now: float) -> None:
         """Its command can't be executed. The next one who needs it tries again."""
@@ -269,15 +208,36 @@ class Services:
         life = self._lives.get(name)
         if life is None:
             return
-        if life.state == STARTING:
-            after = now - life.since
-            life.enter(RUNNING, now, now + life.service.idle if life.service.idle else None)
-            self._tell(life, "running", pid=life.pid, owner=owner, after=after)
+        if life.state == STARTING and life.pid:
+            self._run(life, now, owner)
         elif life.state == RUNNING:
             life.again = None
-            life.due = now + life.service.idle if life.service.idle else None
-        elif life.state in (PAUSING, FAILED):
+            life.due = self._idle_from(life, now)
+        elif life.state in (STARTING, PAUSING, FAILED):  # somebody else was faster
+            self._take_back_start(life)
             life.enter(STOPPED, now)
+
+    def listen(self, pattern: str, step: int, now: float) -> list[Service]:
+        """A peer has a pattern more (step 1) or less (step -1). Returns the services that it asks for."""
+        asked = self.declaring(pattern)
+        for service in asked:
+            life = self._lives[service.name]
+            life.listeners += step
+            if life.state == RUNNING and life.again is None:
+                life.due = self._idle_from(life, now)
+        if asked:
+            self.find_due()
+        return asked
+
+    def _idle_from(self, life: Life, now: float) -> float | None:
+        """When it may be ended if nobody needs it from now on."""
+        return now + life.service.idle if life.service.idle and not life.listeners else None
+
+    def _run(self, life: Life, now: float, owner: str | None) -> None:
+        after = now - life.since
+        life.enter(RUNNING, now, self._idle_from(life, now))
+        life.served = True
+        self._tell(life, "running", pid=life.pid, owner=owner, after=after)
 
     def ended(self, name: str, pid: int, ending: Ending, words: list[str], ran: float, now: float) -> None:
         """Its process has ended, after `ran` seconds. words: the last lines that it wrote.
@@ -288,30 +248,29 @@ class Services:
         if life is None:
             return
         planned = life.state == STOPPING and not life.doomed
-        failed = not planned and (life.doomed or ending.status != 0)
+        policy = life.service.restart
+        early = not life.served or (policy == "always" and ran < STEADY)
+        failed = not planned and (life.doomed or ending.status != 0 or early)
         life.last = {"pid": pid, "status": ending.status, "signal": ending.signal, "ran": ran}
         life.last |= {"stderr": words, "expected": planned}
         self._tell(life, "exited", **life.last)
         if not life.doomed:
             life.reason = f"{name} {ending.text()} after {ran:.1f} s{_circumstances(life, words)}"
-        steady = life.state == RUNNING and now - life.since >= STEADY
-        life.failures = (0 if steady else life.failures) + failed
+        good = life.served and (planned or (life.state == RUNNING and now - life.since >= STEADY))
+        life.failures = (0 if good else life.failures) + failed
         life.pid = 0
         life.doomed = False
         again, life.again = life.again, None
         life.enter(STOPPED, now)
-        wanted = life.service.restart
-        if again is not None and not failed:
+        if life.withdrawn:
+            del self._lives[name]
+            self._tell(life, "stopped")
+        elif again is not None and not failed and not self._owned(name):
             self._start(life, again, now)
-        elif not planned and not self._owned(name) and (wanted == "always" or (failed and wanted == "on-failure")):
+        elif not planned and not self._owned(name) and (policy == "always" or (failed and policy == "on-failure")):
             self._restart_later(life, now)
         else:
             self._tell(life, "stopped")
-
-    def leave_behind(self, name: str) -> bool:
-        """Whether the service will not come by itself: those who wait for it have to hear so, or start it."""
-        life = self._lives.get(name)
-        return life is None or life.state in (STOPPED, FAILED)
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -327,7 +286,8 @@ class Services:
             if life.state == STARTING or (life.state == RUNNING and life.again is not None):
                 late.append(name)
                 again = "" if life.state == STARTING else " again"
-                life.reason = f"{name} did not claim its name{again} in {life.service.start_timeout:g} s"
+                words = _last_words(self.last_words(name))
+                life.reason = f"{name} did not claim its name{again} in {life.service.start_timeout:g} s{words}"
                 life.doomed = True
                 self._tell(life, "failed", reason=life.reason)
                 self._terminate(life, now)
@@ -344,7 +304,7 @@ class Services:
         return late
 
     def _end_if_idle(self, life: Life, now: float) -> None:
-        used = min(self._last_use(life.service), now)
+        used = min(self._last_use(life.service.name), now)
         if max(used, life.since) + life.service.idle > now:
             life.due = max(used, life.since) + life.service.idle
         else:
@@ -356,6 +316,13 @@ class Services:
         life.enter(STARTING, now, now + life.service.start_timeout)
         life.why = why
         self._todo.append(Order("start", life.service))
+
+    def _take_back_start(self, life: Life) -> None:
+        """Let an order to start it not be carried out, if that has not happened yet."""
+        name = life.service.name
+        for one in [one for one in self._todo if isinstance(one, Order)]:
+            if one.action == "start" and one.service.name == name:
+                self._todo.remove(one)
 
     def _terminate(self, life: Life, now: float) -> None:
         life.enter(STOPPING, now, now + life.service.stop_timeout)
@@ -372,7 +339,7 @@ class Services:
         self._tell(life, "restarting", pause=pause, failures=life.failures)
 
     def _penance(self, life: Life) -> float:
-        return FORGIVEN if life.failures > len(PAUSES) else 0.0
+        return FORGIVEN if life.failures > len(PAUSES) else PAUSES[0]
 
     def _tell(self, life: Life, event: str, **more: object) -> None:
         name = life.service.name
@@ -380,5 +347,8 @@ class Services:
 
 
 def _circumstances(life: Life, words: list[str]) -> str:
-    before = " before it claimed its name" if life.state == STARTING else ""
-    return before + (f"; its last words: {' | '.join(words)}" if words else "")
+    return (" before it claimed its name" if life.state == STARTING else "") + _last_words(words)
+
+
+def _last_words(words: list[str]) -> str:
+    return f"; its last words: {' | '.join(words)}" if words else ""

@@ -8,7 +8,20 @@ from __future__ import annotations
 import os
 import sys
 
-from pybus.errors import AddressError, BodyError, CallError, InvalidName, NotConnected, PybusError, UsageError
+from pybus.errors import (
+    AddressError,
+    BodyError,
+    CallError,
+    DeadlinePassed,
+    InvalidName,
+    NameHasNoOwner,
+    NotConnected,
+    PybusError,
+    ReceiverFull,
+    ServiceDied,
+    StartFailed,
+    UsageError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +35,9 @@ NO_BUS = 4
 ALREADY_RUNNING = 75
 INTERRUPTED = 130
 CLOSED_PIPE = 141
+
+NO_ANSWER = (NameHasNoOwner, DeadlinePassed, ServiceDied, ReceiverFull, StartFailed)
+"""Errors that the bus answers with in a service's place. Any other came from the service, so it lives."""
 
 EXIT_CODES = """\
 exit codes:

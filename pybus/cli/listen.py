@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
-from pybus.cli.parsing import Command, run, seconds
+from pybus.cli.parsing import Command, count, run, seconds
 from pybus.cli.text import paint, plain, safe, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.client.inbox import Signal
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be written on the command line."""
     parser.add_argument("patterns", metavar="PATTERN", nargs="+", help="such as hal.# (* is one word, # any number)")
     parser.add_argument("--json", action="store_true", help="print JSON: topic, body, sender, retained, cleared")
-    parser.add_argument("--count", metavar="N", type=positive, help="end after N signals")
+    parser.add_argument("--count", metavar="N", type=count, help="end after N signals")
     parser.add_argument("--timeout", metavar="S", type=seconds, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")
     parser.add_argument("--exec", metavar="CMD", help="in place of printing, run CMD by the shell for each signal")
@@ -75,7 +75,7 @@ def tell_of_losses(bus: Bus) -> None:
     """Let a person at the terminal know when signals are missing, and why."""
 
     def missed(topics: dict[str, int]) -> None:
-        which = ", ".join(f"{count} of {safe(topic)}" for topic, count in sorted(topics.items()))
+        which = ", ".join(f"{number} of {safe(topic)}" for topic, number in sorted(topics.items()))
         print(f"{PROGRAM}: signals were missed, as they were not read in time: {which}", file=sys.stderr)
 
     bus.on_missed(missed)
@@ -100,11 +100,3 @@ def _next(subscription: Subscription, until: float | None) -> Signal | None:
         return subscription.receive()
     left = until - monotonic()
     return subscription.receive(left) if left > 0 else None
-
-
-def positive(text: str) -> int:
-    """A number of messages on the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

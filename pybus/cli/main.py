@@ -27,9 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     command = COMMANDS.get(first) or _HIDDEN.get(first)
     if command is None:
-        problem = f"no command {first!r}" if words else "which command?"
+        problem = f"no command {first!r}{_meant(first)}" if words else "which command?"
         return complain("pybus", f"{problem}; there are: {', '.join(COMMANDS)}; more by: pybus --help", WRONG_USE)
     return run(command, words[1:])
+
+
+def _meant(word: str) -> str:
+    from pybus.nearness import did_you_mean  # who writes it right does not wait for its import
+
+    return did_you_mean(word, COMMANDS)
 
 
 def _help() -> str:
@@ -78,7 +84,7 @@ _ALL = (
     _command("ping", "wait", "Ask a service whether it answers, and measure how long that takes."),
     _command("service", "service", "Start, stop and inspect the services that the bus starts when needed."),
     _command("config", "config", "Check the configuration, or show what is in force and why."),
-    _command("setup", "setup", "Install systemd units, service files, completions and man pages, or remove them."),
+    _command("setup", "setup", "Install systemd units, completions and man pages, or remove them."),
     _command("daemon", "daemon", "Run the bus, until SIGTERM or Ctrl-C.", _RUNNING),
     _command("run", "daemon", "Run the bus and the hardware service here, and print what arrives, until Ctrl-C."),
 )

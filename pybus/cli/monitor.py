@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 from pybus.cli.command import NOBODY, OK
 from pybus.cli.directory import Directory
-from pybus.cli.parsing import seconds
+from pybus.cli.parsing import count, seconds
 from pybus.cli.text import is_terminal, paint, plain, safe, to_json
 from pybus.cli.traffic import Piece, Traffic
-from pybus.cli.watching import count
 from pybus.client.blocking import connect
 from pybus.names import check_destination, check_pattern, matches
 from pybus.protocol.codec import unpack_or_keep
@@ -39,7 +38,7 @@ _LEAST_VALUE = 20
 def monitor_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus monitor`."""
     parser.add_argument(
-        "patterns", metavar="PATTERN", nargs="*", help="only these topics, and calls by NAME.METHOD (default: all)"
+        "patterns", metavar="PATTERN", nargs="*", default=[], help="only these topics, and calls by NAME.METHOD (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
     parser.add_argument("--calls", action="store_true", help="show calls and their answers only")

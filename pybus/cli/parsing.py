@@ -28,6 +28,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """How many, on the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of the command's words: what --help, the man page and the completions are made from."""
     parser = argparse.ArgumentParser(

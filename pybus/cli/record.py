@@ -20,11 +20,10 @@ from time import monotonic, sleep
 from typing import IO
 
 from pybus.cli.command import NOBODY, OK, WRONG_USE, complain
-from pybus.cli.parsing import seconds
+from pybus.cli.parsing import count, seconds
 from pybus.cli.recording import Malformed, Recorded, Unwritable, check_header, from_line, header, to_line
 from pybus.cli.text import safe
 from pybus.cli.traffic import Piece, Traffic
-from pybus.cli.watching import count
 from pybus.client.blocking import Bus, connect
 from pybus.errors import InvalidName
 from pybus.names import check_pattern, check_topic, is_own, unique_number
@@ -38,7 +37,7 @@ _EXACT = 0.01
 def record_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus record`."""
     parser.add_argument("file", metavar="FILE", help="where to write; - is standard output")
-    parser.add_argument("patterns", metavar="PATTERN", nargs="*", help="the topics (default #: all but the bus's own)")
+    parser.add_argument("patterns", metavar="PATTERN", nargs="*", default=[], help="the topics (default #: all but the bus's own)")
     parser.add_argument("--count", metavar="N", type=count, help="end after N signals, kept values not counted")
     parser.add_argument("--timeout", metavar="S", type=seconds, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")

@@ -11,7 +11,7 @@ from pybus.cli.endings import situation
 from pybus.cli.text import age, is_terminal, moment, paint, plain, safe, table, to_json
 from pybus.client.blocking import connect
 from pybus.errors import NoSuchValue
-from pybus.names import BUS_NAME
+from pybus.names import BUS_NAME, check_destination, check_pattern, check_topic
 from pybus.protocol.codec import unpack_or_keep
 
 _WIDTH = 60
@@ -48,6 +48,7 @@ def topics_arguments(parser: argparse.ArgumentParser) -> None:
 
 def topics_command(options: argparse.Namespace) -> int:
     """`pybus topics`: the retained values."""
+    check_pattern(options.pattern)
     with connect() as bus:
         values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
     rows = []
@@ -66,6 +67,7 @@ def get_arguments(parser: argparse.ArgumentParser) -> None:
 
 def get_command(options: argparse.Namespace) -> int:
     """`pybus get`: the retained value of one topic."""
+    check_topic(options.topic)
     with connect() as bus:
         try:
             value = bus.get(options.topic)
@@ -86,6 +88,7 @@ def introspect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def introspect_command(options: argparse.Namespace) -> int:
     """`pybus introspect`: a service's methods with their parameters."""
+    check_destination(options.name)
     with connect() as bus:
         description: dict[str, Any] = bus.proxy(options.name).introspect()
     if options.json:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pybus.cli.command import OK
+from pybus.cli.parsing import count
 from pybus.cli.rates import Totals, totals
-from pybus.cli.text import is_terminal, plain, safe, to_json
-from pybus.cli.watching import Redrawn, count, interval
+from pybus.cli.text import age, is_terminal, plain, safe, to_json
+from pybus.cli.watching import Redrawn, interval
 from pybus.client.blocking import Bus, connect
 from pybus.errors import ConnectionLost, NoBus, UsageError
 from pybus.names import BUS_NAME
@@ -66,8 +67,8 @@ def _print_once(stats: dict[str, object], *, as_json: bool) -> None:
         print(to_json(stats))
         return
     for key, value in stats.items():
-        name, shown = safe(key), _shown(value)
-        print(f"{name:<15} {shown}" if is_terminal(sys.stdout) else f"{name}\t{shown}")
+        name = safe(key)
+        print(f"{name:<15} {_for_people(key, value)}" if is_terminal(sys.stdout) else f"{name}\t{_shown(value)}")
 
 
 # --- again and again ------------------------------------------------------------------------------
@@ -119,8 +120,12 @@ def _block(stats: dict[str, Any], rates: Totals) -> list[str]:
     per_second = {key: f"{rate:.1f}" for key, rate in rates._asdict().items()}
     lines = [f"{'':<16}{'NOW':>16}{'PER SECOND':>16}"]
     for key, value in stats.items():
-        lines.append(f"{safe(key):<16}{_shown(value):>16}{per_second.get(key, ''):>16}".rstrip())
+        lines.append(f"{safe(key):<16}{_for_people(key, value):>16}{per_second.get(key, ''):>16}".rstrip())
     return lines
+
+
+def _for_people(key: str, value: Any) -> str:
+    return age(value) if key == "uptime" else _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import sys
 import time
@@ -52,6 +53,8 @@ def plain(value: object) -> str:
 def to_json(value: object, *, indent: int | None = None) -> str:
     """A value as JSON. Bytes become {"base64": ...}, points in time text (ISO 8601).
 
+    The floats that JSON has no number for become the texts "NaN", "Infinity" and "-Infinity".
+
     What can't be printed, or not in the encoding of stdout, is escaped. Of a value that is nested very
     deeply the outer levels are there.
     """
@@ -64,7 +67,7 @@ def to_json(value: object, *, indent: int | None = None) -> str:
 
 def _dump(value: object, indent: int | None) -> str:
     is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent, allow_nan=False)
 
 
 def _jsonable(value: object, levels: int) -> object:
@@ -73,6 +76,8 @@ def _jsonable(value: object, levels: int) -> object:
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
         if not levels:
             return _DEEP

@@ -11,10 +11,11 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from pybus.cli.command import OK, REFUSED, complain
+from pybus.cli.parsing import count
 from pybus.cli.rates import Snapshot
 from pybus.cli.text import is_terminal, table
 from pybus.cli.top_tables import TABLES, for_people, for_programs, headline, ranked, record
-from pybus.cli.watching import SHORTEST, count, interval
+from pybus.cli.watching import SHORTEST, interval
 from pybus.client.aio import Bus, connect
 from pybus.errors import ConnectionLost, NoBus
 from pybus.names import BUS_NAME

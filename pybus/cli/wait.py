@@ -8,29 +8,17 @@ from statistics import median
 from time import monotonic, sleep
 from typing import Any
 
-from pybus.cli.command import NOBODY, OK, complain
-from pybus.cli.listen import positive
-from pybus.cli.parsing import seconds
+from pybus.cli.command import NO_ANSWER, NOBODY, OK, complain
+from pybus.cli.hints import unowned
+from pybus.cli.parsing import count, seconds
 from pybus.cli.text import is_terminal, safe, table
 from pybus.client.blocking import Bus, connect
-from pybus.errors import (
-    CallError,
-    ConnectionLost,
-    DeadlinePassed,
-    NameHasNoOwner,
-    NoBus,
-    ReceiverFull,
-    ServiceDied,
-    StartFailed,
-)
+from pybus.errors import CallError, ConnectionLost, NameHasNoOwner, NoBus
 from pybus.interface import INTROSPECT
 from pybus.names import BUS_NAME, check_destination, check_name
-from pybus.nearness import did_you_mean
 
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
-_NO_ANSWER = (NameHasNoOwner, DeadlinePassed, ServiceDied, ReceiverFull, StartFailed)
-"""Errors that the bus answers with in the service's place. Any other came from the service, so it lives."""
 
 
 # --- wait -----------------------------------------------------------------------------------------
@@ -129,7 +117,7 @@ def _owner(bus: Bus, name: str) -> dict[str, Any] | None:
 def ping_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus ping`."""
     parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17; org.pybus.Bus is the bus")
-    parser.add_argument("--count", metavar="N", type=positive, default=1, help="ask N times (default 1)")
+    parser.add_argument("--count", metavar="N", type=count, default=1, help="ask N times (default 1)")
     parser.add_argument("--interval", metavar="S", type=seconds, default=1.0, help="seconds between (default 1)")
     parser.add_argument("--timeout", metavar="S", type=seconds, default=25.0, help="seconds for an answer (default 25)")
 
@@ -172,11 +160,10 @@ def _ask(bus: Bus, options: argparse.Namespace) -> float | None:
     begin = monotonic()
     try:
         getattr(service, "ping" if options.name == BUS_NAME else INTROSPECT)()
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         reason = error.message
         if isinstance(error, NameHasNoOwner):
-            names = {BUS_NAME, *(one["name"] for one in [*bus.proxy(BUS_NAME).names(), *_services(bus)])}
-            reason += did_you_mean(options.name, names)
+            reason += unowned(bus, options.name)
         complain("pybus ping", f"no answer: {reason}", NOBODY)
         return None
     except CallError:

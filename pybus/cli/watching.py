@@ -22,14 +22,6 @@ def interval(text: str) -> float:
     return number
 
 
-def count(text: str) -> int:
-    """How many times, on the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
 class Redrawn:
     """Lines on stdout, each time in the place of those before if it is a terminal that can do so."""
 

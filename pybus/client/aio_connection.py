@@ -13,7 +13,7 @@ from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.client.service import IncomingCall
-from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE
+from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, no_bus
 from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
 
 if TYPE_CHECKING:
@@ -163,11 +163,12 @@ class Connection(Face):
     def _work(self) -> None:
         """Do what the core has for the program. What its code raises goes to the loop's handler.
 
-        Whatever chain the code is part of that happened to connect, or to let this run, ends here.
+        Each begins outside of any chain, whatever code it was that connected, or lets this run.
         """
-        chain = cause.set(OUTSIDE)
+        chain = cause.get()
         while self._core.work:
             work = self._core.work.popleft()
+            cause.set(OUTSIDE)
             try:
                 if isinstance(work, Inbox):
                     self._run_handler(work)
@@ -177,7 +178,7 @@ class Connection(Face):
                     self._carry_out(work)
             except Exception as error:
                 self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": error})
-        cause.reset(chain)
+        cause.set(chain)
 
     def _run_handler(self, inbox: Inbox) -> None:
         """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""
@@ -194,8 +195,6 @@ class Connection(Face):
             except Exception:
                 self._core.work.append(inbox)  # the signals behind it are still to be handled
                 raise
-            finally:
-                cause.set(OUTSIDE)
 
     async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None, result: Awaitable[object]) -> None:
         try:
@@ -267,7 +266,7 @@ class Connection(Face):
             raise NoBus(f"what listens at unix:{self._path} does not answer") from None
         except OSError as error:
             sock.close()
-            raise NoBus(f"no bus at unix:{self._path} ({error.strerror}); start one with: pybus daemon") from None
+            raise no_bus(self._path, error) from None
         except BaseException:
             sock.close()
             raise

@@ -189,7 +189,7 @@ class Core:
             self._services.connected()
         if self._bus != self.welcome.bus:
             self._bus = self.welcome.bus
-            newer = {key_of(one) for one in waiting}
+            newer = {key_of(one) for one in waiting if one[5] & (RETAIN | CLEAR)}
             for key, (flags, body) in self._kept.items():
                 if key in newer:
                     continue
@@ -246,10 +246,8 @@ class Core:
         if HEADER_SIZE + len(key) + len(data) > self.most and self.most:
             raise TooLarge(f"a signal of {len(data)} bytes is over the bus's limit of {self.most}")
         if retain:
-            flags |= RETAIN
+            flags |= RETAIN | ON_CHANGE if on_change else RETAIN
             self._kept[key] = flags, data
-            if on_change:
-                flags |= ON_CHANGE
         elif on_change:
             raise UsageError("on_change compares with the value that the bus keeps, so it needs retain=True")
         return self._send_signal(flags, key, data, confirm)

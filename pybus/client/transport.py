@@ -26,8 +26,24 @@ def open_socket(path: str) -> socket:
         sock.connect(path)
     except OSError as error:
         sock.close()
-        raise NoBus(f"no bus at unix:{path} ({error.strerror}); start one with: pybus daemon") from None
+        raise no_bus(path, error) from None
     return sock
+
+
+def no_bus(path: str, error: OSError) -> NoBus:
+    """What is raised when nobody listens at `path`: says what to do."""
+    return NoBus(f"no bus at unix:{path} ({error.strerror}); {_how_to_start(path)}")
+
+
+def _how_to_start(path: str) -> str:
+    """The way to a bus for a person. systemd listens only at the usual place, if it has our unit (systemd.unit(5))."""
+    if path != f"{os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/pybus/bus":
+        return "start one with: pybus daemon"
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    folders = (f"{config}/systemd/user", "/etc/systemd/user", "/usr/lib/systemd/user")
+    if any(os.path.exists(f"{folder}/pybus.socket") for folder in folders):
+        return "start it with: systemctl --user start pybus"
+    return "start one with: pybus daemon (or pybus setup, once)"
 
 
 class Owner:

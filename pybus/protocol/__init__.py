@@ -37,8 +37,8 @@ The bus checks `sender` against the connection and passes the sender's own bytes
     kind        from      key               target            body
     1 HELLO     client    -                 0                 map: program (text for people; may be absent)
     2 WELCOME   bus       -                 your number       map, see 4
-    3 SIGNAL    both      topic             0 (see 6)         any value
-    4 CALL      both      name SP method    time allowed, ms  [positional..., {named}], see 7
+    3 SIGNAL    both      topic             0 (see 6, 10)     any value
+    4 CALL      both      name SP method    time allowed, ms  [positional..., {named}], see 7, 10
     5 ANSWER    both      -                 the caller        any value
     6 ERROR     both      topic or -        the caller        [name, message], see 9
     7 MISSED    bus       -                 your number       map: topic to count, see 6
@@ -52,6 +52,8 @@ The bus checks `sender` against the connection and passes the sender's own bytes
     8   CLEAR       SIGNAL          forget the topic's kept value; the body is nil
     16  CONFIRM     SIGNAL          answer with the number of connections that got it
     32  NO_REPLY    CALL            do not answer, not even with an error
+    64  CAUSED      SIGNAL, CALL    another message has caused this one, see 10
+    128 ON_CHANGE   SIGNAL          with RETAIN: pass it on only if that changes the topic's value
 
 A body is one msgpack value, unless RAW is set. Points in time are msgpack's timestamp extension
 (type -1). Maps may have keys of any kind. The bus never looks into the body of a frame that it
@@ -86,12 +88,14 @@ last two are unique names or nil, before it answers the call that caused it.
 ----------
 A topic is words joined by dots (grammar: `pybus.names`). In a pattern `*` is exactly one word and `#`
 zero or more. A signal goes once to each connection that has at least one matching pattern, the
-publisher included. Signals of one publisher arrive in its order. `bus.` topics are the bus's own.
+publisher included. Signals of one publisher arrive in its order. `bus.` topics are the bus's own (see
+11); a pattern whose first word is `*` or `#` matches none of them: who wants them says `bus.#`.
 
 With RETAIN the bus keeps the frame, in place of the topic's former one. `subscribe` hands out the kept
 frames that match its patterns, before its answer: RETAINED set, `target` your number, `serial` that
 of the subscribe call (`sender` is still the publisher). CLEAR forgets, and reaches subscribers; it
-wins over RETAIN. Only the bus may set RETAINED.
+wins over RETAIN. Only the bus may set RETAINED. With ON_CHANGE a signal goes to nobody if its body and
+its RAW are those of the kept frame; CONFIRM is then answered with 0.
 
 A signal that is refused is answered by ERROR with the signal's serial, and its topic as key. Signals
 to one topic that arrive together are refused by one ERROR, with the serial of the last.
@@ -111,6 +115,11 @@ yours that is still unanswered.
 Each call is answered once: by the service (ANSWER or ERROR, `target` the caller's number, `serial`
 the call's), or by the bus (`sender` 0) if there is no such name, the service ends, the time passes,
 or the service does not read. An answer to no open call is dropped and counted.
+
+If nobody has the name and a service file describes it, the bus starts the service, and the call waits
+until the name is claimed, within its time. If the service fails to start, the calls that wait for it get
+the error StartFailed with the reason; they go to it in their order otherwise. A subscription to a topic
+that a service file declares starts the service too, unless the pattern's first word is `*` or `#`.
 
 Before the first call of a caller that a service does not know yet, the service gets a PEER frame:
 number, uid, pid, program (short name), executable (path). When that caller has gone, another one
@@ -135,4 +144,35 @@ reason as [name, message].
 ---------
 A name is dotted text. The bus's own begin with `org.pybus.Error.`; all are classes in `pybus.errors`,
 whose docstrings say when each is sent.
+
+10. Chains
+----------
+Who sends a signal or call because of another one (from its handler or method) sets CAUSED. The highest
+6 bits of `target` then hold the depth: one more than that of the message which is handled, where one
+without CAUSED has depth 0; 63 stands for all that is deeper. The lower 26 bits are, in a CALL, the time
+allowed, which ends at 67 108 863 ms, and 0 in a SIGNAL. Calls to `org.pybus.Bus` are no links.
+
+A message deeper than the limit (32, at most 62) is refused with LoopCut, whose text names the chain.
+
+11. The bus's own topics
+------------------------
+Their bodies are maps; `name` is a unique name but in the two lines where it says NAME. None is retained.
+
+    bus.name.NAME     name, old, new: see 5
+    bus.service.NAME  name, event, and with the event
+                      starting: pid, why                  running: pid, owner, after (seconds)
+                      exited: pid, status, signal, ran (seconds), stderr (last lines), expected
+                      restarting: pause (seconds), failures (in a row)
+                      failed: reason      gave up: failures, reason      stopped: nothing
+    bus.peer.joined   name, program, pid
+    bus.peer.gone     name, names (well-known), program, pid, how, status, signal, age (seconds); how is
+                      goodbye, exited, killed, closed (the process lives), thrown out or unknown
+    bus.storm         name, program, pid, topic (its last), rate (messages a second), bytes (a second),
+                      limit_messages, limit_bytes: it sends more than it may, and is not read for as
+                      long as it takes to come back within its limits; told once for a storm
+    bus.loop          chain (list of text, one for each different link), depth: see 10
+    bus.monitor       to a connection that called `monitor` only, one for each run of frames that passes:
+                      at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
+                      receivers, missed (of these, who was full), all numbers of connections; key,
+                      serial, flags, count (frames), size (bytes), bodies (as on the wire)
 """

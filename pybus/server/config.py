@@ -5,7 +5,7 @@
     deadline = 60
 
     [log]
-    level = "notice"        # info, notice, warning or error: what is less than that is not logged
+    level = "notice"        # debug, info, notice, warning or error: what is less than that is not logged
 
     [services]
     folders = ["~/bus"]     # searched for service files before the usual folders
@@ -31,7 +31,7 @@ from pybus.server.xdg import config_home, expand_home
 DEFAULT = "default"
 """The origin of what no file says."""
 
-LOG_LEVELS = ("info", "notice", "warning", "error")
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error")
 
 _SIZES = frozenset({"frame", "outbox", "owed", "retained_value"})
 """The limits that are numbers of bytes and don't have `bytes` in their name."""

@@ -56,6 +56,8 @@ class Daemon:
         self._given_limits = limits
         self._folders: tuple[str, ...] = ()
         self._disabled: tuple[str, ...] = ()
+        self._has_mistakes = False
+        self._stopping = False
         self.on_signal: dict[int, Callable[[], None]] = {}
         self._terminal = os.isatty(2)
         self._receive_signals()
@@ -84,16 +86,22 @@ class Daemon:
 
     def stop(self, reason: str) -> None:
         """Stop in order. reason: for the log."""
+        self._stopping = True
         self.systemd.notify("STOPPING=1", f"STATUS=stopping: {reason}")
         self.server.stop(reason)
 
     def reload(self) -> None:
-        """Read again what can change while the bus runs, and tell systemd (sd_notify(3))."""
+        """Read again what can change while the bus runs, and tell systemd (sd_notify(3)). A bus that stops does not."""
+        if self._stopping:
+            return
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.systemd.notify("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
         self.log.info("reloading: SIGHUP")
         self._configure()
-        self.log.info("reloaded the configuration and the service files")
+        if self._has_mistakes:
+            self.log.write(WARNING, "kept the old configuration; the service files are read again")
+        else:
+            self.log.info("reloaded the configuration and the service files")
         self._ready()
 
     def _configure(self) -> None:
@@ -101,9 +109,11 @@ class Daemon:
         try:
             config = load_config()
         except ConfigError as error:
+            self._has_mistakes = True
             for problem in error.problems:
                 self.log.write(WARNING, f"the configuration is not used: {problem}")
         else:
+            self._has_mistakes = False
             self.log.level = LEVELS[config.log_level]
             self._folders, self._disabled = config.folders, config.disabled
             self.broker.use(self._given_limits or config.limits)
@@ -111,7 +121,7 @@ class Daemon:
         for problem in problems:
             self.log.write(WARNING, problem)
         allowed = {name: service for name, service in services.items() if name not in self._disabled}
-        self.broker.services.replace(allowed, time.monotonic())
+        self.broker.offer(allowed, time.monotonic())
         self.server.flush()
 
     def watch_signal(self, number: int, action: Callable[[], None]) -> None:
@@ -138,7 +148,8 @@ class Daemon:
             self.reload()
 
     def _ready(self) -> None:
-        self.systemd.notify("READY=1", f"STATUS=listening on unix:{self.listener.path}")
+        doubt = "; the configuration has mistakes, see the log" if self._has_mistakes else ""
+        self.systemd.notify("READY=1", f"STATUS=listening on unix:{self.listener.path}{doubt}")
 
     def _keep_watchdog_quiet(self) -> None:
         """Ping at twice the wanted rate, from the loop itself, so that a loop that hangs is noticed."""

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from pybus.broker.services import Ending
+from pybus.broker.life import Ending
 from pybus.server.credentials import socket_owner
 from pybus.server.loop import READ, Loop, Timer
 
@@ -108,7 +108,7 @@ def told_by_proc(pidfd: int) -> Ending | None:
     """What /proc says of a process that has ended but is still in its parent's books. None of any other."""
     try:
         pid = _pid(pidfd)
-        if pid <= 0 or not _has_ended(pidfd):
+        if pid <= 0 or not has_ended(pidfd):
             return None
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -121,7 +121,7 @@ def told_by_proc(pidfd: int) -> Ending | None:
     return ending_of(int(fields[49]))  # exit_code, the 52nd field; these begin with the third
 
 
-def _has_ended(pidfd: int) -> bool:
+def has_ended(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))

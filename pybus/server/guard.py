@@ -32,8 +32,12 @@ class Guard:
 
     def __init__(self, mark: str) -> None:
         """mark: a part of an environment entry, in /proc/PID/environ. Raises OSError if there is no shell."""
-        reading, self._pipe = os.pipe2(os.O_CLOEXEC)
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            reading, self._pipe = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            os.close(nowhere)
+            raise
         try:
             self.pid = spawn(
                 ["/bin/sh", "-c", _SCRIPT, "pybus-guard", mark],

@@ -19,12 +19,13 @@ ERROR: Final = 3
 WARNING: Final = 4
 NOTICE: Final = 5
 INFO: Final = 6
+DEBUG: Final = 7
 
-LEVELS: Final = {"error": ERROR, "warning": WARNING, "notice": NOTICE, "info": INFO}
+LEVELS: Final = {"error": ERROR, "warning": WARNING, "notice": NOTICE, "info": INFO, "debug": DEBUG}
 
 _GATHER_SECONDS: Final = 10.0
 _LONGEST_LINE: Final = 3900
-_MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: ""}
+_MARKS = {ERROR: "error: ", WARNING: "warning: ", NOTICE: "", INFO: "", DEBUG: ""}
 
 
 class Log:
@@ -71,14 +72,22 @@ class Log:
         """Something that happens every day."""
         self.write(INFO, text)
 
+    def debug(self, text: str) -> None:
+        """Something that interests nobody on most days."""
+        self.write(DEBUG, text)
+
     def warning(self, about: str, text: str) -> None:
         """Something that a person may want to look at; `about` says what counts as the same thing."""
+        self.gather(WARNING, about, text)
+
+    def gather(self, priority: int, about: str, text: str) -> None:
+        """Something that may happen very often; `about` says what counts as the same thing."""
         if about in self._gathered:
             self._gathered[about] += 1
             return
         self._gathered[about] = 0
-        self._loop.after(_GATHER_SECONDS, lambda: self._release(about))
-        self.write(WARNING, text)
+        self._loop.after(_GATHER_SECONDS, lambda: self._release(priority, about))
+        self.write(priority, text)
 
     def bug(self, text: str, error: BaseException) -> None:
         """A failure of the daemon itself, with its traceback."""
@@ -89,12 +98,12 @@ class Log:
     def close(self) -> None:
         """Write the counts that are still gathered."""
         for about in list(self._gathered):
-            self._release(about)
+            self._release(WARNING, about)
 
-    def _release(self, about: str) -> None:
+    def _release(self, priority: int, about: str) -> None:
         more = self._gathered.pop(about, 0)
         if more:
-            self.write(WARNING, f"{about}: {more} more in the last {_GATHER_SECONDS:.0f} s")
+            self.write(priority, f"{about}: {more} more in the last {_GATHER_SECONDS:.0f} s")
 
 
 def _poll_for_room(stream: TextIO) -> "select.poll | None":

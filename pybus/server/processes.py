@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from pybus.broker.services import Ending
+from pybus.broker.life import Ending
 from pybus.server.ending import ending_of
 from pybus.server.family import children_of, send, session_of, variable_of, with_descendants
 from pybus.server.log import Log
@@ -210,6 +210,7 @@ class Processes:
                 self._finish(run)
         elif run.killed:
             send(signal.SIGKILL, rest)
+            run.later(self._loop.after(_GRACE, lambda: self._finish(run)))  # some can't be killed (setuid, a dead disk)
         elif not run.ordered:
             self._end_or_follow(run, rest)
 

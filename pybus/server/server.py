@@ -7,7 +7,8 @@ import socket
 import time
 
 from pybus.broker.broker import Broker
-from pybus.broker.services import Ending
+from pybus.broker.life import Ending
+from pybus.broker.peer import Peer
 from pybus.errors import AccessDenied, LimitExceeded, Shutdown
 from pybus.server.credentials import look_up, socket_owner
 from pybus.server.ending import Endings
@@ -39,6 +40,7 @@ class Server:
         self.broker = broker
         self.supervisor = supervisor
         supervisor.changed = self._service_ended
+        supervisor.is_dying = self._is_dying
         self.endings = Endings(loop)
         self._listener = listener
         self._uids = uids
@@ -101,7 +103,7 @@ class Server:
         assert session.peer is not None
         self._greeting.discard(session)
         self._sessions[session.peer.number] = session
-        self.log.info(f"joined: {session}")
+        self.log.debug(f"joined: {session}")
 
     def left(self, session: Session) -> None:
         """A session has closed; its descriptor is free."""
@@ -113,6 +115,7 @@ class Server:
 
     def tell_gone(self, gone: Gone, how: str, pidfd: int | None) -> None:
         """Tell of a peer's end, as soon as it is known what became of its process if `how` is ""."""
+        self.supervisor.peer_left(gone.peer.number)
         if how or pidfd is None:
             if pidfd is not None:
                 os.close(pidfd)
@@ -129,12 +132,19 @@ class Server:
 
     def _gone(self, gone: Gone, how: str, ending: Ending | None) -> None:
         peer, who, names = gone
-        if ending is not None and ending.status != 0 and ending.signal not in _ASKED_TO:
-            self.log.warning(f"left: {peer.credentials.program}", f"left: {who}: connection lost: it {ending.text()}")
+        if ending is None:
+            write = self.log.debug if how == "goodbye" else self.log.info
+            write(f"left: {who}: {_LEFT.get(how, how)}")
+        elif ending.status == 0 or ending.signal in _ASKED_TO:
+            self.log.info(f"left: {who}: connection lost: it {ending.text()}")
         else:
-            self.log.info(f"left: {who}: {f'connection lost: it {ending.text()}' if ending else _LEFT.get(how, how)}")
+            self.log.warning(f"left: {peer.credentials.program}", f"left: {who}: connection lost: it {ending.text()}")
         status, signal = (ending.status, ending.signal) if ending is not None else (None, None)
         self.broker.tell_gone(peer, names, how, status, signal)
+
+    def _is_dying(self, peer: Peer) -> bool:
+        session = self._sessions.get(peer.number)
+        return session is not None and session.is_dying
 
     def _service_ended(self) -> None:
         self.flush()
@@ -196,7 +206,7 @@ class Server:
         self.supervisor.stop()
         self.flush()
         self.stop_when_done()
-        self.loop.after(self.broker.limits.farewell, self.loop.stop)
+        self.loop.after(max(self.broker.limits.farewell, self.supervisor.patience()), self.loop.stop)
 
     def stop_when_done(self) -> None:
         """End the loop if the bus is stopping and everybody has gone."""

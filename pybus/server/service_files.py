@@ -4,6 +4,7 @@
     exec = "player --bus"                   # or a list of words; no shell is involved
     description = "Plays films."
     topics = ["media.player.#"]             # subscribing to one of these starts it
+    calls = true                            # false: never claims its name, for scripts that only publish
     autostart = false                       # true: it starts with the bus
     restart = "on-failure"                  # "no" or "always"
     start_timeout = 10                      # seconds that it may take to claim its name
@@ -28,7 +29,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
-from pybus.broker.services import Service
+from pybus.broker.life import Service
 from pybus.errors import InvalidName
 from pybus.names import BUS_NAME, check_name, check_pattern
 from pybus.server.checks import flag, one_of, seconds, text, texts
@@ -131,6 +132,7 @@ def _allowed(stem: str, environ: Mapping[str, str], python: str) -> dict[str, Ch
         "exec": lambda value: _command(value, environ, python),
         "description": text,
         "topics": texts(_topic),
+        "calls": flag,
         "autostart": flag,
         "restart": one_of("no", "on-failure", "always"),
         "start_timeout": seconds(0.01, _LONGEST_START),

@@ -21,7 +21,7 @@ from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, BYE, PREAMBLE, FrameReader, Run, frame
 from pybus.protocol.handshake import Greeter
 from pybus.server.credentials import with_own_name
-from pybus.server.ending import peer_pidfd
+from pybus.server.ending import has_ended, peer_pidfd
 from pybus.server.loop import READ, WRITE, Timer, ended
 
 if TYPE_CHECKING:
@@ -321,6 +321,11 @@ class Session:
         server.broker.leave(peer, time.monotonic(), goodbye=how == "goodbye")
         pidfd, self._pidfd = self._pidfd, None
         server.tell_gone(Gone(peer, str(self), names), how, pidfd)
+
+    @property
+    def is_dying(self) -> bool:
+        """Whether the process at the other end has ended, though not all that it sent has been read."""
+        return self._pidfd is not None and has_ended(self._pidfd)
 
     def _finish(self) -> None:
         """Close once what waits is written, or the other side has had its time to read it."""

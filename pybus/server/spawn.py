@@ -96,9 +96,11 @@ def _be(
     except BaseException:  # noqa: S110 - a word with a null byte in it; nothing may get back into the daemon's code
         pass
     finally:
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        os.write(writing, b"%d" % number)
-        os._exit(127)
+        try:
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            os.write(writing, b"%d" % number)
+        finally:  # also if nobody waits for the report any more
+            os._exit(127)
 
 
 def _leave(stdio: tuple[int, int], descriptors: int, parent: int, writing: int) -> None:

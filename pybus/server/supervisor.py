@@ -10,16 +10,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pybus.broker.broker import Broker
-from pybus.broker.services import RUNNING, Ending, News, Order, Service
+from pybus.broker.life import RUNNING, Ending, News, Order, Service
+from pybus.broker.peer import Peer
 from pybus.server.log import Log
 from pybus.server.loop import Loop
 from pybus.server.processes import Processes
+
+_LONGEST_FAREWELL = 4.0
+"""Seconds that services get at the end of the bus, whatever their files allow: who logs out waits for it."""
 
 
 class Supervisor:
     """Starts and ends the processes of services.
 
     changed: called when a process has ended, after the broker has been told; the server flushes then.
+    is_dying: asked whether a peer's process has ended, though not all that it sent has been read.
     """
 
     def __init__(self, loop: Loop, log: Log, broker: Broker, path: str, descriptors: int) -> None:
@@ -30,9 +35,12 @@ class Supervisor:
         self._started: dict[str, float] = {}
         self._stopping = False
         self.changed: Callable[[], None] = lambda: None
+        self.is_dying: Callable[[Peer], bool] = lambda _peer: False
+        self._late: dict[int, tuple[str, int, Ending, float]] = {}
         self.processes = Processes(loop, log, f"unix:{path}", descriptors, self._ended)
         self.processes.has_forked = self._has_forked
         broker.services.output = self.processes.lines
+        broker.services.last_words = self._last_words
 
     @property
     def busy(self) -> bool:
@@ -57,6 +65,11 @@ class Supervisor:
         for life in self._broker.services.all():
             self._broker.services.stop(life.service.name, time.monotonic())
 
+    def patience(self) -> float:
+        """For how many seconds the services that run may take to end."""
+        running = [life.service.stop_timeout for life in self._broker.services.all() if life.pid]
+        return min(max(running, default=0.0), _LONGEST_FAREWELL)
+
     def close(self) -> None:
         """The bus ends now: nothing is left behind."""
         self.processes.kill_all()
@@ -73,14 +86,32 @@ class Supervisor:
         except OSError as error:
             self._broker.service_not_started(service.name, f"{error.filename or service.exec[0]}: {error.strerror}")
             return
-        self._started[service.name] = time.monotonic()
-        self._broker.services.started(service.name, pid)
+        now = self._started[service.name] = time.monotonic()
+        self._broker.services.started(service.name, pid, now)
 
     def _ended(self, name: str, pid: int, ending: Ending) -> None:
         now = time.monotonic()
+        ran = now - self._started.pop(name, now)
+        owner = self._broker.registry.owner(name)
+        if owner is not None and self.is_dying(owner):
+            self._late[owner.number] = name, pid, ending, ran  # it still has the name until it has left
+        else:
+            self._tell_ended(name, pid, ending, ran)
+
+    def peer_left(self, number: int) -> None:
+        """A peer is off the bus: if it was a service whose process had ended before, that counts now."""
+        late = self._late.pop(number, None)
+        if late is not None:
+            self._tell_ended(*late)
+
+    def _tell_ended(self, name: str, pid: int, ending: Ending, ran: float) -> None:
         words = self.processes.last_lines(name, pid)
-        self._broker.service_ended(name, pid, ending, words, now - self._started.pop(name, now), now)
+        self._broker.service_ended(name, pid, ending, words, ran, time.monotonic())
         self.changed()
+
+    def _last_words(self, name: str) -> list[str]:
+        pid = self.processes.pid(name)
+        return self.processes.last_lines(name, pid) if pid is not None else []
 
     def _has_forked(self, name: str, pid: int, child: int) -> bool:
         """Whether the service goes on in a child: not if it was the ended process itself that served."""

@@ -17,10 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pybus.errors import PybusError
-from pybus.server.toml_lines import Path, key_lines
+from pybus.server.toml_lines import MAX_DEPTH, Path, TooDeep, key_lines
 
 MAX_BYTES = 1024 * 1024
 """Largest file that is read. A hundred lines are a long one; a larger one is something else."""
+
+MAX_PROBLEMS = 50
+"""Mistakes that are named of one file; whoever has more has put something else there."""
 
 Check = Callable[[Any], object]
 
@@ -62,17 +65,19 @@ def read_tables(path: str, allowed: Mapping[str, Check], required: Mapping[str, 
     found = Contents({}, {}, [])
     try:
         text = _read(path)
+        lines = key_lines(text)
         tables = tomllib.loads(text)
     except _Unreadable as error:
         found.problems.append(f"{path}{error}")
+    except TooDeep as error:
+        deep = f"more than {MAX_DEPTH} words in a key, or tables or lists in one another"
+        found.problems.append(f"{path}:{error.line}: is nested too deeply: {deep}")
     except tomllib.TOMLDecodeError as error:
         found.problems.append(_syntax_problem(path, text, str(error)))
-    except RecursionError:
-        found.problems.append(f"{path}: is nested too deeply")
     except ValueError:  # from int(), which takes no more than 4300 digits
         found.problems.append(f"{path}: holds a number with thousands of digits")
     else:
-        _Reader(path, key_lines(text), allowed, found).visit(tables, ())
+        _Reader(path, lines, allowed, found).visit(tables, ())
         missing = [name for name in required or () if name not in found.places]
         found.problems.extend(f"{path}: {name}: is missing; {(required or {})[name]}" for name in missing)
     return found
@@ -82,7 +87,7 @@ def place_of(path: str, key: str) -> str:
     """`FILE:LINE` of a key without dots in a file that has been read before; `FILE` if it is not there any more."""
     try:
         line = key_lines(_read(path)).get((key,))
-    except (OSError, _Unreadable):
+    except (OSError, _Unreadable, TooDeep):
         line = None
     return path if line is None else f"{path}:{line}"
 
@@ -155,6 +160,10 @@ class _Reader:
     def visit(self, table: Mapping[str, object], path: tuple[str, ...]) -> None:
         for name, value in table.items():
             key = (*path, name)
+            if len(self._found.problems) == MAX_PROBLEMS:
+                self._found.problems.append(f"{self._path}: has more mistakes; the first {MAX_PROBLEMS} are named")
+            if len(self._found.problems) > MAX_PROBLEMS:
+                return
             if key in self._checks:
                 self._check(key, value)
             elif key not in self._tables:

@@ -1,9 +1,11 @@
 """On which line of a TOML file each key stands.
 
-`tomllib` gives lines for errors of syntax only. So a text that it has accepted is walked once more,
-by the grammar of TOML 1.0, for the places alone. As the text is known to be well-formed, this needs
-no checks of its own; should it get lost nevertheless, the lines found until then are right, and the
-others unknown.
+`tomllib` gives lines for errors of syntax only. So the text is walked by the grammar of TOML 1.0 for
+the places alone. What is not well-formed is left for `tomllib` to name: there the walk ends; the lines
+found until then are right, and the others unknown.
+
+It goes first, as `tomllib` takes seconds for a key of thousands of words, and a bus that reads its
+configuration serves nobody meanwhile.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from __future__ import annotations
 import re
 import tomllib
 from itertools import count
+from typing import Final
 
 Path = tuple[str | int, ...]
 """Where a value is: the names of the tables and the key, and for a list's item its index."""
+
+MAX_DEPTH: Final = 64
+"""Names of tables, words of a key and lists that a value may be in. No file of the bus has more than three."""
 
 _DEEPEST = 3
 """Deeper values have no line of their own: no file of the bus has a use for them."""
@@ -34,14 +40,22 @@ _OTHER_VALUE = re.compile(r"[^,\]}#\n]++")
 def key_lines(text: str) -> dict[Path, int]:
     """The line, from 1, of every table, key and list item that is not nested deeply; where it is named first.
 
-    text: accepted by `tomllib.loads`.
+    Of a text that `tomllib` would refuse, those before the mistake. Raises `TooDeep`.
     """
     scan = _Scan(text.replace("\r\n", "\n"))
     try:
         scan.document()
-    except (_Lost, RecursionError):
+    except _Lost:
         pass
     return scan.lines
+
+
+class TooDeep(Exception):
+    """Something has more than `MAX_DEPTH` names. line: where, from 1."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line} is nested more than {MAX_DEPTH} deep")
+        self.line = line
 
 
 class _Lost(Exception):
@@ -83,7 +97,7 @@ class _Scan:
         while True:
             self._skip(_BLANKS)
             if self._next() in "\"'":
-                path += (tomllib.loads("key=" + self._skip(_STRING))["key"],)
+                path += (_unquoted(self._skip(_STRING)),)
             else:
                 path += (self._skip(_BARE_KEY),)
             self._note(path)
@@ -154,3 +168,14 @@ class _Scan:
         self._counted = self._at
         if len(path) <= _DEEPEST:
             self.lines.setdefault(path, self._line)
+        elif len(path) > MAX_DEPTH:
+            raise TooDeep(self._line)
+
+
+def _unquoted(written: str) -> str:
+    """A quoted key's text."""
+    try:
+        text: str = tomllib.loads(f"key={written}")["key"]
+    except tomllib.TOMLDecodeError:
+        raise _Lost from None
+    return text

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pybus.broker.broker import Broker
+from pybus.broker.life import Ending, Order, Service
 from pybus.broker.peer import Credentials
-from pybus.broker.services import Ending, Order, Service
 from pybus.errors import PREFIX, BusError, error_answer
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
@@ -62,7 +62,7 @@ class Scene:
 
     def offer(self, *services: Service) -> None:
         """These are the services that have a file."""
-        self.broker.services.replace({service.name: service for service in services}, self.now)
+        self.broker.offer({service.name: service for service in services}, self.now)
 
     def orders(self) -> list[tuple[str, str]]:
         """What the shell was asked to do since the last time, as (action, name). News are published."""
@@ -71,7 +71,7 @@ class Scene:
     def start(self, name: str, pid: int = 500) -> None:
         """Carry out the one order there is, which is to start this service."""
         assert self.orders() == [("start", name)]
-        self.broker.services.started(name, pid)
+        self.broker.services.started(name, pid, self.now)
 
     def end(
         self, name: str, status: int | None = 0, signal: str | None = None, pid: int = 500, words: str = ""

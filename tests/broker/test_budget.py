@@ -94,13 +94,19 @@ def test_one_who_has_the_bus_to_itself_may_send_many_times_more() -> None:
 def test_who_sends_alone_is_known_by_the_others_silence() -> None:
     scene = Scene(LIMITS)
     alice, bob = scene.join("alice"), scene.join("bob")
-    bob.ask("ping")
+    bob.publish("b", 1)
     alice.publish("a", 1)
     assert scene.broker.reckon(alice.peer, 300, 0) == pytest.approx(1.0)
-    scene.wait(5)
+    scene.wait(5.5)
     alice.publish("a", 1)
     assert scene.broker.reckon(alice.peer, 300, 0) == 0.0
-    bob.ask("ping")
+    bob.ask("ping")  # which asks the bus only
+    alice.publish("a", 1)
+    assert scene.broker.reckon(alice.peer, 15_000, 0) == 0.0
+    scene.wait(5.5)
+    bob.publish("b", 1)
     alice.publish("a", 1)
     assert scene.broker.reckon(alice.peer, 300, 0) == 0.0  # with the rest of what it had alone
     assert scene.broker.reckon(alice.peer, 300, 0) == pytest.approx(1.0)
+    bob.leave()
+    assert scene.broker.reckon(alice.peer, 300, 0) == 0.04

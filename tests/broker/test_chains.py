@@ -67,3 +67,17 @@ def test_only_deep_messages_are_remembered() -> None:
     for depth in range(1, 21):
         alice.send(say(alice, "lamp.on", depth))
     assert scene.broker.chains._links == {}
+
+
+def test_a_loop_that_goes_on_is_told_now_and_then() -> None:
+    scene, alice, bob, carol = ring()
+    for _ in range(100):
+        alice.send(say(alice, "lamp.on", 5))
+    bob.send(say(bob, "lamp.off", 5))
+    scene.orders()
+    assert len(carol.heard()) == 2
+    assert scene.broker.chains.loops == 101
+    scene.wait(10)
+    alice.send(say(alice, "lamp.on", 5))
+    scene.orders()
+    assert len(carol.heard()) == 1

@@ -143,7 +143,7 @@ def test_one_bad_pattern_refuses_them_all() -> None:
     assert refused(BadName, bob, "subscribe", ["a", "b.c*"]) == (
         "pattern 'b.c*': a wildcard stands for whole words, so 'c*' can't be one"
     )
-    assert refused(InvalidArguments, bob, "subscribe", ["a", 1]) == ("subscribe(): patterns must be text, and 1 is not")
+    assert refused(InvalidArguments, bob, "subscribe", ["a", 1]) == ("patterns must be text, and 1 is not")
     assert (list(bob.peer.patterns), scene.broker.signals.index.match("a"), bob.heard()) == ([], [], [])
 
 

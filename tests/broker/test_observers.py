@@ -234,3 +234,20 @@ def test_subscriptions_are_listed() -> None:
     found = alice.ask("peers")
     assert isinstance(found, list)
     assert [one["monitor"] for one in found] == [False, False, True]
+
+
+def test_a_topic_whose_receiver_leaves_is_measured_at_the_next() -> None:
+    scene, alice, bob, carol = trio()
+    bob.subscribe("a")
+    carol.ask("traffic")
+    alice.publish("a", 1)
+    bob.leave()
+    dave = scene.join("dave")
+    dave.subscribe("a")
+    alice.publish("a", 2)
+    scene.wait(0.5)
+    dave.heard()
+    dave.peer.arrived(scene.now)
+    found = carol.ask("traffic")
+    assert isinstance(found, dict)
+    assert [one["delay"] for one in found["topics"] if one["topic"] == "a"] == [0.5]

@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from pybus.broker.services import FORGIVEN, STEADY, Service
-from pybus.errors import DeadlinePassed, NameHasNoOwner, NoSuchService, ReceiverFull, ServiceDied, StartFailed
+from pybus.broker.life import Service
+from pybus.broker.services import FORGIVEN, STEADY
+from pybus.errors import (
+    DeadlinePassed,
+    LimitExceeded,
+    NameHasNoOwner,
+    NoSuchService,
+    ReceiverFull,
+    ServiceDied,
+    StartFailed,
+)
 from pybus.limits import Limits
 from tests.broker.scene import Person, Scene, acquaintance, answer, call, refusal
 
@@ -179,6 +188,10 @@ def test_a_command_that_cannot_be_executed_fails_the_calls_and_is_tried_again() 
     reason = f"{NAME} can't be started: player: No such file or directory"
     assert alice.heard() == [refusal(alice, serial, StartFailed, reason)]
     assert state(alice) == "failed"
+    at_once = alice.call(NAME, "play")
+    again = f"{reason}; after mending it: pybus service {NAME} start"
+    assert alice.heard() == [refusal(alice, at_once, StartFailed, again)]
+    scene.wait(0.5)
     alice.call(NAME, "play")
     scene.start(NAME)
     assert alice.heard() == []
@@ -400,6 +413,7 @@ def test_services_are_described() -> None:
             "exec": ["player"],
             "description": "Plays films.",
             "topics": ["media.#"],
+            "calls": True,
             "autostart": False,
             "restart": "on-failure",
             "start_timeout": 10.0,
@@ -417,3 +431,233 @@ def test_services_are_described() -> None:
             "due": None,
         }
     ]
+
+
+# --- corners ------------------------------------------------------------------------------------------
+
+
+def test_a_subscriber_that_comes_while_it_stops_has_it_started_again() -> None:
+    scene, alice, bob = running()
+    alice.ask("stop_service", NAME)
+    scene.orders()
+    alice.subscribe("media.#")
+    bob.leave(goodbye=True)
+    scene.end(NAME, 0)
+    scene.start(NAME)
+
+
+def test_one_whose_file_has_gone_is_not_started_again() -> None:
+    scene, alice, bob = running(restart="always")
+    scene.offer()
+    serial = alice.call(NAME, "play")
+    bob.leave()
+    late = alice.call(NAME, "play")
+    scene.end(NAME, 1)
+    assert scene.orders() == []
+    assert alice.heard() == [
+        refusal(alice, serial, ServiceDied, "bob (pid 102) ended before it answered"),
+        refusal(alice, late, StartFailed, f"{NAME} has no service file any more"),
+    ]
+    with pytest.raises(NoSuchService):
+        alice.ask("service", NAME)
+
+
+def test_calls_that_wait_for_one_whose_file_goes_fail() -> None:
+    scene, alice = stage()
+    alice.ask("start_service", NAME)
+    scene.start(NAME)
+    scene.end(NAME, 1)
+    serial = alice.call(NAME, "play")
+    scene.offer()
+    assert alice.heard() == [refusal(alice, serial, StartFailed, f"{NAME} has no service file any more")]
+    scene.wait(1)
+    assert scene.orders() == []
+
+
+def test_a_file_that_comes_back_is_used_again() -> None:
+    scene, alice, bob = running()
+    scene.offer()
+    scene.offer(PLAYER)
+    bob.leave()
+    scene.end(NAME, 1)
+    assert state(alice) == "pausing"
+
+
+def test_stop_before_its_process_exists_takes_the_start_back() -> None:
+    scene, alice = stage()
+    serial = alice.call(NAME, "play")
+    assert alice.ask("stop_service", NAME) == "stopped"
+    assert scene.orders() == []
+    reason = f"{NAME} was stopped before it claimed its name"
+    assert alice.heard() == [refusal(alice, serial, StartFailed, reason)]
+    alice.ask("start_service", NAME)
+    scene.start(NAME)
+
+
+def test_somebody_who_is_faster_than_its_process_takes_the_start_back() -> None:
+    scene, alice = stage()
+    serial = alice.call(NAME, "play")
+    carol = scene.join("carol")
+    carol.ask("request_name", NAME)
+    assert scene.orders() == []
+    assert carol.heard() == [acquaintance(carol, alice), call(alice, serial, f"{NAME} play")]
+    carol.ask("release_name", NAME)
+    alice.ask("start_service", NAME)
+    scene.start(NAME)
+
+
+def test_a_start_by_hand_while_a_failed_one_is_ended_counts() -> None:
+    scene, alice = stage()
+    alice.call(NAME, "play")
+    scene.start(NAME)
+    scene.wait(10)
+    assert scene.orders() == [("terminate", NAME)]
+    alice.ask("start_service", NAME)
+    scene.end(NAME, None, "SIGTERM")
+    scene.start(NAME)
+
+
+def test_calls_that_came_while_a_failed_one_was_ended_hear_that_it_is_given_up() -> None:
+    scene, alice = stage()
+    alice.ask("start_service", NAME)
+    for pause in (0.5, 1.0, 2.0, 4.0, 8.0):
+        scene.start(NAME)
+        scene.end(NAME, 1)
+        scene.orders()
+        scene.wait(pause)
+    scene.start(NAME)
+    scene.wait(10)
+    scene.orders()
+    serial = alice.call(NAME, "play")
+    scene.end(NAME, None, "SIGTERM")
+    reason = f"given up after 6 failures in a row: {NAME} did not claim its name in 10 s"
+    assert alice.heard() == [refusal(alice, serial, StartFailed, reason)]
+
+
+def test_failures_between_good_runs_are_not_in_a_row() -> None:
+    scene, alice, bob = running()
+    for _ in range(7):
+        bob.leave()
+        scene.end(NAME, 1)
+        scene.orders()
+        scene.wait(0.5)
+        scene.start(NAME)
+        bob = scene.join("bob")
+        bob.ask("request_name", NAME)
+        alice.ask("restart_service", NAME)
+        scene.orders()
+        bob.leave(goodbye=True)
+        scene.end(NAME, 0)
+        scene.start(NAME)
+        bob = scene.join("bob")
+        bob.ask("request_name", NAME)
+        scene.orders()
+    assert state(alice) == "running"
+
+
+def test_one_that_always_ends_at_once_is_given_up_even_if_it_ends_well() -> None:
+    scene, alice = stage(restart="always")
+    alice.ask("start_service", NAME)
+    for pause in (0.5, 1.0, 2.0, 4.0, 8.0):
+        scene.start(NAME)
+        bob = scene.join("bob")
+        bob.ask("request_name", NAME)
+        bob.leave(goodbye=True)
+        scene.end(NAME, 0)
+        scene.orders()
+        assert state(alice) == "pausing"
+        scene.wait(pause)
+    scene.start(NAME)
+    scene.end(NAME, 0)
+    assert state(alice) == "failed"
+
+
+def test_calls_that_nobody_waits_for_any_more_leave_room() -> None:
+    scene = Scene(Limits()._replace(serving=2))
+    scene.offer(PLAYER)
+    alice, carol = scene.join("alice"), scene.join("carol")
+    alice.call(NAME, "play", allowed=1000)
+    carol.call(NAME, "play")
+    scene.start(NAME)
+    scene.wait(1)
+    carol.leave()
+    alice.heard()
+    alice.call(NAME, "play")
+    alice.call(NAME, "play")
+    assert alice.heard() == []
+    assert (alice.peer.held, carol.peer.held) == (2, 0)
+
+
+def test_one_caller_does_not_take_all_the_room() -> None:
+    scene = Scene(Limits()._replace(held=1))
+    scene.offer(PLAYER)
+    alice, carol = scene.join("alice"), scene.join("carol")
+    alice.call(NAME, "play", reply=False)
+    serial = alice.call(NAME, "play")
+    message = "1 of your calls wait for services to start, the limit"
+    assert alice.heard() == [refusal(alice, serial, LimitExceeded, message)]
+    carol.call(NAME, "play")
+    assert carol.heard() == []
+
+
+def test_waiting_calls_have_a_limit_of_bytes() -> None:
+    scene = Scene(Limits()._replace(outbox=1000))
+    scene.offer(PLAYER)
+    alice = scene.join("alice")
+    alice.call(NAME, "play", "x" * 1000)
+    serial = alice.call(NAME, "play")
+    assert alice.heard() == [refusal(alice, serial, ReceiverFull, f"1 calls wait for {NAME} to start, its limit")]
+
+
+def test_one_that_takes_no_calls_runs_without_its_name_and_by_its_listeners() -> None:
+    scene, alice = stage(calls=False, idle=60.0, file="/etc/player.toml")
+    serial = alice.call(NAME, "play")
+    message = f"{NAME} takes no calls, as its file says (/etc/player.toml)"
+    assert alice.heard() == [refusal(alice, serial, StartFailed, message)]
+    assert scene.orders() == []
+    alice.subscribe("media.#")
+    scene.start(NAME)
+    assert state(alice) == "running"
+    scene.wait(1000)
+    assert (state(alice), scene.broker.next_deadline(), scene.orders()) == ("running", None, [])
+    alice.ask("unsubscribe", ["media.#"])
+    scene.wait(60)
+    assert scene.orders() == [("terminate", NAME)]
+
+
+def test_somebody_who_listens_costs_no_look_at_the_clock() -> None:
+    scene, alice, _ = running(idle=60.0)
+    alice.subscribe("media.#")
+    assert scene.broker.next_deadline() is None
+    alice.leave()
+    assert scene.broker.next_deadline() == scene.now + 60.0
+
+
+def test_listeners_are_counted_anew_when_files_change() -> None:
+    scene, alice, _ = running(idle=60.0)
+    alice.subscribe("media.#", "song.#")
+    scene.offer(PLAYER._replace(idle=60.0, topics=("song.*",)))
+    alice.ask("unsubscribe", ["media.#"])
+    assert scene.broker.next_deadline() is None
+    alice.ask("unsubscribe", ["song.#"])
+    assert scene.broker.next_deadline() == scene.now + 60.0
+
+
+def test_a_reload_does_not_start_again_what_was_stopped_by_hand() -> None:
+    scene, alice, bob = running(autostart=True)
+    alice.ask("stop_service", NAME)
+    scene.orders()
+    bob.leave(goodbye=True)
+    scene.end(NAME, 0)
+    scene.offer(PLAYER._replace(autostart=True))
+    assert scene.orders() == []
+
+
+def test_a_start_that_hangs_is_told_with_its_last_words() -> None:
+    scene, alice = stage()
+    scene.broker.services.last_words = lambda name: [f"{name} is thinking"]
+    serial = alice.call(NAME, "play")
+    scene.start(NAME)
+    scene.wait(10)
+    reason = f"{NAME} did not claim its name in 10 s; its last words: {NAME} is thinking"
+    assert alice.heard() == [refusal(alice, serial, StartFailed, reason)]

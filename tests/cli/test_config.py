@@ -125,7 +125,7 @@ def test_check_of_another_file(alice: Home) -> None:
     assert alice.config("other.toml", "--check") == (
         1,
         "",
-        f'{other}:2: log.level: must be "info", "notice", "warning" or "error", not 5\n',
+        f'{other}:2: log.level: must be "debug", "info", "notice", "warning" or "error", not 5\n',
     )
 
 
@@ -138,7 +138,7 @@ def test_what_a_file_holds_cannot_move_the_cursor(alice: Home) -> None:
         "",
         [
             f"{alice.folder}/a\\x1b.toml:1: '\\x1b[2J': unknown key; there are: limits, log, services",
-            f'{alice.folder}/a\\x1b.toml:2: log.level: must be "info", "notice", "warning" or "error",'
+            f'{alice.folder}/a\\x1b.toml:2: log.level: must be "debug", "info", "notice", "warning" or "error",'
             " not '\\x1b[2J'",
         ],
     )

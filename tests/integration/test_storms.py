@@ -148,7 +148,10 @@ def test_within_its_budget_nobody_rests() -> None:
 
 
 def test_one_who_sends_little_for_long_is_not_taken_for_a_flooder() -> None:
-    with BusDaemon({"messages_per_second": 1000, "burst": 0.1, "alone": 1}) as daemon, pybus.connect(daemon.address) as alice:
+    with (
+        BusDaemon({"messages_per_second": 1000, "burst": 0.1, "alone": 1}) as daemon,
+        pybus.connect(daemon.address) as alice,
+    ):
         for _ in range(500):  # more than three reads, each of more messages than the burst allows
             alice.publish("calm.one", bytes(400), confirm=True)
             time.sleep(0.002)  # the pace is what is measured, at half the rate
@@ -167,7 +170,9 @@ def test_after_a_storm_the_connection_works_as_before() -> None:
 
 
 def test_the_budget_can_be_changed_while_the_bus_runs(daemon: BusDaemon) -> None:
-    daemon.configure('[limits]\nmessages_per_second = 1000\nburst = 0.1\nalone = 1\n[services]\ndisabled = ["org.pybus.Hal"]\n')
+    daemon.configure(
+        '[limits]\nmessages_per_second = 1000\nburst = 0.1\nalone = 1\n[services]\ndisabled = ["org.pybus.Hal"]\n'
+    )
     with pybus.connect(daemon.address) as alice:
         daemon.reload()
         for number in range(2000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -86,8 +87,24 @@ def test_stopping_the_socket_stops_all(session: Session) -> None:
     session.systemctl("start", "pybus")
     session.systemctl("stop", "pybus.socket")
     assert session.states() == ["dead", "dead"]
-    code, _, error = session.pybus("pybus-send", "a.b", "1")
-    assert (code, "Connection refused" in error) == (4, True)
+    assert session.left_behind() == ["bus.lock"]
+    assert session.pybus("pybus-send", "a.b", "1") == (
+        4,
+        "",
+        f"pybus-send: no bus at {ADDRESS} (No such file or directory); start it with: systemctl --user start pybus\n",
+    )
+
+
+def test_a_restart_of_the_socket_is_a_restart_of_all(session: Session) -> None:
+    with session.alice() as line:
+        assert line() == "ready"
+        before = started(session)
+        session.systemctl("restart", "pybus.socket")
+        assert session.left_behind() == ["bus", "bus.lock"]
+        assert started(session, 2) != before  # alice has come back, or it would not have been started
+        session.pybus("pybus-send", "--retain", "a.b", "after")
+        assert line() == "after"
+    assert session.states() == ["running", "running"]
 
 
 def test_a_restart_by_hand_loses_no_client(session: Session) -> None:
@@ -111,7 +128,24 @@ def test_reload_keeps_the_process_and_its_clients(session: Session) -> None:
         assert session.show("StatusText") == [f"listening on {ADDRESS}"]
 
 
-def test_enabling_the_socket_is_enough_and_enabling_the_bus_enables_both(session: Session) -> None:
+def test_a_reload_with_mistakes_is_seen_in_the_status(session: Session) -> None:
+    configuration = session.home / ".config/pybus/pybus.toml"
+    configuration.parent.mkdir()
+    configuration.write_text("[limits\n")
+    session.systemctl("start", "pybus")
+    doubtful = f"listening on {ADDRESS}; the configuration has mistakes, see the log"
+    assert session.show("StatusText") == [doubtful]
+    session.systemctl("reload", "pybus")
+    (entry,) = session.wait_for("kept the old configuration")
+    assert (entry["PRIORITY"], session.show("StatusText")) == ("4", [doubtful])
+    configuration.unlink()
+    session.systemctl("reload", "pybus")
+    session.wait_for("reloaded the configuration")
+    assert session.show("StatusText") == [f"listening on {ADDRESS}"]
+    configuration.parent.rmdir()
+
+
+def test_the_bus_and_its_socket_are_enabled_each_for_itself(session: Session) -> None:
     def enabled() -> list[str]:
         return [session.run("systemctl", "--user", "is-enabled", name).stdout.strip() for name in units]
 
@@ -123,7 +157,21 @@ def test_enabling_the_socket_is_enough_and_enabling_the_bus_enables_both(session
     assert enabled() == ["enabled", "enabled"]
     assert session.unit("default.target.wants/pybus.service").is_symlink()
     session.systemctl("disable", "pybus")
+    assert enabled() == ["enabled", "disabled"]
+    session.systemctl("disable", "pybus.socket")
     assert enabled() == ["disabled", "disabled"]
+
+
+def test_enabling_the_bus_alone_starts_both_with_the_session(session: Session) -> None:
+    session.systemctl("stop", "pybus.socket")
+    session.systemctl("enable", "pybus")
+    try:
+        assert session.states() == ["dead", "dead"]
+        session.systemctl("start", "default.target")  # what a login starts
+        started(session)
+        assert session.states() == ["running", "running"]
+    finally:
+        session.systemctl("disable", "pybus")
 
 
 def test_the_journal_knows_the_unit_and_the_priority_of_each_line(session: Session) -> None:
@@ -201,22 +249,59 @@ def test_a_quiet_bus_is_left_alone_by_the_watchdog(session: Session) -> None:
     assert session.show("NRestarts") == ["0"]
 
 
-def test_beside_a_bus_started_by_hand_the_unit_waits_with_pauses(session: Session) -> None:
+# --- beside another bus -----------------------------------------------------------------------------
+
+
+@contextmanager
+def by_hand(session: Session) -> Iterator[str]:
+    """A bus that was started by hand while the socket was stopped; its pid."""
     session.systemctl("stop", "pybus.socket")
-    by_hand = session.start(str(BIN / "pybus"), "daemon")
+    program = session.start(str(BIN / "pybus"), "daemon")
     try:
-        assert by_hand.stderr is not None
-        pid = by_hand.stderr.readline().partition("(pid ")[2].partition(",")[0]
-        session.systemctl("start", "pybus.socket")
+        assert program.stderr is not None
+        yield program.stderr.readline().partition("(pid ")[2].partition(",")[0]
+    finally:
+        session.end(program)
+
+
+def test_the_socket_is_not_taken_from_a_bus_that_was_started_by_hand(session: Session) -> None:
+    with by_hand(session) as pid, session.alice() as line:
+        assert line() == "ready"
+        for unit in ["pybus", "pybus.socket"] * 3:  # more often than systemd's own limit
+            done = session.run("systemctl", "--user", "start", unit)
+            assert (done.returncode, "ailed" in done.stderr) == (1, True)
+        (told, *_) = session.wait_for("a bus runs already", 6, _SYSTEMD_USER_UNIT="pybus.socket")
+        assert (told["PRIORITY"], told["SYSLOG_IDENTIFIER"]) == ("3", "pybus")
+        assert told["MESSAGE"] == (
+            f"a bus runs already (pid {pid}), which was not started by systemd, and keeps its socket;"
+            f" end it first: kill {pid}; then: systemctl --user start pybus"
+        )
+        assert session.states() == ["failed", "dead"]
+        assert session.pybus("pybus-send", "a.b", "still here") == (0, "", "")
+        assert line() == "still here"
+        session.run("kill", pid)
+        session.wait_until_free()
+        session.systemctl("start", "pybus")
+        session.pybus("pybus-send", "--retain", "a.b", "after")
+        assert line() == "after"
+        assert session.states() == ["running", "running"]
+
+
+def test_where_a_bus_got_in_between_the_unit_waits_with_pauses(session: Session) -> None:
+    lock = f"{session.runtime}/pybus/bus.lock"
+    bob = session.start("flock", lock, "sh", "-c", "echo has it; exec sleep 1000")
+    try:
+        assert bob.stdout is not None
+        assert bob.stdout.readline() == "has it\n"
         with session.alice() as line:
-            first, second = session.wait_for(f"a bus already listens on {session.runtime}/pybus/bus (pid {pid})", 2)
+            first, second = session.wait_for(f"a bus already listens on {session.runtime}/pybus/bus", 2)
             pause = int(second["__MONOTONIC_TIMESTAMP"]) - int(first["__MONOTONIC_TIMESTAMP"])
             assert pause >= 1_000_000
-            session.run("kill", pid)
+            session.end(bob)
             assert line() == "ready"
         assert session.pid() == started(session)
     finally:
-        session.end(by_hand)
+        session.end(bob)
 
 
 # --- the files ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 """Where the installed commands are."""
 
 _SCRIPT = Path(__file__).with_name("with-user-systemd")
-_PROGRAMS = ("systemd-analyze", "systemctl", "journalctl", "unshare", "nsenter", "runuser", "findmnt")
+_PROGRAMS = ("systemd-analyze", "systemctl", "journalctl", "unshare", "nsenter", "runuser", "findmnt", "flock")
 _SYSTEMD = Path("/usr/lib/systemd/systemd")
 
 NEEDS = [
@@ -165,6 +165,15 @@ class Session:
         """Whether a program that connects is not refused, if only to wait."""
         with socket.socket(socket.AF_UNIX) as sock:
             return sock.connect_ex(str(self.outside(self.runtime) / "pybus/bus")) == 0
+
+    def left_behind(self) -> list[str]:
+        """What is in the folder of the bus's socket."""
+        return sorted(path.name for path in (self.outside(self.runtime) / "pybus").iterdir())
+
+    def wait_until_free(self) -> None:
+        """Wait until no bus has the lock any more."""
+        done = self.run("flock", f"{self.runtime}/pybus/bus.lock", "true")
+        assert done.returncode == 0, done.stderr
 
     def unit(self, name: str) -> Path:
         """Where a unit's file or its drop-ins are, seen from outside."""

@@ -10,13 +10,17 @@ from pybus.protocol.frames import (
     ANSWER,
     BYE,
     CALL,
+    CAUSED,
     CLEAR,
     CONFIRM,
     ERROR,
     FLAGS,
     HELLO,
+    MAX_CAUSED_TIME,
+    MAX_DEPTH,
     MISSED,
     NO_REPLY,
+    ON_CHANGE,
     PEER,
     PREAMBLE,
     RAW,
@@ -25,8 +29,11 @@ from pybus.protocol.frames import (
     SIGNAL,
     WELCOME,
     FrameReader,
+    allowed_time,
     bodies_of,
     body_of,
+    caused_target,
+    depth_of,
     frame,
     with_sender,
 )
@@ -42,6 +49,10 @@ WIRE = [
      "1d000000 03 02 0600 07000000 00000000 01000000 68616c2e6163 a26f6e"),
     ((CALL, NO_REPLY, 7, 500, 2, b"a.b play", b"\x92\x91\xa1x\x81\xa1n\x01"),
      "24000000 04 20 0800 07000000 f4010000 02000000 612e6220706c6179 92 91 a178 81 a16e 01"),
+    ((SIGNAL, RETAIN | CAUSED | ON_CHANGE, 7, 3 << 26, 0, b"hal.ac", b"\xa2on"),
+     "1d000000 03 c2 0600 07000000 0000000c 00000000 68616c2e6163 a26f6e"),
+    ((CALL, CAUSED, 7, 3 << 26 | 500, 2, b"a.b play", b"\x92\x90\x80"),
+     "1f000000 04 40 0800 07000000 f401000c 02000000 612e6220706c6179 92 90 80"),
     ((ANSWER, RAW, 8, 7, 2, b"", b"\xff\x00"),
      "16000000 05 01 0000 08000000 07000000 02000000 ff00"),
     ((ERROR, 0, 8, 7, 2, b"", b"\x92\xa5a.Bad\xa2no"),
@@ -67,7 +78,7 @@ def test_each_kind_has_these_bytes(fields: tuple[int, int, int, int, int, bytes,
 
 
 def test_every_kind_is_among_the_literals() -> None:
-    assert sorted(fields[0] for fields, _ in WIRE) == sorted(FLAGS)
+    assert sorted({fields[0] for fields, _ in WIRE}) == sorted(FLAGS)
 
 
 def test_the_preamble_ends_with_the_version() -> None:
@@ -82,6 +93,30 @@ def test_a_field_that_does_not_fit_is_an_error() -> None:
 def test_the_sender_can_be_exchanged() -> None:
     data = frame(SIGNAL, RAW, 7, 0, 3, b"a", b"body")
     assert with_sender(data, 2**32 - 1) == frame(SIGNAL, RAW, 2**32 - 1, 0, 3, b"a", b"body")
+
+
+@pytest.mark.parametrize(
+    ("depth", "milliseconds", "target", "kept"),
+    [
+        (1, 0, 0x04000000, (1, 0)),
+        (1, 25_000, 0x040061A8, (1, 25_000)),
+        (MAX_DEPTH, MAX_CAUSED_TIME, 0xFFFFFFFF, (63, 67_108_863)),
+        (MAX_DEPTH + 1, MAX_CAUSED_TIME + 1, 0xFFFFFFFF, (63, 67_108_863)),
+        (10**6, 2**32 - 1, 0xFFFFFFFF, (63, 67_108_863)),
+    ],
+)
+def test_the_target_of_what_was_caused_holds_depth_and_time(
+    depth: int, milliseconds: int, target: int, kept: tuple[int, int]
+) -> None:
+    assert caused_target(depth, milliseconds) == target
+    assert (depth_of(target), allowed_time(target)) == kept
+
+
+@pytest.mark.parametrize(("kind", "flags"), [(CALL, ON_CHANGE), (CALL, RETAIN), (ANSWER, CAUSED), (ERROR, CAUSED)])
+def test_a_flag_that_the_kind_does_not_have_breaks_the_protocol(kind: int, flags: int) -> None:
+    reader = FrameReader(100)
+    assert reader.feed(frame(kind, flags, 7, 0, 1)) == []
+    assert str(reader.failure) == f"flags {flags:#04x} are not allowed in a frame of kind {kind}"
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -108,7 +143,7 @@ def test_another_topic_flag_or_sender_begins_another_run(other: bytes) -> None:
     assert [run[6] for run in runs] == [note(1, b"1"), other, note(3, b"3")]
 
 
-@pytest.mark.parametrize("flag", [RETAIN, RETAINED, CLEAR, CONFIRM])
+@pytest.mark.parametrize("flag", [RETAIN, RETAINED, CLEAR, CONFIRM, CAUSED, ON_CHANGE])
 def test_signals_with_a_special_flag_are_runs_of_one(flag: int) -> None:
     runs = FrameReader(100).feed(note(1, b"1", flags=flag) * 2)
     assert [(run[1], run[7]) for run in runs] == [(flag, 1), (flag, 1)]

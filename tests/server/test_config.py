@@ -6,6 +6,7 @@ import pytest
 
 from pybus.limits import Limits
 from pybus.server.config import Config, config_path, is_size, load_config
+from pybus.server.log import LEVELS
 from pybus.server.tables import ConfigError
 
 KEYS = [*(f"limits.{field}" for field in Limits._fields), "log.level", "services.folders", "services.disabled"]
@@ -96,7 +97,7 @@ colour = "red"
     assert alice.problems(text) == [
         "3: limits.outbox: must be a whole number of bytes, at least 65536, or text such as \"16 MiB\", not 'big'",
         "4: limits.deadline: must be a number of seconds, at least 0.1, not '5'",
-        '6: log.level: must be "info", "notice", "warning" or "error", not \'loud\'',
+        '6: log.level: must be "debug", "info", "notice", "warning" or "error", not \'loud\'',
         "10: services.folders: 'bus' must be an absolute path, or begin with ~/",
         "13: services.colour: unknown key; there are: disabled, folders",
     ]
@@ -133,6 +134,12 @@ def test_sizes(alice: Home, written: str, size: int) -> None:
 def test_what_is_no_size_or_too_small(alice: Home, written: str) -> None:
     (problem,) = alice.problems(f"limits.outbox = {written}")
     assert problem.startswith("1: limits.outbox: must be a whole number of bytes, at least 65536, or text")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "notice", "warning", "error"])
+def test_levels_of_the_log(alice: Home, level: str) -> None:
+    config = alice.load(f"log.level = '{level}'")
+    assert (config.log_level, list(LEVELS)) == (level, ["error", "warning", "notice", "info", "debug"])
 
 
 @pytest.mark.parametrize("field", Limits._fields)

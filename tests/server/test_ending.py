@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pybus.broker.services import Ending
+from pybus.broker.life import Ending
 from pybus.server.ending import Endings, ending_of, how_it_ended, peer_pidfd, told_by_pidfd, told_by_proc
 from pybus.server.loop import Loop
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from pybus.broker.services import Ending
+from pybus.broker.life import Ending
 from pybus.server.family import children_of, with_descendants
 from pybus.server.log import Log
 from pybus.server.loop import READ, Loop

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybus.broker.services import Service
+from pybus.broker.life import Service
 from pybus.server.service_files import load_services, service_folders
 
 ENVIRON = {"HOME": "/home/alice"}
@@ -46,6 +46,7 @@ name = "org.example.Player"
 exec = ["/opt/player", "--bus", "a b"]
 description = "Plays films."
 topics = ["media.player.#", "*.x"]
+calls = false
 autostart = true
 restart = "always"
 start_timeout = 20
@@ -59,6 +60,7 @@ idle = 60
         exec=("/opt/player", "--bus", "a b"),
         description="Plays films.",
         topics=("media.player.#", "*.x"),
+        calls=False,
         autostart=True,
         restart="always",
         start_timeout=20.0,
@@ -115,6 +117,9 @@ def test_a_command_as_a_list(tmp_path: Path) -> None:
         ("topics = ['a..b']", "pattern 'a..b' has an empty word: join words by single dots, with none at the ends"),
         ("autostart = 'yes'", "must be true or false, not 'yes'"),
         ("autostart = 1", "must be true or false, not 1"),
+        ("calls = true", None),
+        ("calls = 0", "must be true or false, not 0"),
+        ("call = false", "unknown key; did you mean calls?"),
         ("restart = 'sometimes'", 'must be "no", "on-failure" or "always", not \'sometimes\''),
         ("start_timeout = 0", "must be a number of seconds, at least 0.01, not 0"),
         ("start_timeout = 3600", None),
@@ -164,7 +169,7 @@ def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
     assert problems(tmp_path, "idle = -1\nautostart = 2\n[x]\n") == [
         "1: idle: must be 0 or a number of seconds, at least 1, not -1",
         "2: autostart: must be true or false, not 2",
-        "3: x: unknown table; there are: autostart, description, exec, idle, name, restart, start_timeout,"
+        "3: x: unknown table; there are: autostart, calls, description, exec, idle, name, restart, start_timeout,"
         " stop_timeout, topics",
         ' name: is missing; write name = "org.example.Player"',
         " exec: is missing; write the command that serves this name",

@@ -201,6 +201,53 @@ def test_the_daemon_tells_what_becomes_of_it(notified: BusDaemon, manager: socke
     assert heard(manager) == ["STOPPING=1", "STATUS=stopping: SIGTERM"]
 
 
+def test_while_the_configuration_has_mistakes_the_status_says_so(notified: BusDaemon, manager: socket.socket) -> None:
+    listens = f"STATUS=listening on unix:{notified.path}"
+    assert heard(manager) == ["READY=1", listens]
+    usual = Path(notified.configuration).read_text()
+    notified.configure("[limits\n")
+    notified.process.send_signal(signal.SIGHUP)
+    assert heard(manager)[0] == "RELOADING=1"
+    doubtful = ["READY=1", f"{listens}; the configuration has mistakes, see the log"]
+    assert heard(manager) == doubtful
+    notified.stop()
+    assert heard(manager)[0] == "STOPPING=1"
+    notified.restart()
+    assert heard(manager) == doubtful
+    notified.configure(usual)
+    notified.reload()
+    assert heard(manager)[0] == "RELOADING=1"
+    assert heard(manager) == ["READY=1", listens]
+
+
+_HANGS_UP = """
+exec = ["{{python}}", "-c", '''
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})
+open({ready!r}, "w").close()
+signal.sigwait({{signal.SIGTERM}})
+os.kill({bus}, signal.SIGHUP)
+''']
+autostart = true
+"""
+"""A service that sends its bus a SIGHUP when that stops."""
+
+
+def test_a_bus_that_is_stopping_does_not_reload(notified: BusDaemon, manager: socket.socket, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    notified.offer("org.example.Late", _HANGS_UP.format(ready=str(ready), bus=notified.process.pid))
+    notified.reload()
+    assert ready.read_text() == ""  # it has come as far as that
+    told = [heard(manager)[0] for _ in range(3)]
+    assert notified.stop() == 0
+    assert [*told, heard(manager)[0]] == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        heard(manager)
+    assert [line for line in notified.log if "reload" in line][2:] == []
+
+
 def test_the_daemon_tells_nothing_more_while_no_watchdog_wants_it(notified: BusDaemon, manager: socket.socket) -> None:
     heard(manager)
     with pybus.connect(notified.address) as alice:

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from pybus.server.checks import count, flag, text
-from pybus.server.tables import MAX_BYTES, place_of, read_tables
+from pybus.server.tables import MAX_BYTES, MAX_PROBLEMS, place_of, read_tables
 
 ALLOWED = {"title": text, "limits.names": count(1, 9), "limits.frame": count(1, 9), "log.loud": flag}
+
+
+DEEP = "is nested too deeply: more than 64 words in a key, or tables or lists in one another"
 
 
 @pytest.fixture
@@ -112,7 +115,11 @@ def test_a_mistake_is_named(file: Path, written: str, problem: str) -> None:
         ("title = 'a'\ntitle = 'b'\nx = 1\n", "2: not valid TOML: Cannot overwrite a value (column 12)"),
         ("a = 1\nb = [1,\n\n\n", "2: not valid TOML: Invalid value"),
         ("a = " + "1" * 5000, " holds a number with thousands of digits"),
-        ("a = " + "[" * 100_000, " is nested too deeply"),
+        ("a = 1\nb = " + "[" * 100_000, f"2: {DEEP}"),
+        ("a = " + "{a = " * 100_000, f"1: {DEEP}"),
+        ("a = 1\n[" + "a." * 500_000 + "a]\n", f"2: {DEEP}"),
+        ("x = 'a\\n'\n" + ".".join(["'a'"] * 65) + " = 1", f"2: {DEEP}"),
+        ("[" + ".".join("a" * 64) + "]\nb = 1", f"2: {DEEP}"),
         (b"a = 1\nb = '\xff'\n", "2: is not in UTF-8; it has the byte 0xff"),
         (b"a = 1\nb = '\xc3", "2: is not in UTF-8; it has the byte 0xc3"),
         ("#" * (MAX_BYTES + 1), " has more than 1024 KiB, so it can't be what it should be"),
@@ -120,6 +127,22 @@ def test_a_mistake_is_named(file: Path, written: str, problem: str) -> None:
 )
 def test_what_is_no_toml(file: Path, written: str | bytes, problem: str) -> None:
     assert problems(file, written) == [problem]
+
+
+def test_the_deepest_that_is_read(file: Path) -> None:
+    assert problems(file, ".".join("a" * 64) + " = 1") == ["1: a: unknown table; there are: limits, log, title"]
+    dots = "." * 1000 + "a." * 1000
+    file.write_text(f"title = '{dots}'  # {dots}\nlog.loud = true\n")
+    assert read_tables(str(file), ALLOWED).values == {"title": dots, "log.loud": True}
+
+
+def test_of_very_many_mistakes_the_first_are_named(file: Path) -> None:
+    found = problems(file, "[limits]\n" + "".join(f"name{number} = 1\n" for number in range(50_000)))
+    assert found[:2] == [
+        f"{number + 2}: limits.name{number}: unknown key; did you mean limits.names?" for number in (0, 1)
+    ]
+    assert (len(found), found[-1]) == (MAX_PROBLEMS + 1, f" has more mistakes; the first {MAX_PROBLEMS} are named")
+    assert len(problems(file, "".join(f"x{number} = 1\n" for number in range(MAX_PROBLEMS)))) == MAX_PROBLEMS
 
 
 def test_the_largest_file(file: Path) -> None:
@@ -172,3 +195,5 @@ def test_the_place_of_a_key(file: Path) -> None:
     file.write_text("\n\ntitle = 'x'\n")
     assert place_of(str(file), "title") == f"{file}:3"
     assert place_of(str(file), "limits") == str(file)
+    file.write_text("a." * 100 + "a = 1\ntitle = 'x'\n")
+    assert place_of(str(file), "title") == str(file)

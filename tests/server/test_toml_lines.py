@@ -1,6 +1,8 @@
 """The lines of keys in a TOML text."""
 
-from pybus.server.toml_lines import key_lines
+import pytest
+
+from pybus.server.toml_lines import TooDeep, key_lines
 
 TEXT = '''\
 # limits.outbox = 0
@@ -76,4 +78,13 @@ def test_who_gets_lost_knows_the_lines_until_then() -> None:
     assert key_lines("a = 1\nb = 2\n= 3\nc = 4\n") == {("a",): 1, ("b",): 2}
     for text in ("a = 1\n[b", "a = 1\nb = ", "a = 1\nb = [1,", "a = 1\nb = {", 'a = 1\nb = """'):
         assert key_lines(text) == {("a",): 1, ("b",): 2} | ({("b", 0): 2} if text.endswith("[1,") else {})
-    assert key_lines("a = " + "[" * 100_000)[("a",)] == 1
+    assert key_lines('a = 1\n"\\q" = 2') == {("a",): 1}
+
+
+@pytest.mark.parametrize(
+    "text", [".".join("a" * 65) + " = 1", "[" + ".".join("a" * 64) + "]\nb=1", "a=" + "[" * 64 + "1", "a=" + "{b=" * 64]
+)
+def test_what_is_nested_too_deeply_is_on_its_line(text: str) -> None:
+    with pytest.raises(TooDeep) as caught:
+        key_lines(f"# one\n{text}")
+    assert caught.value.line == 2 + text.count("\n")

@@ -1,0 +1,45 @@
+"""What to tell a person whose name nobody owns or describes: a near miss, or a mistake in the service's file.
+
+Only errors lead here, so that no other command pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pybus.client.blocking import Bus
+from pybus.names import BUS_NAME
+from pybus.nearness import did_you_mean
+from pybus.server.config import load_config
+from pybus.server.service_files import load_services, service_folders
+from pybus.server.tables import ConfigError
+
+
+def unowned(bus: Bus, name: str) -> str:
+    """The end of a sentence that says that nobody owns the name, or nothing. Asks the bus."""
+    driver = bus.proxy(BUS_NAME)
+    known: list[dict[str, Any]] = [*driver.names(), *driver.services()]
+    return undescribed(name, [BUS_NAME, *(one["name"] for one in known)])
+
+
+def undescribed(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that says that there is no such service, or nothing. known: what may be meant."""
+    wrong = mistakes(name)
+    return f"; its file has a mistake: {'; '.join(wrong)}" if wrong else did_you_mean(name, known)
+
+
+def mistakes(name: str) -> list[str]:
+    """What is wrong with the service file of this name, one line each; nothing if it is right or not there."""
+    folders = service_folders(_own_folders())
+    _, problems = load_services(folders)
+    files = tuple(f"{folder}/{name}.toml:" for folder in folders)
+    return [problem for problem in problems if problem.startswith(files)]
+
+
+def _own_folders() -> tuple[str, ...]:
+    """The folders that the configuration names."""
+    try:
+        return load_config().folders
+    except ConfigError:
+        return ()
