@@ -23,8 +23,12 @@ def call_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus call`."""
     parser.add_argument("name", metavar="NAME", help="such as org.example.Player, or :17")
     parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("arguments", metavar="ARG", nargs="*", default=[], help="text, JSON, or KEY=VALUE for a named argument")
-    parser.add_argument("--timeout", metavar="S", type=seconds, default=TIMEOUT, help="seconds to wait for the answer (default 25)")
+    parser.add_argument(
+        "arguments", metavar="ARG", nargs="*", default=[], help="text, JSON, or KEY=VALUE for a named argument"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=seconds, default=TIMEOUT, help="seconds to wait for the answer (default 25)"
+    )
     parser.add_argument("--no-reply", action="store_true", help="do not wait for an answer")
 
 
@@ -116,7 +120,9 @@ def _parameters(bus: Bus, options: argparse.Namespace) -> list[dict[str, str]]:
     """
     try:
         methods = bus.proxy(options.name, timeout=options.timeout).introspect()["methods"]
-        found = next((one["parameters"] for one in methods if one["name"] == options.method), [])
+        found: list[dict[str, object]] = next(
+            (one["parameters"] for one in methods if one["name"] == options.method), []
+        )
         return [{key: str(one[key]) for key in ("name", "type", "kind")} for one in found]
     except NO_ANSWER:
         raise

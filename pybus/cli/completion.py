@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from pybus.address import bus_path
@@ -26,7 +27,7 @@ _PATIENCE = 1.5
 def complete_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus complete`."""
     parser.add_argument("kind", metavar="KIND", choices=sorted(_FINDERS), help=", ".join(sorted(_FINDERS)))
-    parser.add_argument("name", metavar="NAME", nargs="?", help="for methods: whose")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="for methods: whose; for actions: the word before")
     parser.add_argument("prefix", metavar="PREFIX", help="how they begin")
 
 
@@ -34,14 +35,23 @@ def complete_command(options: argparse.Namespace) -> int:
     """Print what there is of that kind and begins with the prefix, one a line, sorted."""
     signal.signal(signal.SIGALRM, lambda *_: os._exit(OK))
     signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    if options.kind == _ACTIONS:
+        from pybus.cli.service import ACTIONS  # only here, as it takes a while
+
+        if options.name not in ACTIONS:
+            return _print(ACTIONS, options.prefix)
     try:
         if not daemon_pid(bus_path()):
             return OK
-        with connect(program="pybus complete", reconnect=False) as bus:
+        with connect(reconnect=False) as bus:
             found = _FINDERS[options.kind](bus, options.prefix, options.name)
     except PybusError:
         return OK
-    fitting = sorted(word for word in found if word.startswith(options.prefix) and _is_argument(word))
+    return _print(found, options.prefix)
+
+
+def _print(found: Iterable[str], prefix: str) -> int:
+    fitting = sorted(word for word in found if word.startswith(prefix) and _is_argument(word))
     sys.stdout.write("".join(f"{word}\n" for word in fitting))
     return OK
 
@@ -107,4 +117,14 @@ def _beneath(prefix: str) -> str:
         return "#"
 
 
-_FINDERS = {"methods": _methods, "names": _names, "patterns": _patterns, "services": _services, "topics": _topics}
+_ACTIONS = "actions"
+"""What may follow a word of `pybus service`: an action a name, a name an action."""
+
+_FINDERS = {
+    _ACTIONS: _services,
+    "methods": _methods,
+    "names": _names,
+    "patterns": _patterns,
+    "services": _services,
+    "topics": _topics,
+}

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pybus.cli.command import OK, REFUSED
 from pybus.cli.text import is_terminal, paint, safe, to_json
 from pybus.errors import UsageError
+from pybus.limits import Limits
 from pybus.server.checks import size_text
-from pybus.server.config import Config, config_path, is_size, load_config
+from pybus.server.config import DEFAULT, Config, config_path, is_size, load_config
 from pybus.server.service_files import load_services, service_folders
 from pybus.server.tables import ConfigError, place_of
 
@@ -91,15 +92,19 @@ def _complain(problems: Iterable[str]) -> int:
 
 
 def _show(path: str | None, *, as_json: bool) -> int:
+    """Show what would be in force; that is the defaults if the file has mistakes, which are told."""
+    code = OK
     try:
         config = load_config(path=path)
     except ConfigError as error:
-        return _complain(error.problems)
+        code = _complain(error.problems)
+        config = _defaults()
     if as_json:
         print(to_json(_as_json(config), indent=2))
-        return OK
+        return code
     used = path if path is not None else config_path()
-    print(_comment(f"{used}{'' if os.path.exists(used) else ' (not there)'}"))
+    note = "" if os.path.exists(used) else " (not there)"
+    print(_comment(used + (note if code == OK else " (not used, as it has mistakes)")))
     lines = list(_settings(config))
     width = max(len(setting) for setting, _ in lines) if is_terminal(sys.stdout) else 0
     table = ""
@@ -111,7 +116,13 @@ def _show(path: str | None, *, as_json: bool) -> int:
     print(_comment("service files are looked for in:"))
     for folder in service_folders(config.folders):
         print(_comment(f"  {folder}"))
-    return OK
+    return code
+
+
+def _defaults() -> Config:
+    """What is in force without a file."""
+    config = Config(Limits(), "info", (), (), {})
+    return config._replace(origins={key: DEFAULT for key, _ in _values(config)})
 
 
 def _comment(text: str) -> str:

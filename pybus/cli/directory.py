@@ -22,10 +22,11 @@ _MOST_GONE = 1000
 class Who:
     """One connection. names: its well-known names. label: for people, `org.example.Player (player)`.
 
-    json: for programs, an object with name, names, program and pid (null if they are not known).
+    short: the label without the program. json: for programs, an object with name, names, program and pid
+    (null if they are not known).
     """
 
-    __slots__ = ("json", "label", "name", "names", "number", "pid", "program")
+    __slots__ = ("json", "label", "name", "names", "number", "pid", "program", "short")
 
     def __init__(self, number: int, program: str | None, pid: int | None, names: tuple[str, ...] = ()) -> None:
         self.number = number
@@ -34,6 +35,7 @@ class Who:
         self.pid = pid
         self.names = names
         best = names[0] if names else self.name
+        self.short = safe(best)
         self.label = safe(f"{best} ({program})" if program else best)
         self.json = to_json({"name": self.name, "names": names, "program": program, "pid": pid})
 
@@ -43,9 +45,10 @@ class Who:
 
 
 class Directory:
-    """All connections, and those that ended a while ago."""
+    """All connections, and those that ended a while ago. monitors: the numbers of those that only watch."""
 
     def __init__(self) -> None:
+        self.monitors: set[int] = set()
         self._here: dict[int, Who] = {}
         self._gone: dict[int, Who] = {}
         self.learn([])
@@ -53,6 +56,7 @@ class Directory:
     def learn(self, peers: list[dict[str, Any]]) -> None:
         """Take in who is here, as the bus's `peers` has it."""
         self._here = {BUS: Who(BUS, None, None, (BUS_NAME,))}
+        self.monitors = {_number(peer["name"]) for peer in peers if peer["monitor"]}
         for peer in peers:
             self._add(Who(_number(peer["name"]), peer["program"], peer["pid"], tuple(peer["names"])))
 
@@ -85,6 +89,7 @@ class Directory:
     def _leave(self, change: dict[str, Any]) -> None:
         number = _number(change["name"])
         self._here.pop(number, None)
+        self.monitors.discard(number)
         self._gone[number] = Who(number, change["program"], change["pid"], tuple(change["names"]))
         while len(self._gone) > _MOST_GONE:
             del self._gone[next(iter(self._gone))]

@@ -26,12 +26,18 @@ def ended(last: dict[str, Any]) -> str:
     return f"{how} after {duration(last['ran'])}"
 
 
+def without_words(reason: str) -> tuple[str, list[str]]:
+    """The bus's reason for why a service does not run, and its process's last words, which stand at its end."""
+    what, _, words = reason.partition("; its last words: ")
+    return what, words.split(" | ") if words else []
+
+
 def situation(service: dict[str, Any]) -> str:
     """A service's state, and the reason if it is down unasked: `failed: exited with status 3 after 0.2 s`.
 
     The first word is always one of the bus's words for a state.
     """
     state: str = service["state"]
-    reason = service["reason"].replace(f"{service['name']} ", "", 1)
+    reason = without_words(service["reason"])[0].replace(f"{service['name']} ", "", 1)
     again = f"; starts again in {duration(service['due'])}" if service["due"] is not None else ""
     return f"{state}: {reason}{again}" if reason else state

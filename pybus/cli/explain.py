@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation
+from pybus.cli.hints import mistakes
 from pybus.cli.show import signature
 from pybus.cli.text import is_terminal, paint, plain, safe, to_json
 from pybus.client.blocking import Bus, connect
@@ -212,6 +213,7 @@ def _call_facts(bus: Bus, name: str, method: str) -> dict[str, Any]:
         "owner": {key: owner[key] for key in keys} if owner is not None else None,
         "waiting": [{key: peer[key] for key in keys} for peer in peers if name in peer["waiting_for"]],
         "service": services.get(name),
+        "mistakes": "",
         "near_names": [],
         "description": None,
         "methods": [],
@@ -224,6 +226,7 @@ def _call_facts(bus: Bus, name: str, method: str) -> dict[str, Any]:
     else:
         known = {BUS_NAME, *services, *(one for peer in peers for one in peer["names"])}
         facts["near_names"] = similar(name, known)
+        facts["mistakes"] = mistakes(name) if name not in services else ""
         facts["reached"] = name in services and services[name]["state"] != "failed"
     return facts
 
@@ -260,7 +263,8 @@ def _call_lines(facts: dict[str, Any]) -> Iterator[Line]:
     elif service is not None:
         yield from _service_lines(service)
     elif not name.startswith(":"):
-        yield "service", "none: no service file describes it, so a call starts nothing"
+        why = facts["mistakes"] or "no service file describes it"
+        yield "service", f"none: {why}, so a call starts nothing"
     for one in facts["near_names"]:
         yield "near", one
 

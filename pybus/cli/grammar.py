@@ -9,7 +9,6 @@ import argparse
 from typing import NamedTuple
 
 from pybus.cli.parsing import Command, parser_of
-from pybus.cli.service import ACTIONS
 
 FILES = "files"
 PROGRAMS = "programs"
@@ -18,6 +17,7 @@ ANYTHING = ""
 _KINDS = {
     "NAME": "names",
     "METHOD": "methods",
+    "ACTION": "actions",
     "TOPIC": "topics",
     "PATTERN": "patterns",
     "FILE": FILES,
@@ -100,8 +100,8 @@ def _values(command: Command, action: argparse.Action, text: str = "") -> tuple[
     values = tuple(
         Value(label, _KINDS.get(label, ANYTHING), choices, optional, repeats, text) for label in labels[:number]
     )
-    if command.program == "pybus service" and not action.option_strings:  # its words may come in any order
-        return tuple(value._replace(kind="services", choices=ACTIONS) for value in values)
+    if command.program == "pybus service" and action.dest == "name":
+        return tuple(value._replace(kind="services") for value in values)
     return values
 
 

@@ -5,7 +5,6 @@ Only errors lead here, so that no other command pays for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from pybus.client.blocking import Bus
@@ -18,23 +17,20 @@ from pybus.server.tables import ConfigError
 
 def unowned(bus: Bus, name: str) -> str:
     """The end of a sentence that says that nobody owns the name, or nothing. Asks the bus."""
+    if wrong := mistakes(name):
+        return f"; {wrong}"
     driver = bus.proxy(BUS_NAME)
     known: list[dict[str, Any]] = [*driver.names(), *driver.services()]
-    return undescribed(name, [BUS_NAME, *(one["name"] for one in known)])
+    return did_you_mean(name, {BUS_NAME, *(one["name"] for one in known)})
 
 
-def undescribed(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence that says that there is no such service, or nothing. known: what may be meant."""
-    wrong = mistakes(name)
-    return f"; its file has a mistake: {'; '.join(wrong)}" if wrong else did_you_mean(name, known)
-
-
-def mistakes(name: str) -> list[str]:
-    """What is wrong with the service file of this name, one line each; nothing if it is right or not there."""
+def mistakes(name: str) -> str:
+    """What is wrong with the service file of this name; "" if it is right, or not there."""
     folders = service_folders(_own_folders())
     _, problems = load_services(folders)
     files = tuple(f"{folder}/{name}.toml:" for folder in folders)
-    return [problem for problem in problems if problem.startswith(files)]
+    wrong = [problem for problem in problems if problem.startswith(files)]
+    return f"its file has a mistake: {'; '.join(wrong)}" if wrong else ""
 
 
 def _own_folders() -> tuple[str, ...]:

@@ -47,6 +47,8 @@ def listen(options: argparse.Namespace) -> int:
     """Print signals, or run a command for each, until the count or the time is reached, or for ever."""
     if options.exec is None:
         return _listen(options, lambda signal: show(signal, as_json=options.json))
+    if not options.exec.strip():
+        return complain(PROGRAM, "--exec needs a command to run for each signal", WRONG_USE)
     if options.json:
         return complain(PROGRAM, "--exec and --json contradict each other: the command gets the signal", WRONG_USE)
     from pybus.cli.execute import Executor
@@ -59,6 +61,7 @@ def listen(options: argparse.Namespace) -> int:
 def _listen(options: argparse.Namespace, handle: Callable[[Signal], None]) -> int:
     with connect() as bus:
         tell_of_losses(bus)
+        tell_of_services(bus, options.patterns)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
         until = None if options.timeout is None else monotonic() + options.timeout
         number = 0
@@ -81,6 +84,15 @@ def tell_of_losses(bus: Bus) -> None:
     bus.on_missed(missed)
     bus.on_disconnect(lambda _: print(f"{PROGRAM}: the bus went away; waiting for it to come back", file=sys.stderr))
     bus.on_reconnect(lambda: print(f"{PROGRAM}: the bus is back", file=sys.stderr))
+
+
+def tell_of_services(bus: Bus, patterns: list[str]) -> None:
+    """Let a person know why nothing comes, if a service that should publish there fails. Before subscribing."""
+    wanted = [pattern for pattern in patterns if pattern.split(".")[0] not in ("*", "#", "bus")]
+    if wanted:
+        from pybus.cli.publishers import Publishers
+
+        Publishers(bus, wanted, lambda text: print(f"{PROGRAM}: {safe(text)}", file=sys.stderr, flush=True))
 
 
 def show(signal: Signal, *, as_json: bool = False) -> None:

@@ -27,15 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     command = COMMANDS.get(first) or _HIDDEN.get(first)
     if command is None:
-        problem = f"no command {first!r}{_meant(first)}" if words else "which command?"
-        return complain("pybus", f"{problem}; there are: {', '.join(COMMANDS)}; more by: pybus --help", WRONG_USE)
+        return complain("pybus", _advice(words), WRONG_USE)
     return run(command, words[1:])
 
 
-def _meant(word: str) -> str:
+def _advice(words: list[str]) -> str:
+    """What to say where no command was recognised."""
     from pybus.nearness import did_you_mean  # who writes it right does not wait for its import
 
-    return did_you_mean(word, COMMANDS)
+    problem = f"no command {words[0]!r}" if words else "which command?"
+    meant = did_you_mean(words[0], COMMANDS) if words else ""
+    return problem + (meant or f"; there are: {', '.join(COMMANDS)}; more by: pybus --help")
 
 
 def _help() -> str:

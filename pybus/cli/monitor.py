@@ -20,7 +20,7 @@ from pybus.cli.parsing import count, seconds
 from pybus.cli.text import is_terminal, paint, plain, safe, to_json
 from pybus.cli.traffic import Piece, Traffic
 from pybus.client.blocking import connect
-from pybus.names import check_destination, check_pattern, matches
+from pybus.names import BUS_NAME, check_destination, check_pattern, matches
 from pybus.protocol.codec import unpack_or_keep
 from pybus.protocol.frames import BUS, CLEAR, NO_REPLY, RETAIN
 
@@ -30,6 +30,9 @@ _MOST_OPEN = 20_000
 _MOST_KEYS = 10_000
 """Topics and methods of which it is remembered whether a pattern matches."""
 
+_WATCH = f"{BUS_NAME} monitor"
+"""The key of the call by which a connection becomes a monitor."""
+
 _SHOWN_RECEIVERS = 3
 _LEAST_VALUE = 20
 """Columns that a value gets even on a narrow terminal."""
@@ -38,7 +41,11 @@ _LEAST_VALUE = 20
 def monitor_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus monitor`."""
     parser.add_argument(
-        "patterns", metavar="PATTERN", nargs="*", default=[], help="only these topics, and calls by NAME.METHOD (default: all)"
+        "patterns",
+        metavar="PATTERN",
+        nargs="*",
+        default=[],
+        help="only these topics, and calls by NAME.METHOD (default: all)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
     parser.add_argument("--calls", action="store_true", help="show calls and their answers only")
@@ -54,7 +61,7 @@ def monitor_command(options: argparse.Namespace) -> int:
     until = None if options.timeout is None else monotonic() + options.timeout
     with connect() as bus:
         traffic = Traffic(bus, "pybus monitor", [] if options.calls else patterns, calls=True)
-        selection = Selection(traffic.directory, patterns, options.calls, sender)
+        selection = Selection(traffic.directory, patterns, options.calls, sender, everything=not options.patterns)
         traffic.on_back = selection.forget
         line = as_json if options.json else as_columns if not is_terminal(sys.stdout) else as_text
         if options.json:
@@ -113,12 +120,18 @@ class _About(NamedTuple):
 class Selection:
     """Which messages a person wants to see; pairs calls with their answers."""
 
-    def __init__(self, directory: Directory, patterns: list[str], calls_only: bool, sender: str | None) -> None:
-        """calls_only: leave out signals. sender: a name; leave out what others send."""
+    def __init__(
+        self, directory: Directory, patterns: list[str], calls_only: bool, sender: str | None, *, everything: bool
+    ) -> None:
+        """calls_only: leave out signals. sender: a name; leave out what others send.
+
+        everything: nobody asked for the bus's own signals by name, so leave out those that only monitors get.
+        """
         self._directory = directory
         self._patterns = patterns
         self._calls_only = calls_only
         self._sender = sender
+        self._everything = everything
         self._open: dict[tuple[int, int], _About] = {}
         self._known: dict[str, bool] = {}
 
@@ -141,10 +154,12 @@ class Selection:
     def _find(self, piece: Piece) -> _About | None:
         """What the piece is about, if that is wanted."""
         if piece.kind == "signal":
-            return _About(piece.key, None)
+            return None if self._everything and self._is_for_monitors(piece) else _About(piece.key, None)
         if piece.kind != "call":
             return self._answered(piece)
         name, _, method = piece.key.partition(" ")
+        if piece.key == _WATCH:
+            self._directory.monitors.add(piece.sender)
         if not self._matches(f"{name}.{method}"):
             return None
         found = _About(None, (name, method))
@@ -153,6 +168,11 @@ class Selection:
             if len(self._open) > _MOST_OPEN:
                 del self._open[next(iter(self._open))]
         return found
+
+    def _is_for_monitors(self, piece: Piece) -> bool:
+        """Whether the bus tells only monitors of it, so that it would not be there without them."""
+        is_news = piece.key.startswith(("bus.peer.", "bus.name."))
+        return is_news and self._directory.monitors.issuperset(piece.receivers)
 
     def _answered(self, piece: Piece) -> _About | None:
         if piece.key and piece.sender == BUS:  # it refuses a signal
@@ -212,33 +232,46 @@ def as_columns(message: Message, directory: Directory) -> str:
 
 
 def as_text(message: Message, directory: Directory) -> str:
-    """The message for a person; what does not fit on the line is cut from the value."""
+    """The message for a person.
+
+    If it does not fit on the line, it goes without the programs' names, and then its value is cut. An
+    error is always shown whole.
+    """
     piece = message.piece
-    way = f"{directory.who(piece.sender).label} → {_receivers(piece, directory, _SHOWN_RECEIVERS)}"
     about = message.about
     gap = "" if piece.kind == "call" else " "
     took = "" if message.seconds is None else f", {message.seconds * 1000:.1f} ms"
     end = f"  {message.size} B{took}"
-    start = f"{_clock(piece)}  {piece.kind:<6}  {way}  "
-    room = shutil.get_terminal_size().columns - len(start + about + gap + end)
     value = _value(message)
-    if len(value) > max(room, _LEAST_VALUE):
-        value = value[: max(room, _LEAST_VALUE) - 1] + "…"
+    columns = shutil.get_terminal_size().columns - len(f"{_clock(piece)}  {piece.kind:<6}    {about}{gap}{end}")
+    way = _way(piece, directory)
+    if len(way + value) > columns:
+        way = _way(piece, directory, short=True)
+    room = max(columns - len(way), _LEAST_VALUE)
+    if len(value) > room and piece.kind != "error":
+        value = value[: room - 1] + "…"
     kind = paint(f"{piece.kind:<6}", "title" if piece.kind == "error" or piece.missed else "dim")
     return f"{_clock(piece)}  {kind}  {way}  {paint(about, 'topic')}{gap}{value}{paint(end, 'dim')}"
 
 
-def _receivers(piece: Piece, directory: Directory, most: int) -> str:
+def _way(piece: Piece, directory: Directory, *, short: bool = False) -> str:
+    """From whom to whom. short: without their programs."""
+    sender = directory.who(piece.sender)
+    return f"{sender.short if short else sender.label} → {_receivers(piece, directory, _SHOWN_RECEIVERS, short=short)}"
+
+
+def _receivers(piece: Piece, directory: Directory, most: int, *, short: bool = False) -> str:
     """Who got it, and who should have and did not."""
+
+    def people(numbers: list[int]) -> str:
+        if len(numbers) > most:
+            return f"{len(numbers)} receivers"
+        found = [directory.who(number) for number in numbers]
+        return ", ".join(one.short if short else one.label for one in found)
+
     got = [number for number in piece.receivers if number not in piece.missed]
-    shown = _people(got, directory, most) or "nobody"
-    return f"{shown}; missed by {_people(piece.missed, directory, most)}" if piece.missed else shown
-
-
-def _people(numbers: list[int], directory: Directory, most: int) -> str:
-    if len(numbers) > most:
-        return f"{len(numbers)} receivers"
-    return ", ".join(directory.who(number).label for number in numbers)
+    shown = people(got) or "nobody"
+    return f"{shown}; missed by {people(piece.missed)}" if piece.missed else shown
 
 
 def _value(message: Message) -> str:

@@ -37,7 +37,9 @@ _EXACT = 0.01
 def record_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus record`."""
     parser.add_argument("file", metavar="FILE", help="where to write; - is standard output")
-    parser.add_argument("patterns", metavar="PATTERN", nargs="*", default=[], help="the topics (default #: all but the bus's own)")
+    parser.add_argument(
+        "patterns", metavar="PATTERN", nargs="*", default=[], help="the topics (default #: all but the bus's own)"
+    )
     parser.add_argument("--count", metavar="N", type=count, help="end after N signals, kept values not counted")
     parser.add_argument("--timeout", metavar="S", type=seconds, help="end after S seconds; code 3 if N did not come")
     parser.add_argument("--no-retained", action="store_true", help="leave out values that were kept from before")

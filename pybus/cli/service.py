@@ -9,7 +9,8 @@ from time import monotonic
 from typing import Any
 
 from pybus.cli.command import OK, REFUSED, WRONG_USE, complain
-from pybus.cli.endings import duration, ended, situation
+from pybus.cli.endings import duration, ended, situation, without_words
+from pybus.cli.hints import mistakes
 from pybus.cli.text import age, is_terminal, moment, paint, safe, table, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.errors import NoSuchService
@@ -59,13 +60,12 @@ def service_command(options: argparse.Namespace) -> int:
 
 
 def _hint(bus: Bus, name: str) -> str:
+    if wrong := mistakes(name):
+        return f"; {wrong}"
     services: list[dict[str, Any]] = bus.proxy(BUS_NAME).services()
     meant = did_you_mean(name, [service["name"] for service in services])
     folders = ", ".join(service_folders(()))
-    return (
-        f"{meant or '; '}{' ' if meant else ''}service files are looked for in {folders} and where the configuration"
-        " says; pybus config --check shows their mistakes"
-    )
+    return f"{meant or ';'} service files are looked for in {folders} and where the configuration says"
 
 
 # --- showing --------------------------------------------------------------------------------------
@@ -89,10 +89,14 @@ def _status(service: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print(to_json(service, indent=2 if is_terminal(sys.stdout) else None))
         return OK
+    before = ""
     for about, fact in _facts(service):
-        print(
-            f"{paint(f'{about:<11}', 'title')}  {safe(fact)}" if is_terminal(sys.stdout) else f"{about}\t{safe(fact)}"
-        )
+        if is_terminal(sys.stdout):
+            title = "" if about == before else about
+            print(f"{paint(f'{title:<11}', 'title')}  {safe(fact)}")
+        else:
+            print(f"{about}\t{safe(fact)}")
+        before = about
     return OK
 
 
@@ -106,7 +110,7 @@ def _facts(service: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if service["owner"] is not None:
         yield "owner", service["owner"]
     yield "started", _times(service["starts"])
-    if service["failures"]:
+    if service["failures"] and not service["reason"].startswith("given up"):  # which says how often
         yield "failed", f"{_times(service['failures'])} in a row"
     if service["last"] is not None:
         yield "last end", ended(service["last"]) + (", as it was told to" if service["last"]["expected"] else "")
@@ -156,9 +160,10 @@ def _start(bus: Bus, service: dict[str, Any], action: str) -> int:
             print(f"{name} runs (pid {event['pid']}, after {duration(event['after'])})")
             return OK
         if event["event"] in ("failed", "gave up"):
-            return complain("pybus service", event["reason"], REFUSED)
+            reason, words = without_words(event["reason"])
+            return _failed(reason, words)
         if event["event"] == "exited" and not event["expected"]:
-            return _failed(name, event)
+            return _failed(f"{name} {ended(event)}, before it owned its name", event["stderr"])
     return complain("pybus service", f"{name} is still {_state(bus, name)}", REFUSED)
 
 
@@ -195,8 +200,9 @@ def _state(bus: Bus, name: str) -> str:
     return situation(service)
 
 
-def _failed(name: str, event: dict[str, Any]) -> int:
-    code = complain("pybus service", f"{name} {ended(event)}, before it owned its name", REFUSED)
-    for line in event["stderr"]:
+def _failed(what: str, words: list[str]) -> int:
+    """Tell why it does not run, and its last words."""
+    code = complain("pybus service", what, REFUSED)
+    for line in words:
         print(f"  {safe(line)}", file=sys.stderr)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 
 from pybus.cli import placing
@@ -23,11 +24,15 @@ PROGRAM = "pybus setup"
 _MORE = """\
 Without options it installs, for you and for the pybus that runs it: systemd units, a D-Bus activation file,
 completions for bash, zsh and fish, and man pages; then it enables pybus.socket, so that the bus starts when a
-program connects. It can be run again, such as after an update. It never touches a file that it did not write."""
+program connects. The services that come with pybus are found where it is installed; only --system copies their
+files. It can be run again, such as after an update. It never touches a file that it did not write."""
 
 _BY_HAND = """\
 start the bus by hand: pybus daemon &
 or with each session: put that line into ~/.profile, or `pybus daemon` among your desktop's autostart programs"""
+
+_BASH_COMPLETION = ("/usr/share/bash-completion/bash_completion", "/etc/bash_completion")
+"""What the package bash-completion has, by which bash finds the completion of a command when it is wanted."""
 
 
 def setup_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,10 +55,14 @@ def setup_command(options: argparse.Namespace) -> int:
 
 
 class _Work:
-    """What is done step by step, told line by line. failed: whether something could not be done."""
+    """What is done step by step, told line by line.
+
+    failed: whether something could not be done. found: whether there was something to remove, or to keep.
+    """
 
     def __init__(self, record: Record) -> None:
         self.failed = False
+        self.found = False
         self.files = list(record.files)
         self.folders = list(record.folders)
 
@@ -80,27 +89,39 @@ class _Work:
 
     def remove(self, path: str) -> None:
         """Remove a file if it is ours."""
+        outcome = "removed", path
         try:
-            if placing.remove(path):
-                say("removed", path)
+            was_there = placing.remove(path)
         except InTheWay as error:
-            say("kept", str(error))
+            was_there, outcome = True, ("kept", str(error))
         except OSError as error:
             self.fail(f"can't remove {path}: {error.strerror}")
             return
+        if was_there:
+            self.found = True
+            say(*outcome)
         if path in self.files:
             self.files.remove(path)
 
     def remove_folders(self) -> None:
         """Remove the folders that we made, if they are empty."""
         for folder in placing.remove_empty(self.folders):
+            self.found = True
             say("removed", folder)
             self.folders.remove(folder)
 
+    def tell_if_nothing_was_there(self) -> None:
+        """Say so, if nothing else was said."""
+        if not self.found and not self.failed:
+            say("nothing", "was installed here by pybus setup, so there is nothing to remove")
+
 
 def say(word: str, what: str) -> None:
-    """One line on what was done to what."""
-    print(f"{word:<9} {safe(what)}", flush=True)
+    """One line on what was done to what. If nobody reads it, the work goes on all the same."""
+    try:
+        print(f"{word:<9} {safe(what)}", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- for this user --------------------------------------------------------------------------------
@@ -112,12 +133,18 @@ def _install() -> int:
     work = _Work(placing.read_record(record_path))
     planned = planned_files(layout, own_command(), _grammars())
     manager = UserManager.find()
+    units = [f"{layout.units}/{name}" for name in UNITS]
+    if manager.lives and not manager.looks_into(layout.units):
+        work.fail(
+            f"systemd does not use {' and '.join(units)}: it has another $HOME or $XDG_CONFIG_HOME than this shell;"
+            " nothing was changed"
+        )
+        return REFUSED
     outcomes = {file.path: work.place(file, layout.mode) for file in planned if manager.lives or not file.is_unit}
     for path in set(work.files) - {file.path for file in planned}:  # from an earlier version
         work.remove(path)
     _keep_record(work, record_path, layout.mode)
     if manager.lives:
-        units = [f"{layout.units}/{name}" for name in UNITS]
         _enable(work, manager, units, [outcomes[path] for path in units])
         manager.reload_dbus()
     else:
@@ -136,8 +163,7 @@ def _enable(work: _Work, manager: UserManager, units: list[str], outcomes: list[
         elsewhere = [path for path in units if manager.file_of(os.path.basename(path)) != path]
         if elsewhere:
             work.fail(
-                f"systemd does not use {' and '.join(elsewhere)}: a unit of that name in another folder goes first,"
-                " or systemd has another $HOME or $XDG_CONFIG_HOME than this shell"
+                f"systemd does not use {' and '.join(elsewhere)}: a unit of that name in another folder goes first"
             )
             return
         _enable_socket(work, manager)
@@ -175,30 +201,32 @@ def _remove() -> int:
     work = _Work(placing.read_record(record_path))
     paths = [file.path for file in planned_files(layout, ["pybus"], _grammars())]
     manager = UserManager.find()
-    units = [name for name in UNITS if f"{layout.units}/{name}" in work.files]
+    units = [path for path in work.files if os.path.basename(path) in UNITS]
     if units:
-        _disable(work, manager, layout, units)
+        _disable(work, manager, units)
     for path in dict.fromkeys([*work.files, *paths]):
         work.remove(path)
     if manager.lives:
         manager.reload_dbus()
         if units:
-            manager.forget(units)
+            manager.forget([os.path.basename(path) for path in units])
     if work.failed:
         _keep_record(work, record_path, layout.mode)
     elif os.path.exists(record_path):
         os.unlink(record_path)
     work.remove_folders()
+    work.tell_if_nothing_was_there()
     return REFUSED if work.failed else OK
 
 
-def _disable(work: _Work, manager: UserManager, layout: Layout, units: list[str]) -> None:
-    """Stop the bus and its socket, unless systemd has them from elsewhere."""
-    if manager.lives and any(manager.file_of(name) != f"{layout.units}/{name}" for name in units):
+def _disable(work: _Work, manager: UserManager, units: list[str]) -> None:
+    """Stop the bus and its socket, unless systemd has them from elsewhere. units: the paths of their files."""
+    names = [os.path.basename(path) for path in units]
+    if manager.lives and [manager.file_of(name) for name in names] != units:
         return
     try:
-        manager.disable(units)
-        say("disabled", " and ".join(units))
+        manager.disable(names)
+        say("disabled", " and ".join(names))
     except PybusError as error:
         work.fail(str(error))
 
@@ -220,6 +248,8 @@ def _give_hints(layout: Layout, environ: Mapping[str, str]) -> None:
     """Tell what a person must do so that the shell finds the files."""
     if shutil.which("zsh") and layout.zsh not in environ.get("FPATH", "").split(":"):
         print(f"zsh finds its completion if ~/.zshrc has, before compinit: fpath=({safe(layout.zsh)} $fpath)")
+    if shutil.which("bash") and not any(map(os.path.exists, _BASH_COMPLETION)):
+        print("bash completes pybus as soon as the package bash-completion is installed")
     folder = os.path.dirname(layout.man)
     beside = [os.path.normpath(f"{one}/../share/man") for one in environ.get("PATH", "").split(":")]
     if folder not in [*beside, *environ.get("MANPATH", "").split(":")]:
@@ -247,6 +277,7 @@ def _remove_system() -> int:
     if layout.services is not None:
         work.folders = [layout.services, os.path.dirname(layout.services)]
         work.remove_folders()
+    work.tell_if_nothing_was_there()
     print("systemctl was not called. Who enabled the socket for everybody runs:")
     print("  systemctl --global disable pybus.socket")
     return REFUSED if work.failed else OK

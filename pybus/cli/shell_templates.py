@@ -73,7 +73,7 @@ _pybus_fill() {
             +*) found=("${token#+}") ;;
             files) compopt -o default 2>/dev/null ;;
             programs) mapfile -t found < <(compgen -c -- "$plain" | sort -u) ;;
-            methods) mapfile -t found < <(_pybus_ask methods "$previous" "$plain") ;;
+            methods | actions) mapfile -t found < <(_pybus_ask "$token" "$previous" "$plain") ;;
             *) mapfile -t found < <(_pybus_ask "$token" "$plain") ;;
         esac
         _pybus_offer "${found[@]}"
@@ -143,7 +143,7 @@ _pybus_slot() {
             +*) found+=("${token#+}") ;;
             files) _files && code=0 ;;
             programs) _command_names -e && code=0 ;;
-            methods) found+=(${(f)"$(_pybus_ask methods "${(Q)words[CURRENT-1]}" '')"}) ;;
+            methods|actions) found+=(${(f)"$(_pybus_ask $token "${(Q)words[CURRENT-1]}" '')"}) ;;
             *) found+=(${(f)"$(_pybus_ask "$token" '')"}) ;;
         esac
     done
@@ -185,7 +185,7 @@ FISH = r"""# What begins as fish likes: it chooses by itself.
 function __pybus_ask
     set -l words (commandline -opc)
     set -l name
-    test $argv[1] = methods; and set name $words[-1]
+    contains $argv[1] methods actions; and set name $words[-1]
     @PROGRAM@ complete $argv[1] $name '' 2>/dev/null </dev/null
 end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -80,6 +81,12 @@ class UserManager:
     def file_of(self, unit: str) -> str:
         """The path of the unit's file, as the manager finds it; empty if it finds none."""
         return self._property(unit, "FragmentPath")
+
+    def looks_into(self, folder: str) -> bool:
+        """Whether the manager looks for units in this folder, be it there or not."""
+        shown = _systemctl("show", "--property=UnitPath", "--value").stdout
+        folders = [word.removeprefix("$") for word in shlex.split(shown)]  # a path with a blank is shown as $'/a b'
+        return os.path.realpath(folder) in map(os.path.realpath, folders)
 
     def _property(self, unit: str, name: str) -> str:
         return _systemctl("show", f"--property={name}", "--value", unit).stdout.strip()

@@ -170,7 +170,8 @@ Their bodies are maps; `name` is a unique name but in the two lines where it say
     bus.storm         name, program, pid, topic (its last), rate (messages a second), bytes (a second),
                       limit_messages, limit_bytes: it sends more than it may, and is not read for as
                       long as it takes to come back within its limits; told once for a storm
-    bus.loop          chain (list of text, one for each different link), depth: see 10
+    bus.loop          chain (list of text, one for each different link), depth: see 10; a loop that
+                      goes on is told every 10 s
     bus.monitor       to a connection that called `monitor` only, one for each run of frames that passes:
                       at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
                       receivers, missed (of these, who was full), all numbers of connections; key,

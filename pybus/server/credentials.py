@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+from collections.abc import Iterator
 
 from pybus.broker.peer import Credentials
 
@@ -36,18 +37,27 @@ def with_own_name(credentials: Credentials, name: str) -> Credentials:
 
 
 def program_name(arguments: list[str], executable: str) -> str:
-    """A short name for people: of the script or module where an interpreter runs one."""
+    """A short name for people: of the script or module where an interpreter runs one.
+
+    Our own commands are told apart: `pybus monitor`.
+    """
     name = os.path.basename(executable or (arguments[0] if arguments else ""))
     if not name.startswith("python"):
         return name
     rest = iter(arguments[1:])
     for argument in rest:
         if argument == "-m":
-            return next(rest, name)
+            return _with_command(next(rest, name), rest)
         if argument in ("-W", "-X"):
             next(rest, None)
         elif argument == "-c" or not argument:
             return name
         elif not argument.startswith("-"):
-            return os.path.basename(argument)
+            return _with_command(os.path.basename(argument), rest)
     return name
+
+
+def _with_command(name: str, rest: Iterator[str]) -> str:
+    """The name, and if it is ours the command that follows it."""
+    command = next(rest, "") if name == "pybus" else ""
+    return f"{name} {command}" if command.isalpha() else name

@@ -136,7 +136,8 @@ class Processes:
 
     def last_lines(self, name: str, pid: int) -> list[str]:
         """The last lines that one process of a service wrote, those it had left in the pipe included."""
-        return [line for writer, line in self._history.get(name, ()) if writer == pid][-_LAST_LINES:]
+        lines = [line for writer, line in self._history.get(name, ()) if writer == pid]
+        return [line for line in lines if line.strip(" ^~")][-_LAST_LINES:]  # not the marks below a traceback's code
 
     # --- ending -----------------------------------------------------------------------------------
 

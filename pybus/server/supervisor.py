@@ -6,6 +6,7 @@ What a service's life is, is decided there; what a process is, in `processes.py`
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -82,7 +83,7 @@ class Supervisor:
         if self._stopping:
             return
         try:
-            pid = self.processes.start(service.name, service.exec, os.environ)
+            pid = self.processes.start(service.name, service.exec, _environment())
         except OSError as error:
             self._broker.service_not_started(service.name, f"{error.filename or service.exec[0]}: {error.strerror}")
             return
@@ -140,6 +141,12 @@ class Supervisor:
             self._log.warning(f"{name}: {event}", text)
         else:
             self._log.info(text)
+
+
+def _environment() -> dict[str, str]:
+    """What services find around them. Behind all else in $PATH are the bus's own commands, for scripts."""
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": f"{path}:{os.path.dirname(sys.executable)}"}
 
 
 def _details(value: Mapping[str, object]) -> str:

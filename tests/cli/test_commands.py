@@ -68,7 +68,7 @@ def test_list_shows_peers_names_and_programs(daemon: BusDaemon, bob: pybus.Bus) 
     assert (code, err) == (0, "")
     assert rows[0][:3] == [bob.name, "org.example.Player", str(os.getpid())]
     assert rows[1][1] == "-"
-    assert rows[1][3] == "pybus"
+    assert rows[1][3] == "pybus list"
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", row[4]) for row in rows)
 
 
@@ -111,7 +111,13 @@ def test_without_a_bus_every_command_says_what_to_do(daemon: BusDaemon) -> None:
         (["pybus", "call", "org.pybus.Bus", "ping", "--timeout", "1e300"], 2, "must be more than 0"),
         (["pybus", "call", "org.pybus.Bus", "_x"], 2, "method '_x' must be an identifier"),
         (["pybus", "nonsense"], 2, "no command 'nonsense'; there are: send, listen, call"),
-        (["pybus"], 2, "which command?"),
+        (["pybus"], 2, "which command?; there are: send, listen"),
+        (["pybus", "lisst"], 2, "no command 'lisst'; did you mean list"),
+        (["pybus", "call"], 2, "the following arguments are required: NAME, METHOD\n"),
+        (["pybus", "record"], 2, "the following arguments are required: FILE\n"),
+        (["pybus", "monitor", "--count", "0"], 2, "argument --count: must be at least 1\n"),
+        (["pybus-listen", "#", "--count", "x"], 2, "argument --count: invalid count value: 'x'\n"),
+        (["pybus", "ping", "org.pybus.Bus", "--count", "-1"], 2, "argument --count: must be at least 1\n"),
         (["pybus-send", "a.b", "x\udcff"], 2, "a text that can't be written in UTF-8"),
         (["pybus-send", "a.b", "--json", "9" * 30], 2, "an integer of more than 64 bits can't be sent"),
         (["pybus-send", "a.b", "--json", "[" * 20_000], 2, "pybus-send: VALUE is nested too deeply\n"),
@@ -127,6 +133,29 @@ def test_odd_input_is_named(daemon: BusDaemon, words: list[str], code: int, mess
     assert (exit_code, out) == (code, "")
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["get", "demo.*"], "topic 'demo.*' holds a wildcard"),
+        (["topics", "demo..#"], "pattern 'demo..#' has an empty word"),
+        (["introspect", "one"], "name 'one' has one word"),
+        (["call", "one", "x", "1"], "name 'one' has one word"),
+        (["wait", ":x"], "name ':x'"),
+        (["ping", "one"], "name 'one' has one word"),
+        (["explain", "demo.*"], "topic 'demo.*' holds a wildcard"),
+        (["explain", "--call", "one", "x"], "name 'one' has one word"),
+        (["service", "one"], "name 'one' has one word"),
+        (["monitor", "demo..#"], "pattern 'demo..#' has an empty word"),
+        (["record", "-", "demo..#"], "pattern 'demo..#' has an empty word"),
+    ],
+)
+def test_a_malformed_name_is_wrong_use_even_without_a_bus(daemon: BusDaemon, words: list[str], message: str) -> None:
+    daemon.stop()
+    code, out, err = run(daemon, "pybus", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"pybus {words[0]}: {message}")
 
 
 @pytest.mark.parametrize(

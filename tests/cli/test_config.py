@@ -202,9 +202,18 @@ def test_show_as_json(alice: Home) -> None:
 def test_show_of_a_wrong_file_names_its_mistakes(alice: Home) -> None:
     alice.file.write_text("log.level = 5\n[x]\n")
     for words in ([], ["--json"]):
-        code, out, err = alice.config(*words)
-        assert (code, out, len(err.splitlines())) == (1, "", 2)
+        code, _, err = alice.config(*words)
+        assert (code, len(err.splitlines())) == (1, 2)
         assert err.startswith(f"{alice.file}:1: log.level: must be ")
+
+
+def test_show_of_a_wrong_file_shows_what_is_in_force_without_it(alice: Home) -> None:
+    _, *defaults = alice.config()[1].splitlines()
+    in_json = alice.config("--json")[1]
+    alice.file.write_text("log.level = 5\nlimits.names = 100\n")
+    code, out, _ = alice.config("--show")
+    assert (code, out.splitlines()) == (1, [f"# {alice.file} (not used, as it has mistakes)", *defaults])
+    assert alice.config("--json")[:2] == (1, in_json)
 
 
 def test_on_a_terminal_the_origins_are_aligned_and_dim(alice: Home) -> None:

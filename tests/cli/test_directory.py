@@ -5,7 +5,7 @@ from __future__ import annotations
 from pybus.cli.directory import Directory
 from pybus.client.inbox import Signal
 
-BOB = {"name": ":2", "names": ["org.example.Player"], "program": "bob", "pid": 20}
+BOB = {"name": ":2", "names": ["org.example.Player"], "program": "bob", "pid": 20, "monitor": False}
 
 
 def signal(topic: str, body: object) -> Signal:
@@ -21,7 +21,7 @@ def directory() -> Directory:
 
 def test_who_is_here_is_known_by_names_and_program() -> None:
     bob = directory().who(2)
-    assert bob.label == "org.example.Player (bob)"
+    assert (bob.label, bob.short) == ("org.example.Player (bob)", "org.example.Player")
     assert bob.json == '{"name": ":2", "names": ["org.example.Player"], "program": "bob", "pid": 20}'
     assert [bob.answers_to(name) for name in (":2", "org.example.Player", ":20")] == [True, True, False]
 
@@ -76,3 +76,11 @@ def test_a_program_that_calls_itself_something_odd_stays_on_its_line() -> None:
     people = Directory()
     people.learn([{**BOB, "names": [], "program": "b\x1b[31m\nob"}])
     assert people.who(2).label == ":2 (b\\x1b[31m\\nob)"
+
+
+def test_monitors_are_known_until_they_leave() -> None:
+    people = directory()
+    people.learn([BOB, {**BOB, "name": ":3", "names": [], "monitor": True}])
+    assert people.monitors == {3}
+    people.hear(signal("bus.peer.gone", {"name": ":3", "names": [], "program": "dave", "pid": 30}))
+    assert people.monitors == set()

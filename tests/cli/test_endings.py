@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybus.cli.endings import duration, ended, situation
+from pybus.cli.endings import duration, ended, situation, without_words
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,17 @@ def test_an_end_is_told_with_its_reason(status: int | None, signal: str | None, 
     [
         ("running", "", None, "running"),
         ("failed", "org.a.B did not claim its name in 10 s", None, "failed: did not claim its name in 10 s"),
+        ("failed", "org.a.B exited with status 3; its last words: a | b", None, "failed: exited with status 3"),
         ("pausing", "org.a.B was killed by SIGBUS", 1.5, "pausing: was killed by SIGBUS; starts again in 1.5 s"),
     ],
 )
 def test_a_state_begins_with_its_word(state: str, reason: str, due: float | None, text: str) -> None:
     assert situation({"name": "org.a.B", "state": state, "reason": reason, "due": due}) == text
+
+
+def test_last_words_are_taken_off_a_reason() -> None:
+    assert without_words("org.a.B did not come") == ("org.a.B did not come", [])
+    assert without_words("org.a.B did not come; its last words: no disk | no hope") == (
+        "org.a.B did not come",
+        ["no disk", "no hope"],
+    )

@@ -26,7 +26,7 @@ def test_peers_have_names_pids_programs_and_the_time_of_their_coming(daemon: Bus
         [bob.name, "org.example.Player", str(os.getpid())],
         [carol.name, "(org.example.Player)", str(os.getpid())],
     ]
-    assert (rows[2][1], rows[2][3]) == ("-", "pybus")
+    assert (rows[2][1], rows[2][3]) == ("-", "pybus list")
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", row[4]) for row in rows)
     assert [row[5] for row in rows[:3]] == ["-", "-", "-"]
 

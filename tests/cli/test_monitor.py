@@ -236,6 +236,22 @@ def test_the_bus_s_own_signals_are_shown_as_well(daemon: BusDaemon, bob: pybus.B
     assert (shown["sender"], shown["topic"], shown["body"]["new"]) == (BUS, "bus.name.org.example.Bob", bob.name)
 
 
+def test_what_the_bus_tells_only_monitors_is_left_out(daemon: BusDaemon, bob: pybus.Bus, carol: pybus.Bus) -> None:
+    """Two of them watch, and each hears of who comes, who goes and who owns what."""
+    with monitor(daemon, "--json", "--from", "org.pybus.Bus", "--count", "2") as watching, started(
+        daemon, "pybus", "monitor"
+    ):  # fmt: skip
+        while sum(peer["monitor"] for peer in bob.call("org.pybus.Bus", "peers")) < 2:
+            pass
+        bob.register("org.example.Bob", {})
+        carol.subscribe("bus.name.org.example.Carol")
+        carol.register("org.example.Carol", {})
+        carol.publish("a.end")
+        out, err = watching.communicate(timeout=PATIENCE)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (err, [one["kind"] for one in found]) == ("", [])
+
+
 def test_a_signal_that_the_bus_refuses_is_shown_as_the_error(daemon: BusDaemon, bob: pybus.Bus) -> None:
     with monitor(daemon, "bus.x", "--count", "1") as watching:
         with pytest.raises(pybus.AccessDenied):
@@ -396,6 +412,22 @@ def test_on_a_terminal_a_message_fits_on_its_line(daemon: BusDaemon, bob: pybus.
         assert watching.wait(PATIENCE) == 0
     long, short = [line[12:] for line in os.read(ours, 4096).decode().splitlines()]
     os.close(ours)
-    way = f"  signal  {label(bob)} → nobody  a.b "
-    assert short == f"{way}on  26 B"
+    assert short == f"  signal  {label(bob)} → nobody  a.b on  26 B"
+    way = f"  signal  {bob.name} → nobody  a.b "  # the programs' names go before the value is cut
     assert long == f"{way}{'x' * (100 - 12 - len(way) - len('…  225 B'))}…  225 B"
+
+
+@pytest.mark.usefixtures("player")
+def test_on_a_terminal_an_error_is_whole(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    ours, theirs = pty.openpty()
+    environ = {**daemon.environ, "TERM": "dumb", "COLUMNS": "60"}
+    command = [str(BIN / "pybus"), "monitor", "org.example.#", "--count", "2"]
+    with subprocess.Popen(command, env=environ, stdout=theirs) as watching:
+        os.close(theirs)
+        wait_until_watched(daemon)
+        with pytest.raises(pybus.InvalidArguments) as refused:
+            bob.call("org.example.Player", "play", 5)
+        assert watching.wait(PATIENCE) == 0
+    _, error = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert f"error   org.example.Player → {bob.name}  org.example.Player.play {refused.value.message} (" in error

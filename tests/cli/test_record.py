@@ -198,7 +198,7 @@ def test_a_replay_of_a_recording_is_recorded_as_the_same(daemon: BusDaemon, bob:
         words = ["pybus", "replay", str(first), "--topic-prefix", "copy", "--speed", "100"]
         assert run(daemon, *words) == (0, "", f"pybus replay: {total} signals sent\n")
         ended(process)
-    wanted = [{**one, "topic": f"copy.{one['topic']}", "sender": "pybus"} for one in signals(first)]
+    wanted = [{**one, "topic": f"copy.{one['topic']}", "sender": "pybus replay"} for one in signals(first)]
     for one in wanted:
         one.pop("initial", None)
     assert signals(second) == wanted

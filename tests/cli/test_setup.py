@@ -178,8 +178,26 @@ def test_remove_leaves_folders_that_were_there(home: Home) -> None:
 
 
 def test_remove_without_an_installation_does_nothing(home: Home) -> None:
-    assert home.setup("--remove") == (0, [], [])
+    nothing = "nothing   was installed here by pybus setup, so there is nothing to remove"
+    assert home.setup("--remove") == (0, [nothing], [])
     assert list(home.folder.iterdir()) == []
+    assert home.setup("--remove", "--system", DESTDIR=str(home.folder))[1][0] == nothing
+    home.setup()
+    assert nothing not in home.setup("--remove")[1]
+    assert home.setup("--remove") == (0, [nothing], [])
+
+
+@pytest.mark.parametrize("words", [[], ["--remove"]])
+def test_it_does_its_work_though_nobody_reads_what_it_says(words: list[str], home: Home) -> None:
+    if words:
+        home.setup()
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [str(BIN / "pybus"), "setup", *words]
+    done = subprocess.run(command, env=home.environ, stdout=theirs, stderr=subprocess.PIPE, timeout=PATIENCE)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert home.files() == ([] if words else sorted([*USER_FILES, RECORD]))
 
 
 def test_what_an_earlier_version_had_installed_goes(home: Home) -> None:
@@ -235,6 +253,18 @@ def test_zsh_finds_its_mark_first(home: Home) -> None:
         "#compdef pybus pybus-send pybus-listen",
         "# Written by `pybus setup`, which replaces and removes it.",
     ]
+
+
+def test_it_tells_if_bash_needs_a_package(home: Home) -> None:
+    is_there = os.path.exists("/usr/share/bash-completion/bash_completion") or shutil.which("bash") is None
+    said = home.setup()[1].count("bash completes pybus as soon as the package bash-completion is installed")
+    assert said == (0 if is_there else 1)
+
+
+def test_its_help_says_what_becomes_of_the_services(home: Home) -> None:
+    _, out, _ = home.setup("--help")
+    assert "Install systemd units, completions and man pages, or remove them." in out
+    assert any("services that come with pybus are found where it is installed" in line for line in out)
 
 
 def test_man_finds_the_pages_as_it_says(home: Home) -> None:

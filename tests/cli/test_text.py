@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -31,6 +32,12 @@ def test_json_is_printable_and_says_the_same(text: str) -> None:
         assert plain(value).isprintable()
         assert json.loads(to_json(value)) == value
         assert json.loads(to_json(value, indent=2)) == value
+
+
+def test_json_has_texts_for_the_floats_that_it_has_no_number_for() -> None:
+    value = {"a": [math.nan, math.inf], "b": -math.inf, "c": 1.5, math.nan: 0}
+    assert to_json(value) == '{"a": ["NaN", "Infinity"], "b": "-Infinity", "c": 1.5, "\\"NaN\\"": 0}'
+    assert plain(math.nan) == '"NaN"'
 
 
 def test_json_keeps_its_layout() -> None:

@@ -116,6 +116,7 @@ def test_programs_that_trigger_each_other_by_signals_are_cut_and_live_on(daemon:
             assert [one.body for one in iter(lambda: loops.receive(0), None)] == told
         assert alice.call(BUS, "stats")["loops"] == 2
         assert [one.poll() for one in (on, off)] == [None, None]
+    daemon.wait_for_log("loop")
     (line,) = [one for one in daemon.log if "loop" in one]
     assert line.endswith(f" warning: a loop was cut at 33 messages: {chain[0]} -> {chain[1]}")
 
@@ -143,5 +144,6 @@ def test_programs_that_trigger_each_other_by_calls_are_cut_and_live_on(daemon: B
         assert loop.body == {"chain": chain, "depth": 33}
         assert [alice.call(one, "live") for one in (red, blue)] == [True, True]
         assert alice.call(BUS, "stats")["loops"] == 1
+    daemon.wait_for_log("loop")
     (line,) = [one for one in daemon.log if "loop" in one]
     assert line.endswith(f" warning: a loop was cut at 33 messages: {chain[0]} -> {chain[1]}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pybus
-from pybus.errors import NoSuchService
+from pybus.errors import NoSuchService, StartFailed
 from pybus.protocol.codec import pack, unpack
 from pybus.protocol.frames import ANSWER, CALL, NO_REPLY, body_of, frame
 from pybus.protocol.handshake import greeting
@@ -359,3 +359,19 @@ def test_a_restarted_bus_starts_its_services_anew(daemon: BusDaemon) -> None:
         assert (scene.state(), scene.processes()) == ("stopped", [])
         assert scene.alice.call(NAME, "echo", "hello again") == "hello again"
         assert scene.news("running") == [starting(1, "called by alice"), running(1, ":2")]
+
+
+def test_a_script_that_only_publishes_is_a_service_too(daemon: BusDaemon) -> None:
+    script = "pybus-send count.one 1 --retain && exec sleep 1000"
+    with Scene(daemon) as scene:
+        daemon.offer(NAME, f'exec = ["sh", "-c", "{script}"]\ntopics = ["count.#"]\ncalls = false\nidle = 1\n')
+        daemon.reload()
+        counts = scene.alice.subscribe("count.*")
+        first = counts.receive(PATIENCE)
+        assert first is not None
+        assert (first.topic, first.body) == ("count.one", "1")
+        assert scene.state() == "running"
+        with pytest.raises(StartFailed, match=f"^{NAME} takes no calls, as its file says "):
+            scene.alice.call(NAME, "play")
+        counts.close()
+        assert scene.news("stopped")[-1] == STOPPED

@@ -277,6 +277,8 @@ def test_the_socket_is_not_taken_from_a_bus_that_was_started_by_hand(session: Se
             f" end it first: kill {pid}; then: systemctl --user start pybus"
         )
         assert session.states() == ["failed", "dead"]
+        session.systemctl("stop", "pybus.socket")
+        assert session.left_behind() == ["bus", "bus.lock"]
         assert session.pybus("pybus-send", "a.b", "still here") == (0, "", "")
         assert line() == "still here"
         session.run("kill", pid)
@@ -289,7 +291,7 @@ def test_the_socket_is_not_taken_from_a_bus_that_was_started_by_hand(session: Se
 
 def test_where_a_bus_got_in_between_the_unit_waits_with_pauses(session: Session) -> None:
     lock = f"{session.runtime}/pybus/bus.lock"
-    bob = session.start("flock", lock, "sh", "-c", "echo has it; exec sleep 1000")
+    bob = session.start("flock", "--no-fork", lock, "sh", "-c", "echo has it; exec sleep 1000")
     try:
         assert bob.stdout is not None
         assert bob.stdout.readline() == "has it\n"

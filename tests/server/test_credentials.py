@@ -62,6 +62,11 @@ def test_a_name_that_is_not_utf_8_can_be_told_to_others(tmp_path: Path) -> None:
         (["python3", ""], "/usr/bin/python3.11", "python3.11"),
         (["python3"], "/usr/bin/python3.11", "python3.11"),
         (["python3", "clock.py"], "", "clock.py"),
+        (["python3", "/usr/bin/pybus", "monitor", "hal.#"], "/usr/bin/python3.11", "pybus monitor"),
+        (["python3", "-m", "pybus", "daemon"], "/usr/bin/python3.11", "pybus daemon"),
+        (["python3", "/usr/bin/pybus", "--version"], "/usr/bin/python3.11", "pybus"),
+        (["python3", "/usr/bin/pybus"], "/usr/bin/python3.11", "pybus"),
+        (["python3", "/usr/bin/pybus-send", "a.b", "x"], "/usr/bin/python3.11", "pybus-send"),
     ],
 )
 def test_a_program_is_named_by_its_script_where_an_interpreter_runs_one(
