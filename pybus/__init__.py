@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from pybus.errors import InvalidArguments as InvalidArguments
     from pybus.errors import InvalidName as InvalidName
     from pybus.errors import LimitExceeded as LimitExceeded
+    from pybus.errors import LoopCut as LoopCut
     from pybus.errors import NameHasNoOwner as NameHasNoOwner
     from pybus.errors import NameTaken as NameTaken
     from pybus.errors import NoBus as NoBus
+    from pybus.errors import NoSuchService as NoSuchService
     from pybus.errors import NoSuchValue as NoSuchValue
     from pybus.errors import NotConnected as NotConnected
     from pybus.errors import ProtocolError as ProtocolError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pybus.errors import ReceiverFull as ReceiverFull
     from pybus.errors import ServiceDied as ServiceDied
     from pybus.errors import ServiceError as ServiceError
+    from pybus.errors import StartFailed as StartFailed
     from pybus.errors import TooLarge as TooLarge
     from pybus.errors import UnknownMethod as UnknownMethod
     from pybus.errors import UsageError as UsageError
@@ -68,9 +71,11 @@ _HOMES = {
         "InvalidArguments",
         "InvalidName",
         "LimitExceeded",
+        "LoopCut",
         "NameHasNoOwner",
         "NameTaken",
         "NoBus",
+        "NoSuchService",
         "NoSuchValue",
         "NotConnected",
         "ProtocolError",
@@ -78,6 +83,7 @@ _HOMES = {
         "ReceiverFull",
         "ServiceDied",
         "ServiceError",
+        "StartFailed",
         "TooLarge",
         "UnknownMethod",
         "UsageError",

@@ -90,7 +90,7 @@ class Limits(NamedTuple):
 
     depth: int = 32
     """Messages that may cause each other in a row (a handler publishes, whose handler calls, ...). A
-    chain that is meant has a few links; at most 63 can be written on the wire."""
+    chain that is meant has a few links; at most 62, as the wire has 63 for one too many."""
 
     routes: int = 16384
     """Topics whose receivers are remembered. Past it the memory is emptied and fills again, so that a

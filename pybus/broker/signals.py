@@ -109,6 +109,7 @@ class Signals:
             if receivers is None:
                 receivers = self.find_route(peer, run)
             reached = sum([receiver.offer(data, 1, key) for receiver in receivers])
+            self._broker.effort += len(receivers)
         if flags & CONFIRM:
             answer = frame(ANSWER, 0, BUS, peer.number, serial, b"", pack(reached))
             self._broker.observe_answer(answer, peer, None)

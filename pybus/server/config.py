@@ -57,7 +57,7 @@ _LEAST: dict[str, float] = {
 }
 """What nobody may go below, or the bus's own commands could not talk to it any more; 1, or 0.1 s, for the others."""
 
-_MOST: dict[str, float] = {"frame": 1024 * MIB, "burst": 60, "depth": 63, "farewell": 60}
+_MOST: dict[str, float] = {"frame": 1024 * MIB, "burst": 60, "depth": 62, "farewell": 60}
 """What can't be more: on the wire a frame's length has 32 bits and a depth 6; no end may be waited for longer."""
 
 _MOST_OF_ALL = 2**40

@@ -5,7 +5,7 @@ import pytest
 from pybus.errors import LimitExceeded
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
-from pybus.protocol.frames import CALL, NO_REPLY, FrameReader, Run, frame
+from pybus.protocol.frames import CALL, NO_REPLY, RETAIN, FrameReader, Run, frame
 from tests.broker.scene import Person, Scene, body
 
 
@@ -55,3 +55,12 @@ def test_more_patterns_than_anybody_may_have_are_refused_unseen(method: str) -> 
     with pytest.raises(LimitExceeded, match="4 patterns in one call; a connection may have 3"):
         alice.ask(method, ["no..pattern"] * 4)
     assert scene.broker.observers == []
+
+
+def test_a_kept_signal_counts_with_its_receivers() -> None:
+    scene = Scene(Limits()._replace(turn=10))
+    alice = scene.join("alice")
+    for _ in range(8):
+        scene.join("somebody").subscribe("a")
+    sent = runs(alice, alice.signal("a", 1, RETAIN) * 3)
+    assert len(scene.broker.receive(alice.peer, sent, scene.now)) == 2

@@ -178,6 +178,7 @@ def test_tab_writes_what_the_commands_take(shell: str, daemon: BusDaemon, bob: p
         assert terminal.arguments("pybus-send --ret\tdem\t") == ["--retain", "demo.door"]
         assert terminal.arguments("pybus-listen demo.x dem\t") == ["demo.x", "demo.door"]
         assert terminal.arguments("pybus service rest\t") == ["service", "restart"]
+        assert terminal.arguments("pybus service org.x.Y rest\t") == ["service", "org.x.Y", "restart"]
         assert terminal.arguments("pybus get a b dem\t") == ["get", "a", "b", "dem"]  # it takes no more
 
 
@@ -241,6 +242,21 @@ def test_bash_offers_all_that_fits(daemon: BusDaemon, bob: pybus.Bus, tmp_path: 
     assert bash_offers(tmp_path, environ, "pybus list -") == ["-h", "--help", "--debug"]
     assert bash_offers(tmp_path, environ, "pybus setup --") == ["--help", "--remove", "--system", "--debug"]
     assert bash_offers(tmp_path, environ, "pybus nonsense ") == [""]
+
+
+def test_after_a_service_come_the_actions_and_after_an_action_the_services(daemon: BusDaemon, tmp_path: Path) -> None:
+    daemon.configure("")
+    daemon.offer("org.example.Lamp", 'exec = ["false"]\n')
+    daemon.reload()
+    actions = ["logs", "restart", "start", "status", "stop"]
+    names = ["org.example.Lamp", "org.pybus.Hal"]
+    environ = daemon.environ
+    assert sorted(bash_offers(tmp_path, environ, "pybus service ")) == sorted([*names, *actions])
+    assert bash_offers(tmp_path, environ, "pybus service org.example.Lamp ") == actions
+    assert bash_offers(tmp_path, environ, "pybus service start ") == names
+    assert run(daemon, "pybus", "complete", "actions", "start", "org.e") == (0, "org.example.Lamp\n", "")
+    daemon.stop()
+    assert run(daemon, "pybus", "complete", "actions", "org.example.Lamp", "st") == (0, "start\nstatus\nstop\n", "")
 
 
 def test_bash_does_not_break_a_word_where_readline_does(daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:

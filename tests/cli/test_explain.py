@@ -242,6 +242,16 @@ def test_a_service_that_was_given_up_gets_no_call(service_bus: BusDaemon) -> Non
     assert lines[2].startswith("state\tfailed: can't be started: ")
 
 
+def test_a_service_whose_file_has_a_mistake_is_told_with_it(daemon: BusDaemon) -> None:
+    daemon.offer("org.example.Player", 'exec = "true"\nidle = "long"\n')
+    daemon.reload()
+    code, lines = explain(daemon, "--call", "org.example.Player", "play")
+    assert (code, lines[0]) == (3, "nobody\tnobody owns org.example.Player")
+    place = f"{daemon.services}/org.example.Player.toml:3: idle: "
+    assert lines[1].startswith(f"service\tnone: its file has a mistake: {place}")
+    assert lines[1].endswith(", so a call starts nothing")
+
+
 def test_on_a_terminal_the_facts_are_aligned_and_short(daemon: BusDaemon, bob: pybus.Bus) -> None:
     bob.publish("a.b", "x" * 100, retain=True)
     bob.flush()

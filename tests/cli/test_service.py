@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
 
 import pytest
 
 import pybus
-from tests.cli.programs import run
+from pybus.cli.service import _facts
+from tests.cli.programs import BIN, run
 from tests.cli.service_files import PLAYER, offer_services
-from tests.daemon import BusDaemon
+from tests.daemon import PATIENCE, BusDaemon
 
 NAME = "org.example.Player"
 
@@ -108,6 +112,42 @@ def test_status_shows_everything(daemon: BusDaemon) -> None:
     ]
 
 
+def test_a_service_that_did_not_come_in_time_is_told_with_its_last_words_below(daemon: BusDaemon) -> None:
+    program = "print('no disk\\nno hope', flush=True); import time; time.sleep(60)"
+    words = json.dumps(["{python}", "-c", program])
+    daemon.offer("org.example.Mute", f'exec = {words}\nstart_timeout = 2\nrestart = "no"\n')
+    daemon.reload()
+    code, out, err = service(daemon, "org.example.Mute", "start")
+    beginning = "pybus service: org.example.Mute did not claim its name in"
+    assert (code, out, err.partition(beginning)[0]) == (1, "", "")
+    assert err.splitlines()[1:] == ["  no disk", "  no hope"]
+
+
+def test_on_a_terminal_the_last_words_stand_below_each_other(daemon: BusDaemon) -> None:
+    service(daemon, "org.example.Crashing", "start")
+    ours, theirs = pty.openpty()
+    environ = {**daemon.environ, "TERM": "dumb"}
+    command = [str(BIN / "pybus"), "service", "org.example.Crashing"]
+    subprocess.run(command, env=environ, stdout=theirs, check=True, timeout=PATIENCE)
+    os.close(theirs)
+    lines = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    first = lines.index("last words   no disk")
+    assert lines[first + 1] == "             no\\x1b[2J hope"
+
+
+def test_one_that_was_given_up_is_said_to_be_so_once(daemon: BusDaemon) -> None:
+    told = (
+        "given up after 6 failures in a row: org.example.Crashing exited with status 3 after 0.2 s; its last words: a"
+    )
+    down = {"name": "org.example.Crashing", "state": "failed", "reason": told, "due": None}
+    with pybus.connect(daemon.address) as bob:
+        facts = {**bob.call("org.pybus.Bus", "service", "org.example.Crashing"), **down, "failures": 6}
+    shown = dict(_facts(facts))
+    assert shown["state"] == "failed: given up after 6 failures in a row: exited with status 3 after 0.2 s"
+    assert "failed" not in shown
+
+
 def test_logs_are_its_lines(daemon: BusDaemon) -> None:
     assert service(daemon, NAME, "logs") == (0, "", "")
     service(daemon, "org.example.Crashing", "start")
@@ -119,6 +159,21 @@ def test_a_name_that_somebody_else_owns_is_not_started(daemon: BusDaemon) -> Non
         bob.register(NAME, {"x": repr})
         message = f"{NAME} runs already (the bus did not start it: it is {bob.name})\n"
         assert service(daemon, NAME, "start") == (0, message, "")
+
+
+def test_a_name_whose_file_has_a_mistake_is_told_with_it(daemon: BusDaemon) -> None:
+    daemon.offer("org.example.Wrong", 'exec = "true"\nidle = "long"\n')
+    daemon.configure(f'[services]\nfolders = ["{daemon.folder}/more"]\n')
+    os.mkdir(f"{daemon.folder}/more")
+    other = f"{daemon.folder}/more/org.example.Other.toml"
+    with open(other, "w") as file:
+        file.write('name = "org.example.Other"\n')
+    daemon.reload()
+    file_of = f"{daemon.services}/org.example.Wrong.toml"
+    for name, place in (("org.example.Wrong", f"{file_of}:3: idle"), ("org.example.Other", f"{other}: exec")):
+        code, out, err = service(daemon, name, "status")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert err.startswith(f"pybus service: no service file describes {name}; its file has a mistake: {place}: ")
 
 
 def test_an_unknown_name_is_told_with_what_is_near_and_where_files_are(daemon: BusDaemon) -> None:

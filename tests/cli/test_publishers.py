@@ -1,0 +1,101 @@
+"""What `pybus-listen` says of the services that should publish what it waits for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from subprocess import Popen
+
+import pybus
+from tests.cli.programs import line_of, run, started
+from tests.daemon import PATIENCE, BusDaemon
+
+NAME = "org.example.Lamp"
+TELLS = f"pybus-listen: {NAME}, which publishes lamp.#,"
+MORE = f"; more by: pybus service {NAME}\n"
+
+
+def offer(daemon: BusDaemon, program: str, **keys: object) -> None:
+    """Let the bus know a service that publishes lamp.#, and runs this Python program."""
+    keys = {"exec": ["{python}", "-c", program], "topics": ["lamp.#"], **keys}
+    daemon.offer(NAME, "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
+    daemon.reload()
+
+
+def said(listening: Popen[str]) -> str:
+    """The next line on stderr, without what differs from run to run."""
+    return re.sub(r"\d\.\d s", "0 s", line_of(listening.stderr))
+
+
+def end(listening: Popen[str]) -> tuple[str, str]:
+    """Stop listening; what was written and not read yet."""
+    listening.terminate()
+    return listening.communicate(timeout=PATIENCE)
+
+
+def test_a_service_that_crashes_again_and_again_is_told_of_once(daemon: BusDaemon, tmp_path: Path) -> None:
+    offer(daemon, f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); raise SystemExit(3)")
+    with started(daemon, "pybus-listen", "lamp.hall") as listening:
+        assert said(listening) == f"{TELLS} exited with status 3 after 0 s; it starts again in 0 s{MORE}"
+        while (tmp_path / "runs").read_text() != "xxx":
+            pass
+        assert end(listening) == ("", "")
+
+
+def test_who_comes_in_the_middle_of_that_is_told_at_once(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    offer(daemon, "raise SystemExit(3)")
+    bob.subscribe("lamp.hall")
+    while bob.call("org.pybus.Bus", "service", NAME)["state"] != "pausing":
+        pass
+    with started(daemon, "pybus-listen", "lamp.*") as listening:
+        shown = re.sub("again in .*?;", "again in 0 s;", said(listening))
+        assert (
+            shown
+            == f"{TELLS} pausing: exited with status 3 after 0 s before it claimed its name; starts again in 0 s{MORE}"
+        )
+        end(listening)
+
+
+def test_one_that_can_not_be_executed_is_told_once(daemon: BusDaemon) -> None:
+    offer(daemon, "", exec=["/none/such"])
+    line = f"{TELLS} failed: can't be started: /none/such: No such file or directory{MORE}"
+    for _ in range(2):  # the second one finds that it has failed, and lets the bus try again
+        code, out, err = run(daemon, "pybus-listen", "lamp.hall", "--timeout", "0.3")
+        assert (code, out, err) == (0, "", line)
+
+
+def test_one_that_does_not_claim_its_name_is_told_once(daemon: BusDaemon) -> None:
+    offer(daemon, "import time; time.sleep(60)", start_timeout=0.3, restart="no")
+    with started(daemon, "pybus-listen", "lamp.hall") as listening:
+        assert said(listening).startswith(f"{TELLS} failed: did not claim its name in ")
+        with pybus.connect(daemon.address) as bob:
+            while bob.call("org.pybus.Bus", "service", NAME)["state"] != "stopped":
+                pass
+        assert end(listening) == ("", "")
+
+
+def test_one_that_is_not_restarted_is_told(daemon: BusDaemon) -> None:
+    offer(daemon, "raise SystemExit(3)", restart="no")
+    with started(daemon, "pybus-listen", "lamp.hall") as listening:
+        assert said(listening) == f"{TELLS} exited with status 3 after 0 s{MORE}"
+
+
+def test_an_end_as_planned_is_not_told_and_nothing_of_it_is_counted(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    offer(daemon, f"import pybus\nwith pybus.connect() as bus:\n    bus.register('{NAME}', {{}})\n    bus.run()\n")
+    with started(daemon, "pybus-listen", "lamp.hall", "--count", "1") as listening:
+        while bob.call("org.pybus.Bus", "service", NAME)["state"] != "running":
+            pass
+        bob.call("org.pybus.Bus", "stop_service", NAME)
+        while bob.call("org.pybus.Bus", "service", NAME)["state"] != "stopped":
+            pass
+        bob.publish("lamp.hall", "on")
+        assert listening.communicate(timeout=PATIENCE) == ("lamp.hall on\n", "")
+        assert listening.returncode == 0
+
+
+def test_others_and_those_who_listen_to_everything_hear_nothing_of_it(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    offer(daemon, "", exec=["/none/such"])
+    assert run(daemon, "pybus", "service", NAME, "start")[0] == 1
+    for pattern in ("#", "*.hall", "door.#", "bus.name.#"):
+        assert run(daemon, "pybus-listen", pattern, "--timeout", "0.05") == (0, "", "")
