@@ -2,7 +2,7 @@
 
     [limits]                # any of pybus.limits; sizes may have units, times are in seconds
     outbox = "32 MiB"
-    deadline = 60
+    messages_per_second = 20_000
 
     [log]
     level = "notice"        # debug, info, notice, warning or error: what is less than that is not logged
