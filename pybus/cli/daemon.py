@@ -55,6 +55,7 @@ def run_command(_options: argparse.Namespace) -> int:
         except NoBus:
             bus = _start(stack, path)
         listen.tell_of_losses(bus)
+        listen.tell_of_services(bus, ["hal.#"])
         try:
             for message in bus.subscribe("#", "hal.#"):  # the latter starts the hardware service
                 listen.show(message)

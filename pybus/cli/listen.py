@@ -61,8 +61,8 @@ def listen(options: argparse.Namespace) -> int:
 def _listen(options: argparse.Namespace, handle: Callable[[Signal], None]) -> int:
     with connect() as bus:
         tell_of_losses(bus)
-        tell_of_services(bus, options.patterns)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
+        tell_of_services(bus, options.patterns)
         until = None if options.timeout is None else monotonic() + options.timeout
         number = 0
         while options.count is None or number < options.count:
@@ -87,7 +87,7 @@ def tell_of_losses(bus: Bus) -> None:
 
 
 def tell_of_services(bus: Bus, patterns: list[str]) -> None:
-    """Let a person know why nothing comes, if a service that should publish there fails. Before subscribing."""
+    """Let a person know why nothing comes, if a service that should publish there fails. After subscribing."""
     wanted = [pattern for pattern in patterns if pattern.split(".")[0] not in ("*", "#", "bus")]
     if wanted:
         from pybus.cli.publishers import Publishers

@@ -11,31 +11,36 @@ from typing import Any
 from pybus.cli.endings import duration, ended, situation, without_words
 from pybus.client.blocking import Bus
 from pybus.client.inbox import Signal
-from pybus.names import BUS_NAME, check_pattern, overlap
+from pybus.names import BUS_NAME, overlap
 
 
 class Publishers:
     """Follows the services that declare topics which some patterns can match.
 
-    The bus is asked once for those in trouble now; of the others it tells while the program waits for signals.
+    The program has subscribed already, which starts them. The bus is asked once for those that are down by
+    now; of the others it tells while the program waits for signals.
     """
 
     def __init__(self, bus: Bus, patterns: list[str], tell: Callable[[str], object]) -> None:
-        """patterns: of those that start services. tell: called with each line. Raises `InvalidName`."""
+        """patterns: of those that start services. tell: called with each line."""
         self._tell = tell
         self._topics: dict[str, str] = {}
         self._ends: dict[str, dict[str, Any] | None] = {}
         self._told: set[str] = set()
-        for pattern in patterns:
-            check_pattern(pattern)
         bus.on("bus.service.#", self._hear, retained=False)
         services: list[dict[str, Any]] = bus.proxy(BUS_NAME).services()
         for service in services:
             topics = [topic for topic in service["topics"] if any(overlap(topic, pattern) for pattern in patterns)]
             if topics:
                 self._topics[service["name"]] = " and ".join(topics)
-                if service["state"] in ("failed", "pausing"):
-                    self._complain(service["name"], situation(service))
+                self._look(service)
+
+    def _look(self, service: dict[str, Any]) -> None:
+        """See whether the service is down, though it has just been needed."""
+        if service["state"] in ("failed", "pausing"):
+            self._complain(service["name"], situation(service))
+        elif service["state"] == "stopped" and service["failures"] and service["owner"] is None:
+            self._complain(service["name"], ended(service["last"]))
 
     def _hear(self, signal: Signal) -> None:
         news: Any = signal.body

@@ -161,6 +161,6 @@ def _details(value: Mapping[str, object]) -> str:
             return f" {how} after {ran:.1f} s{words}"
         case {"event": "restarting", "pause": float(pause), "failures": failures}:
             return f" in {pause:g} s, after failure {failures}"
-        case {"reason": reason}:
-            return f": {reason}"
+        case {"reason": str(reason)}:
+            return f": {reason.removeprefix('given up ')}"
     return ""

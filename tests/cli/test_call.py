@@ -9,8 +9,8 @@ from time import monotonic
 import pytest
 
 import pybus
-from pybus.errors import UsageError
 from pybus.cli.call import arguments
+from pybus.errors import UsageError
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, CALL, frame
 from tests.cli.programs import run, started

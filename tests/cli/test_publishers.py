@@ -60,7 +60,7 @@ def test_who_comes_in_the_middle_of_that_is_told_at_once(daemon: BusDaemon, bob:
 def test_one_that_can_not_be_executed_is_told_once(daemon: BusDaemon) -> None:
     offer(daemon, "", exec=["/none/such"])
     line = f"{TELLS} failed: can't be started: /none/such: No such file or directory{MORE}"
-    for _ in range(2):  # the second one finds that it has failed, and lets the bus try again
+    for _ in range(2):
         code, out, err = run(daemon, "pybus-listen", "lamp.hall", "--timeout", "0.3")
         assert (code, out, err) == (0, "", line)
 

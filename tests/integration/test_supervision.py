@@ -46,7 +46,8 @@ def scene(daemon: BusDaemon) -> Iterator[Scene]:
 
 
 def warnings(scene: Scene) -> list[str]:
-    """The log's warnings, without their times."""
+    """The log's warnings until the service was down, without their times."""
+    scene.daemon.wait_for_log(f"{NAME}: stopped")
     return [line.partition("warning: ")[2] for line in scene.daemon.log if " warning: " in line]
 
 
