@@ -49,7 +49,7 @@ def stats_command(options: argparse.Namespace) -> int:
         elif options.watch is not None:
             _watch(bus, options)
         else:
-            _print_once(bus.proxy(BUS_NAME).stats(), as_json=options.json)
+            _print_once(bus, as_json=options.json)
     return OK
 
 
@@ -62,13 +62,28 @@ def _print_exposition(bus: Bus) -> None:
     sys.stdout.buffer.write(text.encode())  # the format is UTF-8 whatever the terminal's encoding is
 
 
-def _print_once(stats: dict[str, object], *, as_json: bool) -> None:
+def _print_once(bus: Bus, *, as_json: bool) -> None:
+    stats: dict[str, object] = bus.proxy(BUS_NAME).stats()
+    slowing = _slowing(bus) if stats["slowed"] else []
     if as_json:
-        print(to_json(stats))
+        print(to_json({**stats, "slowing": slowing}))
         return
     for key, value in stats.items():
         name = safe(key)
         print(f"{name:<15} {_for_people(key, value)}" if is_terminal(sys.stdout) else f"{name}\t{_shown(value)}")
+
+
+    for peer in slowing:
+        who = f"{peer['name']} {plain(peer['program'])} (pid {peer['pid']})"
+        text = f"{who}: {peer['rate']:.0f} messages/s, slowed for {peer['slowed_seconds']:.1f} s in all"
+        print(f"{'slowing':<15} {text}" if is_terminal(sys.stdout) else f"slowing\t{text}")
+
+
+def _slowing(bus: Bus) -> list[dict[str, Any]]:
+    """Who sends more than it may, and is slowed for it."""
+    peers: list[dict[str, Any]] = bus.proxy(BUS_NAME).peers()
+    keys = ("name", "program", "pid", "rate", "slowed_seconds")
+    return [{key: peer[key] for key in keys} for peer in peers if peer["slowed"]]
 
 
 # --- again and again ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+import threading
 from collections import defaultdict
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_once_as_names_and_numbers_or_as_json(daemon: BusDaemon, bob: pybus.Bus)
     assert (code, err, numbers["peers"], numbers["dropped"]) == (0, "", "2", "0")
     code, out, err = run(daemon, "pybus", "stats", "--json")
     found = json.loads(out)
-    assert (code, err, found.keys(), found["peers"]) == (0, "", numbers.keys(), 2)
+    assert (code, err, found.keys(), found["peers"]) == (0, "", {*numbers, "slowing"}, 2)
 
 
 def test_on_a_terminal_the_uptime_has_a_unit(daemon: BusDaemon) -> None:
@@ -164,7 +165,7 @@ def test_prometheus_reads_all_numbers_with_peers_by_name_and_program(daemon: Bus
     assert samples["pybus_service_state", 'service="org.example.Player",state="stopped"'] == 1
     stats = json.loads(run(daemon, "pybus", "stats", "--json")[1])
     of_the_bus = [name for name, labels in samples if not labels]
-    assert len(of_the_bus) == len(stats) - 1, "all numbers are there, beside the version"
+    assert len(of_the_bus) == len(stats) - 2, "all numbers are there, beside the version, and who is slowed"
 
 
 def program_of(bus: pybus.Bus) -> str:
@@ -214,3 +215,31 @@ def test_services_have_one_state_each() -> None:
         ("pybus_service_state", 'service="org.example.Bad",state="failed"'): 1,
     }
     assert len([1 for name, _ in parse(text) if name == "pybus_service_state"]) == 12
+
+
+def test_who_is_slowed_is_named() -> None:
+    limits = {"messages_per_second": 1000, "burst": 0.1, "alone": 1}
+    with BusDaemon(limits=limits) as daemon, pybus.connect(daemon.address, program="alice") as alice:
+        stop = threading.Event()
+
+        def flood() -> None:
+            with pybus.connect(daemon.address, program="mallory") as mallory:
+                while not stop.is_set():
+                    for _ in range(500):
+                        mallory.publish("flood.x", "y" * 100)
+
+        flooder = threading.Thread(target=flood)
+        storm = alice.subscribe("bus.storm")
+        flooder.start()
+        try:
+            assert storm.receive(PATIENCE) is not None
+            code, out, err = run(daemon, "pybus", "stats")
+            found = json.loads(run(daemon, "pybus", "stats", "--json")[1])["slowing"]
+        finally:
+            stop.set()
+            flooder.join(PATIENCE)
+    assert (code, err) == (0, "")
+    last = out.splitlines()[-1]
+    who = r"slowing\t:\d+ mallory \[\S+\] \(pid \d+\): "
+    assert re.fullmatch(who + r"\d+ messages/s, slowed for \d+\.\d s in all", last)
+    assert [one["program"].split()[0] for one in found] == ["mallory"]
