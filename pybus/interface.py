@@ -58,7 +58,10 @@ class Method:
     def __init__(self, name: str, function: Callable[..., object]) -> None:
         self.name = check_method(name)
         self.function = function
-        self._signature = inspect.signature(function)
+        try:
+            self._signature = inspect.signature(function)
+        except ValueError:  # some built-in functions
+            raise UsageError(f"Python can't tell what {name}() takes; wrap it in a function of your own") from None
         try:
             hints = typing.get_type_hints(function)
         except Exception:  # a hint that names something not imported at run time tells us nothing

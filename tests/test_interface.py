@@ -242,3 +242,8 @@ def test_any_other_body_of_a_call_is_refused(body: object) -> None:
     assert caught.value.message == (
         "a call's body must be an array of two: positional arguments and a map of named ones"
     )
+
+
+def test_a_function_whose_arguments_nobody_can_tell_is_named() -> None:
+    with pytest.raises(UsageError, match=r"^Python can't tell what vars\(\) takes; wrap it in a function of your own$"):
+        Interface.of({"vars": vars})

@@ -259,6 +259,6 @@ def _acquaintance(peer: Peer) -> dict[str, object]:
 
 def _too_late(call: Call) -> DeadlinePassed:
     if call.callee is None:
-        return DeadlinePassed(f"{decode_key(call.key).split()[0]} is still starting")
+        return DeadlinePassed(f"{decode_key(call.key).split()[0]} did not come in time")
     who = f"{call.callee.credentials.program} (pid {call.callee.credentials.pid})"
     return DeadlinePassed(f"{who} did not answer in time")

@@ -17,7 +17,7 @@ from pybus.server.log import Log
 from pybus.server.loop import Loop
 from pybus.server.processes import Processes
 
-_LONGEST_FAREWELL = 4.0
+_LONGEST_FAREWELL = 3.5
 """Seconds that services get at the end of the bus, whatever their files allow: who logs out waits for it."""
 
 

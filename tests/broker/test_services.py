@@ -174,7 +174,7 @@ def test_a_call_does_not_wait_longer_than_its_deadline() -> None:
     serial = alice.call(NAME, "play", allowed=2000)
     scene.start(NAME)
     scene.wait(2)
-    assert alice.heard() == [refusal(alice, serial, DeadlinePassed, f"{NAME} is still starting")]
+    assert alice.heard() == [refusal(alice, serial, DeadlinePassed, f"{NAME} did not come in time")]
     bob = scene.join("bob")
     bob.ask("request_name", NAME)
     assert bob.heard() == []
