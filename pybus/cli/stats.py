@@ -72,7 +72,6 @@ def _print_once(bus: Bus, *, as_json: bool) -> None:
         name = safe(key)
         print(f"{name:<15} {_for_people(key, value)}" if is_terminal(sys.stdout) else f"{name}\t{_shown(value)}")
 
-
     for peer in slowing:
         who = f"{peer['name']} {plain(peer['program'])} (pid {peer['pid']})"
         text = f"{who}: {peer['rate']:.0f} messages/s, slowed for {peer['slowed_seconds']:.1f} s in all"
