@@ -157,9 +157,8 @@ class Harness:
 
     def _installed(self) -> Installation:
         if self._installation is None:
-            folder = self._folder / "installation"
-            folder.mkdir()
-            self._installation = Installation(folder)
+            folder = tempfile.mkdtemp(prefix="installation-", dir=self._folder)
+            self._installation = Installation(Path(folder))
         return self._installation
 
     def _start_buses(self, purpose: str, python: str = sys.executable) -> list[Bus]:

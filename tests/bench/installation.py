@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.buses import NotAvailable
 
-_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "pybus", "services")
+_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "pybus", "services", "systemd")
 
 
 class Installation:
