@@ -143,7 +143,7 @@ class Dispatch:
         broker = self._broker
         who = f"{peer.name} {peer.credentials.program} (pid {peer.credentials.pid})"
         broker.services.need_for_call(name, f"called by {who}", deadline, broker.now)
-        queue = self._held.setdefault(name, _Queue())
+        queue = self._held.get(name) or _Queue()
         if len(queue.calls) >= broker.limits.serving or queue.bytes >= broker.limits.outbox:
             raise ReceiverFull(f"{len(queue.calls)} calls wait for {name} to start, its limit")
         if peer.held >= broker.limits.held:
@@ -153,6 +153,7 @@ class Dispatch:
         self._last_held += 1
         if call is not None:
             call.held = self._last_held
+        self._held[name] = queue
         queue.calls[self._last_held] = _Held(peer, call, data)
         queue.bytes += len(data)
         peer.held += 1

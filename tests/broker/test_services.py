@@ -661,3 +661,13 @@ def test_a_start_that_hangs_is_told_with_its_last_words() -> None:
     scene.wait(10)
     reason = f"{NAME} did not claim its name in 10 s; its last words: {NAME} is thinking"
     assert alice.heard() == [refusal(alice, serial, StartFailed, reason)]
+
+
+def test_a_call_that_is_refused_keeps_nothing_waiting() -> None:
+    scene = Scene(Limits()._replace(held=1))
+    other = "org.example.Other"
+    scene.offer(PLAYER, Service(other, ("other",)))
+    alice = scene.join("alice")
+    alice.call(other, "play")
+    alice.call(NAME, "play")
+    assert (scene.broker.dispatch.is_awaited(other), scene.broker.dispatch.is_awaited(NAME)) == (True, False)
