@@ -141,8 +141,7 @@ class Dispatch:
         """Keep a call until its service has claimed its name. Raises `StartFailed`, `ReceiverFull`."""
         _, flags, _, _, serial, key, data, _ = run
         broker = self._broker
-        who = f"{peer.name} {peer.credentials.program} (pid {peer.credentials.pid})"
-        broker.services.need_for_call(name, f"called by {who}", deadline, broker.now)
+        broker.services.need_for_call(name, f"called by {peer}", deadline, broker.now)
         queue = self._held.get(name) or _Queue()
         if len(queue.calls) >= broker.limits.serving or queue.bytes >= broker.limits.outbox:
             raise ReceiverFull(f"{len(queue.calls)} calls wait for {name} to start, its limit")
@@ -226,8 +225,8 @@ class Dispatch:
         """A connection has ended: its callers are told, and nobody answers its own calls."""
         for call in list(peer.serving.values()):
             self.open.close(call)
-            who = f"{peer.credentials.program} (pid {peer.credentials.pid})"
-            self._answer_error(call.caller, call.serial, ServiceDied(f"{who} ended before it answered"), call)
+            error = ServiceDied(f"{peer.credentials.text} ended before it answered")
+            self._answer_error(call.caller, call.serial, error, call)
         for call in list(peer.calls.values()):
             self._forget_held(call)
             self.open.close(call)
@@ -261,5 +260,4 @@ def _acquaintance(peer: Peer) -> dict[str, object]:
 def _too_late(call: Call) -> DeadlinePassed:
     if call.callee is None:
         return DeadlinePassed(f"{decode_key(call.key).split()[0]} did not come in time")
-    who = f"{call.callee.credentials.program} (pid {call.callee.credentials.pid})"
-    return DeadlinePassed(f"{who} did not answer in time")
+    return DeadlinePassed(f"{call.callee.credentials.text} did not answer in time")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybus.broker.life import FAILED, PAUSING, RUNNING, Life
-from pybus.broker.observers import Meter, Monitor, Observer
+from pybus.broker.observers import Meter, Monitor
 from pybus.broker.peer import Peer, Will
 from pybus.broker.topics import check_publishable
 from pybus.errors import AccessDenied, BodyError, InvalidArguments, LimitExceeded, NameHasNoOwner, NoSuchValue
@@ -146,7 +146,7 @@ class Driver:
             broker.signals.add(pattern, caller)
             caller.patterns[pattern] = None
             for service in broker.services.listen(pattern, 1, broker.now):
-                broker.services.need(service.name, f"{self._caller_text()} subscribed to {pattern}", broker.now)
+                broker.services.need(service.name, f"{self._caller} subscribed to {pattern}", broker.now)
         if retained:
             self._hand_out(patterns)
 
@@ -272,7 +272,9 @@ class Driver:
         Once more replaces it.
         """
         wanted = dict.fromkeys(self._check_patterns(["#", "bus.#"] if patterns is None else patterns))
-        self._stop_observing(Monitor)
+        for observer in [one for one in self._broker.observers if one.peer is self._caller]:
+            if isinstance(observer, Monitor):
+                self._broker.ignore(observer)
         self._broker.observe(Monitor(self._broker, self._caller, tuple(wanted), calls))
 
     def traffic(self) -> dict[str, object]:
@@ -283,10 +285,6 @@ class Driver:
         meter = Meter(self._broker, self._caller)
         self._broker.observe(meter)
         return meter.describe()
-
-    def _stop_observing(self, kind: type[Observer]) -> None:
-        for observer in [one for one in self._broker.observers if one.peer is self._caller and isinstance(one, kind)]:
-            self._broker.ignore(observer)
 
     # --- services that start when needed ------------------------------------------------------------
 
@@ -300,7 +298,7 @@ class Driver:
 
     def start_service(self, name: str) -> str:
         """Start a service, even one that was given up; its state. What becomes of it is on `bus.service.NAME`."""
-        self._broker.services.start(name, f"{self._caller_text()} asked for it", self._broker.now)
+        self._broker.services.start(name, f"{self._caller} asked for it", self._broker.now)
         return self._broker.services.find(name).state
 
     def stop_service(self, name: str) -> str:
@@ -310,7 +308,7 @@ class Driver:
 
     def restart_service(self, name: str) -> str:
         """End a service if it runs, and start it; its state."""
-        self._broker.services.restart(name, f"{self._caller_text()} asked for it", self._broker.now)
+        self._broker.services.restart(name, f"{self._caller} asked for it", self._broker.now)
         return self._broker.services.find(name).state
 
     def service_log(self, name: str) -> list[str]:
@@ -335,10 +333,6 @@ class Driver:
             "last": life.last,
             "due": life.due - now if life.state == PAUSING and life.due is not None else None,
         }
-
-    def _caller_text(self) -> str:
-        credentials = self._caller.credentials
-        return f"{self._caller.name} {credentials.program} (pid {credentials.pid})"
 
     def ping(self) -> None:
         """Answer, and nothing else."""

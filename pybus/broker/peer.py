@@ -34,6 +34,11 @@ class Credentials(NamedTuple):
     program: str
     executable: str
 
+    @property
+    def text(self) -> str:
+        """For people, in errors and in the log."""
+        return f"{self.program} (pid {self.pid})"
+
 
 class Will(NamedTuple):
     """What to publish when a connection ends without a goodbye. flags: RAW, RETAIN and CLEAR."""
@@ -118,6 +123,9 @@ class Peer:
         self.budget = Budget(limits, since)
         self.slowed_at: float | None = None
         self.slowed_seconds = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.credentials.text}"
 
     @property
     def peer(self) -> Peer:

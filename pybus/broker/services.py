@@ -5,7 +5,7 @@ left orders for what to do next. Its states:
 
     stopped    nothing runs; the next one who needs it starts it
     starting   its process runs and has not claimed the name yet
-    running    the name has an owner
+    running    the name has had an owner, or is never claimed
     stopping   told to end; whoever needs it now has it started again afterwards
     pausing    it failed and is started again when `due`
     failed     given up, or it can't be executed
@@ -196,7 +196,7 @@ class Services:
             self._run(life, now, None)
 
     def not_started(self, name: str, reason: str, now: float) -> None:
-        """Its command can't be executed. The next one who needs it tries again."""
+        """Its command can't be executed. After a moment the next one who needs it tries again."""
         life = self.find(name)
         life.pid = 0
         life.reason = f"{name} can't be started: {reason}"
@@ -339,6 +339,7 @@ class Services:
         self._tell(life, "restarting", pause=pause, failures=life.failures)
 
     def _penance(self, life: Life) -> float:
+        """For how many seconds nobody's need starts one that has failed."""
         return FORGIVEN if life.failures > len(PAUSES) else PAUSES[0]
 
     def _tell(self, life: Life, event: str, **more: object) -> None:

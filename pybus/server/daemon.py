@@ -57,7 +57,6 @@ class Daemon:
         self._folders: tuple[str, ...] = ()
         self._disabled: tuple[str, ...] = ()
         self._has_mistakes = False
-        self._stopping = False
         self.on_signal: dict[int, Callable[[], None]] = {}
         self._terminal = os.isatty(2)
         self._receive_signals()
@@ -86,13 +85,12 @@ class Daemon:
 
     def stop(self, reason: str) -> None:
         """Stop in order. reason: for the log."""
-        self._stopping = True
         self.systemd.notify("STOPPING=1", f"STATUS=stopping: {reason}")
         self.server.stop(reason)
 
     def reload(self) -> None:
         """Read again what can change while the bus runs, and tell systemd (sd_notify(3)). A bus that stops does not."""
-        if self._stopping:
+        if self.server.stopping:
             return
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.systemd.notify("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")

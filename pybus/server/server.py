@@ -29,7 +29,7 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Server:
     """Admits connections, flushes outboxes, watches deadlines, and stops in order.
 
-    uids: who is admitted, as SO_PEERCRED has it.
+    uids: who is admitted, as SO_PEERCRED has it. stopping: whether `stop` has been called.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Server:
         self._deadline: Timer | None = None
         self._deadline_at = 0.0
         self._accepting = True
-        self._stopping = False
+        self.stopping = False
         loop.watch(listener.sock.fileno(), READ, self._accept)
 
     # --- connections ------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Server:
         self.loop.after(_ACCEPT_AGAIN, self._resume_accepting)
 
     def _resume_accepting(self) -> None:
-        if not self._accepting and not self._stopping:
+        if not self._accepting and not self.stopping:
             self._accepting = True
             self.loop.watch(self._listener.sock.fileno(), READ, self._accept)
 
@@ -194,9 +194,9 @@ class Server:
 
     def stop(self, reason: str) -> None:
         """Stop accepting, tell every peer, and end the loop once all have taken their bytes, or in time."""
-        if self._stopping:
+        if self.stopping:
             return
-        self._stopping = True
+        self.stopping = True
         self.log.info(f"stopping: {reason}")
         if self._accepting:
             self.loop.forget(self._listener.sock.fileno())
@@ -210,7 +210,7 @@ class Server:
 
     def stop_when_done(self) -> None:
         """End the loop if the bus is stopping and everybody has gone."""
-        if self._stopping and not self._sessions and not self.supervisor.busy:
+        if self.stopping and not self._sessions and not self.supervisor.busy:
             self.loop.stop()
 
 

@@ -91,8 +91,7 @@ class Session:
         server.loop.watch(sock.fileno(), READ, self._ready)
 
     def __str__(self) -> str:
-        who = f"{self._credentials.program} (pid {self._credentials.pid})"
-        return f"{self.peer.name} {who}" if self.peer is not None else who
+        return str(self.peer) if self.peer is not None else self._credentials.text
 
     # --- in ---------------------------------------------------------------------------------------
 
