@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -90,13 +91,16 @@ class Executor:
             raise _Ended
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """End the command and what it has started; by force if that takes long."""
+        """End the command and what it has started; by force if that takes long.
+
+        The shell may end at once while what it runs does not, so it is the group that is waited for.
+        """
         _signal_group(process, signal.SIGTERM)
-        try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal_group(process, signal.SIGKILL)
-            process.wait()
+        deadline = time.monotonic() + _END_SECONDS
+        while time.monotonic() < deadline and _has_members(process):
+            time.sleep(0.01)
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
 
     def __enter__(self) -> Executor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -114,8 +118,20 @@ class Executor:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _has_members(process: subprocess.Popen[bytes]) -> bool:
+    """Whether anybody of the command's group lives still."""
+    process.poll()  # else its own body would stay in the group
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _environment(message: Signal) -> dict[str, str | bytes]:

@@ -208,7 +208,7 @@ def test_a_command_that_does_not_want_to_end_is_killed_at_the_second_signal(daem
         "print('begun', flush=True)\n"
         "while True: time.sleep(0.1)"
     )
-    command = shlex.join([sys.executable, "-c", deaf])
+    command = shlex.join([sys.executable, "-c", deaf])  # the shell is not deaf and ends at once
     with started(daemon, "pybus-listen", "a.b", "--exec", command) as listening:
         while bob.publish("a.b", 1, confirm=True) == 0:
             pass
