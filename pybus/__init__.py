@@ -14,6 +14,9 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pybus import checks as checks
+    from pybus import tables as tables
+    from pybus import xdg as xdg
     from pybus.client import aio as aio
     from pybus.client.blocking import Bus as Bus
     from pybus.client.blocking import Subscription as Subscription
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from pybus.errors import TooLarge as TooLarge
     from pybus.errors import UnknownMethod as UnknownMethod
     from pybus.errors import UsageError as UsageError
+    from pybus.names import check_topic as check_topic
     from pybus.names import matches as matches
     from pybus.protocol.codec import Undecodable as Undecodable
 
@@ -56,7 +60,7 @@ _HOMES = {
     "pybus.client.blocking": ("Bus", "Subscription", "connect"),
     "pybus.client.inbox": ("Signal",),
     "pybus.client.service": ("Caller", "caller"),
-    "pybus.names": ("matches",),
+    "pybus.names": ("check_topic", "matches"),
     "pybus.protocol.codec": ("Undecodable",),
     "pybus.errors": (
         "AccessDenied",
@@ -91,14 +95,21 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["aio", *_HOME_OF]
+_MODULES = {
+    "aio": "pybus.client.aio",
+    "checks": "pybus.checks",
+    "tables": "pybus.tables",
+    "xdg": "pybus.xdg",
+}
+
+__all__ = [*_MODULES, *_HOME_OF]
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name == "aio":
-        return import_module("pybus.client.aio")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOME_OF:
         raise AttributeError(f"module 'pybus' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_HOME_OF[name]), name)

@@ -8,14 +8,14 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 
+from pybus.checks import size_text
 from pybus.cli.command import OK, REFUSED
 from pybus.cli.text import is_terminal, paint, safe, to_json
 from pybus.errors import UsageError
 from pybus.limits import Limits
-from pybus.server.checks import size_text
 from pybus.server.config import DEFAULT, Config, config_path, is_size, load_config
 from pybus.server.service_files import load_services, service_folders
-from pybus.server.tables import ConfigError, place_of
+from pybus.tables import ConfigError, place_of
 
 
 def config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _check(path: str | None) -> int:
     problems += wrong
     for service in services.values():
         if service.name not in disabled and shutil.which(service.exec[0]) is None:
-            place = place_of(service.file, "exec")
+            place = place_of(service.base or service.file, "exec")
             problems.append(f"{place}: exec: {_no_program(service.exec[0])}")
     if problems:
         return _complain(problems)

@@ -12,7 +12,7 @@ from pybus.names import BUS_NAME
 from pybus.nearness import did_you_mean
 from pybus.server.config import load_config
 from pybus.server.service_files import load_services, service_folders
-from pybus.server.tables import ConfigError
+from pybus.tables import ConfigError
 
 
 def unowned(bus: Bus, name: str) -> str:

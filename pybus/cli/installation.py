@@ -16,7 +16,7 @@ from pybus.cli import manual, shells
 from pybus.cli.grammar import Grammar
 from pybus.cli.placing import MARK
 from pybus.errors import PybusError
-from pybus.server.xdg import config_home, data_folders
+from pybus.xdg import config_home, data_folders
 
 UNITS = ("pybus.service", "pybus.socket")
 _DBUS_FILE = "org.pybus.Bus.service"

@@ -18,7 +18,7 @@ from pybus.cli.running import daemon_pid
 from pybus.cli.text import safe
 from pybus.cli.user_manager import UserManager
 from pybus.errors import PybusError
-from pybus.server.xdg import data_folders
+from pybus.xdg import data_folders
 
 PROGRAM = "pybus setup"
 _MORE = """\

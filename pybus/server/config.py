@@ -21,12 +21,12 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pybus.checks import count, one_of, seconds, size, text, texts
 from pybus.errors import InvalidName
 from pybus.limits import KIB, MIB, Limits
 from pybus.names import check_name
-from pybus.server.checks import count, one_of, seconds, size, text, texts
-from pybus.server.tables import Check, ConfigError, Wrong, read_tables, shown
-from pybus.server.xdg import config_home, expand_home
+from pybus.tables import Check, ConfigError, Wrong, read_tables, shown
+from pybus.xdg import config_home, expand_home
 
 DEFAULT = "default"
 """The origin of what no file says."""

@@ -18,7 +18,7 @@ from pybus.server.server import Server, raise_descriptor_limit
 from pybus.server.service_files import load_services, service_folders
 from pybus.server.supervisor import Supervisor
 from pybus.server.systemd import Systemd
-from pybus.server.tables import ConfigError
+from pybus.tables import ConfigError
 
 
 def run_daemon(

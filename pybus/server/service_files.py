@@ -19,6 +19,11 @@ Files are looked for in the folders that the configuration names, in `pybus/serv
 the system's data folders (XDG), and in the installed package `pybus_services`. The first that is found
 of a name is the one that counts. If it is wrong, no other is taken in its place: its owner meant to
 have another than that.
+
+A file that overrides another may leave out `exec`, too. Then all keys that it leaves out are those of
+the file that it overrides, the next of its name in the order of the folders. So a user changes one key
+of an installed service, and what its later versions change in the others still reaches him. A file
+with `exec` stands for itself.
 """
 
 from __future__ import annotations
@@ -28,13 +33,14 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from pybus.broker.life import Service
+from pybus.checks import flag, one_of, seconds, text, texts
 from pybus.errors import InvalidName
 from pybus.names import BUS_NAME, check_name, check_pattern
-from pybus.server.checks import flag, one_of, seconds, text, texts
-from pybus.server.tables import Check, Wrong, read_tables, shown
-from pybus.server.xdg import data_folders, expand_home
+from pybus.tables import Check, Contents, Wrong, read_tables, shown
+from pybus.xdg import data_folders, expand_home
 
 SHIPPED = "pybus_services"
 """The package that holds the services that come with the bus."""
@@ -59,22 +65,16 @@ def load_services(
     environ: has the home for `~`. python: what `{python}` stands for.
     Returns the services by name, and one line for each mistake; a wrong file is left out.
     """
-    services: dict[str, Service] = {}
     problems: list[str] = []
-    wrong: dict[str, str] = {}
+    files: dict[str, list[str]] = {}
     for folder in folders:
         for path in _files(folder, problems):
-            name = _stem(path)
-            if name in wrong:
-                problems.append(
-                    f"{wrong[name]}: until it is mended there is no {name}; {path} is not used in its place"
-                )
-            elif name not in services:
-                service = _load(path, environ, python, problems)
-                if service is None:
-                    wrong[name] = path
-                else:
-                    services[name] = service
+            files.setdefault(_stem(path), []).append(path)
+    services = {}
+    for name, paths in files.items():
+        service = _load(name, paths, environ, python, problems)
+        if service is not None:
+            services[name] = service
     return services, problems
 
 
@@ -109,17 +109,37 @@ def _stem(path: str) -> str:
     return os.path.basename(path).removesuffix(_SUFFIX)
 
 
-def _load(path: str, environ: Mapping[str, str], python: str, problems: list[str]) -> Service | None:
-    """One file's service, or None after adding what is wrong with it to the problems."""
-    stem = _stem(path)
-    required = {"name": f'write name = "{stem}"', "exec": "write the command that serves this name"}
+def _load(
+    name: str, paths: Sequence[str], environ: Mapping[str, str], python: str, problems: list[str]
+) -> Service | None:
+    """The service of a name, or None after adding what is wrong with its files to the problems.
+
+    paths: all files of the name, the most important first. Those after one with `exec` are not read.
+    """
+    allowed = _allowed(name, environ, python)
+    required = {"name": f'write name = "{name}"'}
+    values: dict[str, Any] = {}
+    others = list(paths)
+    while "exec" not in values:
+        path = others.pop(0)
+        if not others:
+            required["exec"] = "write the command that serves this name"
+        found = _read(path, allowed, required)
+        if found.problems:
+            problems += found.problems
+            problems += [
+                f"{path}: until it is mended there is no {name}; {other} is not used in its place" for other in others
+            ]
+            return None
+        values = found.values | values
+    return Service(**values, file=paths[0], base="" if path == paths[0] else path)
+
+
+def _read(path: str, allowed: Mapping[str, Check], required: Mapping[str, str]) -> Contents:
     try:
-        found = read_tables(path, _allowed(stem, environ, python), required)
+        return read_tables(path, allowed, required)
     except FileNotFoundError:
-        problems.append(f"{path}: was removed while the files were read")
-        return None
-    problems += found.problems
-    return None if found.problems else Service(**found.values, file=path)
+        return Contents({}, {}, [f"{path}: was removed while the files were read"])
 
 
 # --- the keys -----------------------------------------------------------------------------------------

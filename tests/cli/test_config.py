@@ -90,6 +90,15 @@ def test_check_names_all_that_is_wrong(alice: Home) -> None:
     )
 
 
+def test_the_missing_program_of_a_partial_file_is_named_where_it_is(alice: Home) -> None:
+    (alice.services / "org.example.Clock.toml").write_text('name = "org.example.Clock"\nidle = 5\n')
+    base = alice.folder / "usr/pybus/services/org.example.Clock.toml"
+    base.parent.mkdir(parents=True)
+    base.write_text('name = "org.example.Clock"\n\nexec = "no-such-command"\n')
+    problem = f"{base}:3: exec: there is no command no-such-command in $PATH\n"
+    assert alice.config("--check") == (1, "", problem)
+
+
 def test_a_disabled_service_needs_no_program(alice: Home) -> None:
     alice.add_service("org.example.Alarm", "no-such-command")
     assert alice.config("--check")[0] == 1

@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybus.server.toml_lines import Path, key_lines
+from pybus.toml_lines import Path, key_lines
 
 TRAPS = st.sampled_from(["x", "", "a = 1", "[a]", "# no", "'", "{", "]", ",", "k0k = 1", "\\\\"])
 QUOTES = [('"', '"'), ("'", "'"), ('"""\n', '\n"""'), ("'''\n", "\n'''"), ('"""', '""\\""""'), ("'''", "'''''")]
@@ -41,13 +41,16 @@ KEYS = st.sampled_from(["@", "@.@", '"@"', "'@' . @", " @ . @ . @ . @"])
 STATEMENTS = st.one_of(
     st.builds("{}{}={}{}".format, KEYS, SPACES, SPACES, VALUES),
     KEYS.map("[{}]".format),
+    KEYS.map("[[{}]]".format),
+    KEYS.map("[[many]]\n[many.{}]".format),
+    KEYS.map("[[many]]\n[[many.{}]]".format),
     st.sampled_from(["# @ = 1", ""]),
 )
 
 
 def paths(value: object, path: Path = ()) -> set[Path]:
     """All paths in what tomllib has read, as deep as lines are kept."""
-    found: set[Path] = {path} if 0 < len(path) <= 3 else set()
+    found: set[Path] = {path} if 0 < len(path) <= 4 else set()
     if isinstance(value, dict):
         return found.union(*(paths(one, (*path, key)) for key, one in value.items()))
     if isinstance(value, list):

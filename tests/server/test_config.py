@@ -7,7 +7,7 @@ import pytest
 from pybus.limits import Limits
 from pybus.server.config import Config, config_path, is_size, load_config
 from pybus.server.log import LEVELS
-from pybus.server.tables import ConfigError
+from pybus.tables import ConfigError
 
 KEYS = [*(f"limits.{field}" for field in Limits._fields), "log.level", "services.folders", "services.disabled"]
 DEFAULTS = Config(Limits(), "info", (), (), dict.fromkeys(KEYS, "default"))

@@ -68,7 +68,7 @@ idle = 60
         idle=60.0,
         file=file,
     )
-    assert set(Service._fields) == {line.split(" = ")[0] for line in text.splitlines()} | {"file"}
+    assert set(Service._fields) == {line.split(" = ")[0] for line in text.splitlines()} | {"file", "base"}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,93 @@ def test_a_wrong_file_is_not_replaced_by_the_one_that_it_overrides(tmp_path: Pat
             f"{first}: until it is mended there is no org.example.Player; {second} is not used in its place",
         ],
     )
+
+
+# --- partial files ------------------------------------------------------------------------------------
+
+FULL = PLAYER + 'topics = ["media.#"]\nidle = 60\ndescription = "Plays films."\n'
+
+
+def test_what_a_partial_file_leaves_out_is_taken_from_the_one_that_it_overrides(tmp_path: Path) -> None:
+    own = write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\ntopics = ["media.#", "desk.#"]')
+    base = write(tmp_path / "system", "org.example.Player", FULL)
+    write(tmp_path / "shipped", "org.example.Player", PLAYER + "autostart = true\nidel = 5")
+    service = Service(
+        name="org.example.Player",
+        exec=("player",),
+        description="Plays films.",
+        topics=("media.#", "desk.#"),
+        idle=60.0,
+        file=own,
+        base=base,
+    )
+    folders = [tmp_path / "alice", tmp_path / "system", tmp_path / "shipped"]
+    assert load(*folders) == ({"org.example.Player": service}, [])
+
+
+def test_partial_files_over_one_another(tmp_path: Path) -> None:
+    own = write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 5')
+    write(tmp_path / "admin", "org.example.Player", 'name = "org.example.Player"\nidle = 10\ntopics = []')
+    base = write(tmp_path / "system", "org.example.Player", FULL)
+    service = Service("org.example.Player", ("player",), "Plays films.", idle=5.0, file=own, base=base)
+    folders = [tmp_path / "alice", tmp_path / "admin", tmp_path / "system"]
+    assert load(*folders) == ({"org.example.Player": service}, [])
+
+
+def test_a_file_with_exec_takes_nothing_from_another(tmp_path: Path) -> None:
+    own = write(tmp_path / "alice", "org.example.Player", PLAYER)
+    write(tmp_path / "system", "org.example.Player", FULL)
+    service = Service("org.example.Player", ("player",), file=own)
+    assert load(tmp_path / "alice", tmp_path / "system") == ({"org.example.Player": service}, [])
+
+
+def test_a_partial_file_that_overrides_none_is_told_what_it_lacks(tmp_path: Path) -> None:
+    alarm = write(tmp_path / "alice", "org.example.Alarm", 'name = "org.example.Alarm"\nidle = 5')
+    write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 5')
+    other = write(tmp_path / "system", "org.example.Player", 'name = "org.example.Player"')
+    assert load(tmp_path / "alice", tmp_path / "system") == (
+        {},
+        [
+            f"{alarm}: exec: is missing; write the command that serves this name",
+            f"{other}: exec: is missing; write the command that serves this name",
+        ],
+    )
+
+
+def test_a_mistake_is_told_where_it_is_in_a_partial_file_and_in_the_other(tmp_path: Path) -> None:
+    own = write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 0.5\n')
+    base = write(tmp_path / "system", "org.example.Player", FULL + "idel = 5")
+    last = write(tmp_path / "shipped", "org.example.Player", PLAYER)
+    folders = [tmp_path / "alice", tmp_path / "system", tmp_path / "shipped"]
+    assert load(*folders) == (
+        {},
+        [
+            f"{own}:2: idle: must be 0 or a number of seconds, at least 1, not 0.5",
+            f"{own}: until it is mended there is no org.example.Player; {base} is not used in its place",
+            f"{own}: until it is mended there is no org.example.Player; {last} is not used in its place",
+        ],
+    )
+    write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 5\n')
+    assert load(*folders) == (
+        {},
+        [
+            f"{base}:6: idel: unknown key; did you mean idle?",
+            f"{base}: until it is mended there is no org.example.Player; {last} is not used in its place",
+        ],
+    )
+
+
+def test_alice_adds_topics_to_the_hardware_service_that_is_shipped(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_DATA_DIRS": "/nowhere"}
+    shipped = load_services(service_folders([], environ), environ)[0]["org.pybus.Hal"]
+    folder = tmp_path / ".local/share/pybus/services"
+    own = write(folder, "org.pybus.Hal", 'name = "org.pybus.Hal"\ntopics = ["hal.#", "desk.#"]\n')
+    services, found = load_services(service_folders([], environ), environ)
+    assert found == []
+    assert services["org.pybus.Hal"] == shipped._replace(topics=("hal.#", "desk.#"), file=own, base=shipped.file)
+
+
+# --- folders ------------------------------------------------------------------------------------------
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ Path = tuple[str | int, ...]
 """Where a value is: the names of the tables and the key, and for a list's item its index."""
 
 MAX_DEPTH: Final = 64
-"""Names of tables, words of a key and lists that a value may be in. No file of the bus has more than three."""
+"""Names of tables, words of a key and lists that a value may be in. No file of the bus has more than four."""
 
-_DEEPEST = 3
+_DEEPEST = 4
 """Deeper values have no line of their own: no file of the bus has a use for them."""
 
 _GAP = re.compile(r"(?:[ \t\n]++|#[^\n]*+)*+")
@@ -69,6 +69,7 @@ class _Scan:
         self.lines: dict[Path, int] = {}
         self._text = text
         self._at = 0
+        self._lists: dict[Path, int] = {}  # by the path of a `[[list]]`, the index of the table that is being filled
         self._line = 1
         self._counted = 0
 
@@ -77,13 +78,22 @@ class _Scan:
         self._skip(_GAP)
         while self._at < len(self._text):
             if self._next() == "[":
-                brackets = "]]" if self._text.startswith("[[", self._at) else "]"
-                self._at += len(brackets)
-                table = self._key(())
-                self._take(brackets)
+                table = self._header()
             else:
                 self._pair(table)
             self._skip(_GAP)
+
+    def _header(self) -> Path:
+        """Read `[table]`, or `[[list]]`, which begins one more table in the list."""
+        brackets = "]]" if self._text.startswith("[[", self._at) else "]"
+        self._at += len(brackets)
+        table = self._key(())
+        if brackets == "]]":
+            self._lists[table] = self._lists.get(table, -1) + 1
+            table += (self._lists[table],)
+            self._note(table)
+        self._take(brackets)
+        return table
 
     def _pair(self, table: Path) -> None:
         key = self._key(table)
@@ -104,6 +114,8 @@ class _Scan:
             self._skip(_BLANKS)
             if self._next() != ".":
                 return path
+            if path in self._lists:
+                path += (self._lists[path],)
             self._at += 1
 
     def _value(self, path: Path) -> None:

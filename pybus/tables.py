@@ -2,9 +2,14 @@
 
 The table has a check for each key, by its name with dots (`limits.frame`). A check takes the value
 from the file and returns it as the program wants it, or raises `Wrong`; those that most keys need
-are in `pybus.server.checks`. A problem is one line, such as
+are in `pybus.checks`. A list of tables (`[[rule]]`) has `Tables` in place of a check. A problem is
+one line, such as
 
     /home/alice/.config/pybus/pybus.toml:7: limits.outbox: must be a whole number of bytes, ...
+    /home/alice/.config/pybus/hal.toml:9: [[rule]] topic: is missing; write the topic to publish to
+
+This is public, as are `pybus.checks` and `pybus.xdg`: a service reads its own file by it, as the bus
+reads its own.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pybus.errors import PybusError
-from pybus.server.toml_lines import MAX_DEPTH, Path, TooDeep, key_lines
+from pybus.toml_lines import MAX_DEPTH, Path, TooDeep, key_lines
 
 MAX_BYTES = 1024 * 1024
 """Largest file that is read. A hundred lines are a long one; a larger one is something else."""
@@ -37,18 +42,29 @@ class ConfigError(PybusError):
 
 
 class Wrong(ValueError):
-    """A value is not what it should be; says what is expected. item: the index in a list, if one item is wrong."""
+    """A value is not what it should be; says what is expected.
 
-    def __init__(self, text: str, item: int | None = None) -> None:
+    item: if only one item is wrong, its index in the list, or its key in the table.
+    """
+
+    def __init__(self, text: str, item: int | str | None = None) -> None:
         super().__init__(text)
         self.item = item
 
 
-class Contents(NamedTuple):
-    """What a file says.
+class Tables(NamedTuple):
+    """A list of tables, `[[NAME]]`: which keys each of them may have, and which it must, with what to write."""
 
-    values: by name with dots, those that are right, as their checks returned them. places: `FILE:LINE`
-    of each key that is there. problems: all that is wrong, one line each.
+    allowed: Mapping[str, Check]
+    required: Mapping[str, str]
+
+
+class Contents(NamedTuple):
+    """What a file says, or one table of a list in it.
+
+    values: by name with dots, those that are right, as their checks returned them; of a list of
+    tables, the `Contents` of each. places: `FILE:LINE` of each key that is there. problems: all that
+    is wrong, one line each; those in a list's tables are both in theirs and in the file's.
     """
 
     values: dict[str, Any]
@@ -56,7 +72,9 @@ class Contents(NamedTuple):
     problems: list[str]
 
 
-def read_tables(path: str, allowed: Mapping[str, Check], required: Mapping[str, str] | None = None) -> Contents:
+def read_tables(
+    path: str, allowed: Mapping[str, Check | Tables], required: Mapping[str, str] | None = None
+) -> Contents:
     """Read a TOML file and check all it holds. Never waits, whatever the path is.
 
     allowed: the check of each key that may be there. required: those that must, and what to write.
@@ -77,9 +95,9 @@ def read_tables(path: str, allowed: Mapping[str, Check], required: Mapping[str, 
     except ValueError:  # from int(), which takes no more than 4300 digits
         found.problems.append(f"{path}: holds a number with thousands of digits")
     else:
-        _Reader(path, lines, allowed, found).visit(tables, ())
-        missing = [name for name in required or () if name not in found.places]
-        found.problems.extend(f"{path}: {name}: is missing; {(required or {})[name]}" for name in missing)
+        reader = _Reader(path, lines, allowed, found)
+        reader.visit(tables, ())
+        reader.miss(required or {})
     return found
 
 
@@ -148,21 +166,32 @@ def _syntax_problem(path: str, text: str, said: str) -> str:
 
 
 class _Reader:
-    """Compares one file's tables with what is allowed."""
+    """Compares a file's tables with what is allowed, or one table of a list.
 
-    def __init__(self, path: str, lines: Mapping[Path, int], allowed: Mapping[str, Check], found: Contents) -> None:
+    inside: where that table is. title: what is written before its keys, to say which list it is in.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        lines: Mapping[Path, int],
+        allowed: Mapping[str, Check | Tables],
+        found: Contents,
+        inside: Path = (),
+        title: str = "",
+    ) -> None:
         self._path = path
         self._lines = lines
         self._checks = {tuple(name.split(".")): check for name, check in allowed.items()}
         self._tables = {key[:-1] for key in self._checks}
         self._found = found
+        self._inside = inside
+        self._title = title
 
     def visit(self, table: Mapping[str, object], path: tuple[str, ...]) -> None:
         for name, value in table.items():
             key = (*path, name)
-            if len(self._found.problems) == MAX_PROBLEMS:
-                self._found.problems.append(f"{self._path}: has more mistakes; the first {MAX_PROBLEMS} are named")
-            if len(self._found.problems) > MAX_PROBLEMS:
+            if self._is_enough():
                 return
             if key in self._checks:
                 self._check(key, value)
@@ -171,22 +200,61 @@ class _Reader:
             elif isinstance(value, dict):
                 self.visit(value, key)
             else:
-                self._complain(key, f"must be a table, [{_written(key)}], not {shown(value)}")
+                self._complain(key, f"must be a table, [{self._header(key)}], not {shown(value)}")
+
+    def miss(self, required: Mapping[str, str]) -> None:
+        """Name what is required and was not visited."""
+        for name, advice in required.items():
+            if name not in self._found.places and not self._is_enough():
+                self._found.problems.append(f"{self._place(())}: {self._title}{name}: is missing; {advice}")
+
+    def _is_enough(self) -> bool:
+        """Whether so much is wrong that the rest is not looked at; says so once."""
+        problems = self._found.problems
+        if len(problems) == MAX_PROBLEMS:
+            problems.append(f"{self._path}: has more mistakes; the first {MAX_PROBLEMS} are named")
+        return len(problems) > MAX_PROBLEMS
 
     def _check(self, key: tuple[str, ...], value: object) -> None:
         name = ".".join(key)
+        check = self._checks[key]
         try:
-            self._found.values[name] = self._checks[key](value)
+            self._found.values[name] = self._list(key, value, check) if isinstance(check, Tables) else check(value)
         except Wrong as error:
             self._complain(key, str(error), error.item)
         self._found.places[name] = self._place(key)
 
-    def _complain(self, key: tuple[str, ...], text: str, item: int | None = None) -> None:
+    def _list(self, key: tuple[str, ...], value: object, each: Tables) -> list[Contents]:
+        """The tables of a list, as many as were looked at."""
+        title = f"[[{self._header(key)}]]"
+        if not isinstance(value, list):
+            raise Wrong(f"must be a list of tables, {title}, not {shown(value)}")
+        tables: list[Contents] = []
+        for index, table in enumerate(value):
+            if self._is_enough():
+                break
+            if not isinstance(table, dict):
+                self._complain(key, f"must be a table, {title}, not {shown(table)}", index)
+                continue
+            problems = self._found.problems
+            found, before = Contents({}, {}, problems), len(problems)
+            inside = (*self._inside, *key, index)
+            reader = _Reader(self._path, self._lines, each.allowed, found, inside, f"{title} ")
+            reader.visit(table, ())
+            reader.miss(each.required)
+            tables.append(found._replace(problems=problems[before:]))
+        return tables
+
+    def _complain(self, key: tuple[str, ...], text: str, item: int | str | None = None) -> None:
         place = self._place(key if item is None else (*key, item))
-        self._found.problems.append(f"{place}: {_written(key)}: {text}")
+        self._found.problems.append(f"{place}: {self._title}{_written(key)}: {text}")
+
+    def _header(self, key: tuple[str, ...]) -> str:
+        """What the table with this key has in its brackets."""
+        return _written(word for word in (*self._inside, *key) if isinstance(word, str))
 
     def _place(self, path: Path) -> str:
-        line = self._lines.get(path)
+        line = self._lines.get((*self._inside, *path))
         return self._path if line is None else f"{self._path}:{line}"
 
     def _advice(self, key: tuple[str, ...]) -> str:

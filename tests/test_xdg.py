@@ -3,7 +3,7 @@
 import os
 import pwd
 
-from pybus.server.xdg import config_home, data_folders, expand_home, home_folder
+from pybus.xdg import config_home, data_folders, expand_home, home_folder
 
 ALICE = {"HOME": "/home/alice"}
 

@@ -1,4 +1,4 @@
-"""Checks of values for `pybus.server.tables`: what a key may hold, made from its bounds."""
+"""Checks of values for `pybus.tables`: what a key may hold, made from its bounds. Public, as those are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from pybus.errors import InvalidName
-from pybus.server.tables import Check, Wrong, shown
+from pybus.tables import Check, Wrong, shown
 
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)")
@@ -53,6 +53,23 @@ def texts(item: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
             except (Wrong, InvalidName) as error:
                 raise Wrong(str(error), index) from None
         return tuple(checked)
+
+    return check
+
+
+def table(item: Callable[[object], str]) -> Callable[[object], dict[str, str]]:
+    """A table of texts whose keys are anything. item: checks one; raises `Wrong`."""
+
+    def check(value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise Wrong(f"must be a table, not {shown(value)}")
+        checked = {}
+        for key, one in value.items():
+            try:
+                checked[key] = item(one)
+            except Wrong as error:
+                raise Wrong(f"{shown(key)} {error}", key) from None
+        return checked
 
     return check
 

@@ -1,15 +1,24 @@
 """Reading TOML against a table of keys: files that are none, and mistakes with their lines."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from pybus.server.checks import count, flag, text
-from pybus.server.tables import MAX_BYTES, MAX_PROBLEMS, place_of, read_tables
+from pybus.checks import count, flag, table, text
+from pybus.tables import MAX_BYTES, MAX_PROBLEMS, Check, Contents, Tables, place_of, read_tables
 
-ALLOWED = {"title": text, "limits.names": count(1, 9), "limits.frame": count(1, 9), "log.loud": flag}
-
+ALLOWED: dict[str, Check] = {
+    "title": text,
+    "limits.names": count(1, 9),
+    "limits.frame": count(1, 9),
+    "log.loud": flag,
+}
+RULES: dict[str, Check | Tables] = {
+    "title": text,
+    "rule": Tables({"topic": text, "wants.loud": flag, "properties": table(text)}, {"topic": "write one"}),
+}
 
 DEEP = "is nested too deeply: more than 64 words in a key, or tables or lists in one another"
 
@@ -25,8 +34,8 @@ def problems(file: Path, written: str | bytes) -> list[str]:
     return without_path(file)
 
 
-def without_path(file: Path) -> list[str]:
-    found = read_tables(str(file), ALLOWED).problems
+def without_path(file: Path, allowed: Mapping[str, Check | Tables] = ALLOWED) -> list[str]:
+    found = read_tables(str(file), allowed).problems
     assert [line for line in found if not line.startswith(f"{file}:")] == []
     return [line.removeprefix(f"{file}:") for line in found]
 
@@ -197,3 +206,82 @@ def test_the_place_of_a_key(file: Path) -> None:
     assert place_of(str(file), "limits") == str(file)
     file.write_text("a." * 100 + "a = 1\ntitle = 'x'\n")
     assert place_of(str(file), "title") == str(file)
+
+
+# --- lists of tables ----------------------------------------------------------------------------------
+
+
+def test_each_table_of_a_list_has_its_own_contents(file: Path) -> None:
+    file.write_text("""\
+title = "x"
+[[rule]]
+topic = "a"
+wants.loud = true
+[[rule]]
+topic = "b"
+[rule.properties]
+colour = "red"
+""")
+    first = Contents({"topic": "a", "wants.loud": True}, {"topic": f"{file}:3", "wants.loud": f"{file}:4"}, [])
+    properties = {"colour": "red"}
+    second = Contents({"topic": "b", "properties": properties}, {"topic": f"{file}:6", "properties": f"{file}:7"}, [])
+    places = {"title": f"{file}:1", "rule": f"{file}:2"}
+    assert read_tables(str(file), RULES) == ({"title": "x", "rule": [first, second]}, places, [])
+    file.write_text("rule = []")
+    assert read_tables(str(file), RULES) == ({"rule": []}, {"rule": f"{file}:1"}, [])
+
+
+def test_a_mistake_in_a_list_is_that_of_one_table(file: Path) -> None:
+    file.write_text("""\
+[[rule]]
+topic = 5
+tpoic = "a"
+
+[[rule]]
+topic = "b"
+
+[[rule]]
+wants = true
+[rule.properties]
+size = "1"
+colour = 5
+[title]
+""")
+    first = ["2: [[rule]] topic: must be text, not 5", "3: [[rule]] tpoic: unknown key; did you mean topic?"]
+    third = [
+        "9: [[rule]] wants: must be a table, [rule.wants], not true",
+        "12: [[rule]] properties: 'colour' must be text, not 5",
+        "8: [[rule]] topic: is missing; write one",
+    ]
+    assert without_path(file, RULES) == [*first, *third, "13: title: must be text, not a table"]
+    found = read_tables(str(file), RULES).values["rule"]
+    assert [len(one.problems) for one in found] == [2, 0, 3]
+    assert found[1].values == {"topic": "b"}
+
+
+@pytest.mark.parametrize(
+    ("written", "problem", "good"),
+    [
+        ("rule = 5", "1: rule: must be a list of tables, [[rule]], not 5", None),
+        ("[rule]\ntopic = 'a'", "1: rule: must be a list of tables, [[rule]], not a table", None),
+        ("rule = [{ topic = 'a' },\n5]", "2: rule: must be a table, [[rule]], not 5", 1),
+        ("[[rule]]\ntopic = 'a'\n[[rule.properties]]", "3: [[rule]] properties: must be a table, not a list", 0),
+    ],
+)
+def test_what_is_no_list_of_tables(file: Path, written: str, problem: str, good: int | None) -> None:
+    file.write_text(written)
+    assert without_path(file, RULES) == [problem]
+    found = read_tables(str(file), RULES).values.get("rule")
+    assert (None if found is None else sum(not one.problems for one in found)) == good
+
+
+def test_of_very_many_tables_with_mistakes_the_first_are_named(file: Path) -> None:
+    file.write_text("[[rule]]\n" * 10_000)
+    said = without_path(file, RULES)
+    assert said == [
+        *(f"{number}: [[rule]] topic: is missing; write one" for number in range(1, MAX_PROBLEMS + 1)),
+        f" has more mistakes; the first {MAX_PROBLEMS} are named",
+    ]
+    file.write_text("[[rule]]\n" + "".join(f"x{number} = 1\n" for number in range(10_000)))
+    assert without_path(file, RULES)[-1] == f" has more mistakes; the first {MAX_PROBLEMS} are named"
+    assert len(read_tables(str(file), RULES).problems) == MAX_PROBLEMS + 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pybus.server.toml_lines import TooDeep, key_lines
+from pybus.toml_lines import TooDeep, key_lines
 
 TEXT = '''\
 # limits.outbox = 0
@@ -53,6 +53,7 @@ def test_each_key_is_on_the_line_where_it_is_named_first() -> None:
         ("point", "y"): 14,
         ("point", "y", 0): 14,
         ("point", "y", 1): 14,
+        ("point", "y", 1, "z"): 14,
         ("point", "z"): 14,
         ("list",): 15,
         ("list", 0): 16,
@@ -65,8 +66,45 @@ def test_each_key_is_on_the_line_where_it_is_named_first() -> None:
         ("log", "level", "when"): 24,
         ("log", "a"): 25,
         ("log", "a", "b"): 25,
+        ("log", "a", "b", "c"): 25,
         ("many",): 27,
-        ("many", "one"): 28,
+        ("many", 0): 27,
+        ("many", 0, "one"): 28,
+        ("many", 1): 29,
+        ("many", 1, "one"): 30,
+    }
+
+
+def test_lists_of_tables() -> None:
+    text = """\
+[[rule]]
+topic = "a"
+[rule.properties]
+x = 1
+[[rule.more]]
+[[rule.more]]
+y = 1
+
+[[ "rule" ]]
+properties.x = 2
+[[rule.more]]
+[other]
+"""
+    assert key_lines(text) == {
+        ("rule",): 1,
+        ("rule", 0): 1,
+        ("rule", 0, "topic"): 2,
+        ("rule", 0, "properties"): 3,
+        ("rule", 0, "properties", "x"): 4,
+        ("rule", 0, "more"): 5,
+        ("rule", 0, "more", 0): 5,
+        ("rule", 0, "more", 1): 6,
+        ("rule", 1): 9,
+        ("rule", 1, "properties"): 10,
+        ("rule", 1, "properties", "x"): 10,
+        ("rule", 1, "more"): 11,
+        ("rule", 1, "more", 0): 11,
+        ("other",): 12,
     }
 
 

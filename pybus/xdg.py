@@ -1,6 +1,6 @@
 """Where a user's files are: the XDG Base Directory Specification, from an environment.
 
-As it demands, paths that are not absolute are ignored.
+As it demands, paths that are not absolute are ignored. Public, so that services find their files as the bus does.
 """
 
 from __future__ import annotations
