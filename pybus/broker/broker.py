@@ -15,7 +15,7 @@ from pybus.broker.calls import Call
 from pybus.broker.chains import Chains, Link
 from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
-from pybus.broker.life import FAILED, STARTING, Ending, News, Order, Service
+from pybus.broker.life import FAILED, STARTING, Ending, Life, News, Order, Service
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
 from pybus.broker.registry import NameChange, NameRegistry
@@ -98,23 +98,27 @@ class Broker:
     def leave(self, peer: Peer, now: float, *, goodbye: bool) -> None:
         """A connection has ended. Its names pass on, its callers are told, its will is published.
 
-        goodbye: whether it ended as planned, which leaves its will unpublished.
+        goodbye: whether it ended as planned, which leaves its will unpublished. Its ephemeral values are
+        forgotten last: where the will sets one of them, that is all that its subscribers hear.
         """
         self.now = now
         del self.peers[peer.number]
         self.gone.add(peer)
         for pattern in peer.patterns:
             self.signals.remove(pattern, peer)
-            self.services.listen(pattern, -1, now)
         for sample in peer.samples or ():
             sample.tally.pending = False
         for observer in [one for one in self.observers if one.peer is peer]:
             self.ignore(observer)
+        for pattern in peer.patterns:
+            self.listen(peer, pattern, -1)
+        peer.patterns.clear()
         for name in list(peer.names):
             self.announce(self.registry.release(name, peer)[1])
         self.dispatch.leave(peer)
         if peer.will is not None and not goodbye:
             self.signals.publish_will(peer)
+        self.signals.forget_ephemeral(peer)
 
     def tell_gone(self, peer: Peer, names: list[str], how: str, status: int | None, signal: str | None) -> None:
         """Let everybody know how a connection ended, once that is known. names: the well-known ones it had.
@@ -139,6 +143,9 @@ class Broker:
             change.new.names[change.name] = None
         old, new = (peer.name if peer is not None else None for peer in (change.old, change.new))
         self.signals.publish(f"bus.name.{change.name}", {"name": change.name, "old": old, "new": new})
+        if self.services.get(change.name) is not None:
+            freed, taken = (self._asking(peer, change.name) for peer in (change.old, change.new))
+            self._count_listeners(change.name, freed - taken)
         if change.new is not None:
             self.services.claimed(change.name, change.new.name, self.now)
             self.dispatch.deliver_held(change.name, change.new)
@@ -276,12 +283,17 @@ class Broker:
     def offer(self, services: Mapping[str, Service], now: float) -> None:
         """These are the services from now on; calls that wait for another one fail."""
         self.now = now
+        had_listeners = {life.service.name: bool(life.listeners) for life in self.services.all()}
         for name in self.services.replace(services, now):
             if self.services.get(name) is None:
                 self.dispatch.fail_held(name, _no_file(name))
         for peer in self.peers.values():
             for pattern in peer.patterns:
-                self.services.listen(pattern, 1, now)
+                for service in self._asked_by(peer, pattern):
+                    self.services.listen(service.name, 1)
+        for life in self.services.all():
+            if bool(life.listeners) != had_listeners.get(life.service.name, False):
+                self._tell_listeners(life)
 
     def service_not_started(self, name: str, reason: str) -> None:
         """A service's command can't be executed."""
@@ -309,6 +321,34 @@ class Broker:
         """End a service; calls that wait for it fail. Raises `NoSuchService`."""
         self.services.stop(name, self.now)
         self.dispatch.fail_held(name, StartFailed(f"{name} was stopped before it claimed its name"))
+
+    def listen(self, peer: Peer, pattern: str, step: int) -> list[Service]:
+        """A peer has a pattern more (step 1) or less (step -1). Returns the services that it asks for."""
+        asked = self._asked_by(peer, pattern)
+        for service in asked:
+            self._count_listeners(service.name, step)
+        return asked
+
+    def _asked_by(self, peer: Peer, pattern: str) -> list[Service]:
+        """The services that a peer's pattern asks for; a service does not listen to itself."""
+        return [one for one in self.services.declaring(pattern) if self.registry.owner(one.name) is not peer]
+
+    def _asking(self, peer: Peer | None, name: str) -> int:
+        """How many of a peer's patterns ask for a service if it is not its own."""
+        patterns = peer.patterns if peer is not None else ()
+        return sum(one.name == name for pattern in patterns for one in self.services.declaring(pattern))
+
+    def _count_listeners(self, name: str, more: int) -> None:
+        life = self.services.find(name)
+        before = life.listeners
+        self.services.listen(name, more)
+        if bool(before) != bool(life.listeners):
+            self._tell_listeners(life)
+
+    def _tell_listeners(self, life: Life) -> None:
+        name = life.service.name
+        self.services.listened(name, self.now)
+        self.signals.publish(f"bus.listeners.{name}", {"name": name, "listeners": life.listeners})
 
     def _last_use(self, name: str) -> float:
         owner = self.registry.owner(name)

@@ -18,8 +18,8 @@ class Call:
     """One open call. Times are monotonic seconds.
 
     callee: None while it waits for its service to start. key: name, blank and method. since: when it
-    came. held: its place among the calls that wait for a service, 0 if it does not. open: False once it
-    is answered.
+    came. held: the service that it waits for, and its place among the calls that do; None if it never had
+    to. open: False once it is answered.
     """
 
     __slots__ = ("callee", "caller", "deadline", "held", "key", "open", "serial", "since")
@@ -31,7 +31,7 @@ class Call:
         self.key = key
         self.since = since
         self.deadline = deadline
-        self.held = 0
+        self.held: tuple[str, int] | None = None
         self.open = True
 
     def __lt__(self, other: Call) -> bool:

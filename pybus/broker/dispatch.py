@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.calls import Call, OpenCalls
+from pybus.broker.driver import NotYet
 from pybus.broker.peer import Peer
 from pybus.errors import (
     BusError,
@@ -40,11 +41,15 @@ _BUS_KEY = BUS_NAME.encode()
 
 
 class _Held(NamedTuple):
-    """A call that waits for its service to start. call: None if it wants no answer."""
+    """A call that waits for its service to start. call: None if it wants no answer.
+
+    topic: "" unless it is a `get`, which the bus answers itself when the service has come.
+    """
 
     caller: Peer
     call: Call | None
     data: bytes
+    topic: str
 
 
 class _Queue:
@@ -81,17 +86,15 @@ class Dispatch:
             if flags & CAUSED:
                 broker.check_chain(peer, run)
                 target = allowed_time(target)
+            deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
             if name == _BUS_KEY:
-                broker.observe_call(run, BUS)
-                answer = broker.driver.call(peer, serial, method, body_of(run))
-                if reply:
-                    self._answer_from_bus(peer, serial, answer)
+                self._call_bus(peer, run, method, deadline)
                 return
             callee = broker.registry.owners.get(name) or self._find_callee(name)
             self._check_room(peer, callee, name, reply)
-            deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
             if callee is None:
                 self._hold(peer, run, name.decode(), deadline)
+                broker.observe_call(run, None)
                 return
         except (InvalidName, BusError) as error:
             broker.observe_call(run, None)
@@ -103,12 +106,31 @@ class Dispatch:
         broker.observe_call(run, callee.number)
         self._hand_over(peer, callee, data)
 
-    def _answer_from_bus(self, peer: Peer, serial: int, answer: bytes) -> None:
+    def _call_bus(self, peer: Peer, run: Run, method: bytes, deadline: float) -> None:
+        """A call to the bus itself."""
+        _, flags, _, _, serial, _, _, _ = run
+        reply = not flags & NO_REPLY
+        self._broker.observe_call(run, BUS)
+        try:
+            try:
+                answer = self._broker.driver.call(peer, serial, method, body_of(run))
+            except NotYet as value:
+                if reply:
+                    self._check_room(peer, None, b"", reply)
+                    self._hold(peer, run, value.service, deadline, value.topic)
+            else:
+                if reply:
+                    self._answer_from_bus(peer, serial, answer)
+        except (InvalidName, BusError) as error:
+            if reply:
+                self._answer_error(peer, serial, error)
+
+    def _answer_from_bus(self, peer: Peer, serial: int, answer: bytes, call: Call | None = None) -> None:
         size = HEADER_SIZE + len(answer)
         if size > self._broker.limits.frame:
             raise TooLarge(f"the answer has {size} bytes; the limit is {self._broker.limits.frame}")
         data = frame(ANSWER, 0, BUS, peer.number, serial, b"", answer)
-        self._broker.observe_answer(data, peer, None)
+        self._broker.observe_answer(data, peer, call)
         peer.owe(data)
 
     def _find_callee(self, name: bytes) -> Peer | None:
@@ -137,23 +159,26 @@ class Dispatch:
 
     # --- calls to services that do not run yet --------------------------------------------------------
 
-    def _hold(self, peer: Peer, run: Run, name: str, deadline: float) -> None:
-        """Keep a call until its service has claimed its name. Raises `StartFailed`, `ReceiverFull`."""
+    def _hold(self, peer: Peer, run: Run, name: str, deadline: float, topic: str = "") -> None:
+        """Keep a call until its service has claimed its name. topic: see `_Held`.
+
+        Raises `StartFailed`, `ReceiverFull`, `LimitExceeded`.
+        """
         _, flags, _, _, serial, key, data, _ = run
         broker = self._broker
-        broker.services.need_for_call(name, f"called by {peer}", deadline, broker.now)
+        why = f"{peer} asked for {topic}" if topic else f"called by {peer}"
+        broker.services.need_for_call(name, why, deadline, broker.now)
         queue = self._held.get(name) or _Queue()
         if len(queue.calls) >= broker.limits.serving or queue.bytes >= broker.limits.outbox:
             raise ReceiverFull(f"{len(queue.calls)} calls wait for {name} to start, its limit")
         if peer.held >= broker.limits.held:
             raise LimitExceeded(f"{peer.held} of your calls wait for services to start, the limit")
         call = None if flags & NO_REPLY else self.open.open(peer, serial, key, broker.now, deadline)
-        broker.observe_call(run, None)
         self._last_held += 1
         if call is not None:
-            call.held = self._last_held
+            call.held = name, self._last_held
         self._held[name] = queue
-        queue.calls[self._last_held] = _Held(peer, call, data)
+        queue.calls[self._last_held] = _Held(peer, call, data, topic)
         queue.bytes += len(data)
         peer.held += 1
 
@@ -167,25 +192,36 @@ class Dispatch:
 
     def _forget_held(self, call: Call) -> None:
         """A call that waits for its service has been answered, or nobody waits for it any more."""
-        if call.callee is not None or not call.held:
+        if call.callee is not None or call.held is None:
             return
-        name = decode_key(call.key).partition(" ")[0]
+        name, place = call.held
         queue = self._held[name]
-        queue.bytes -= len(queue.calls.pop(call.held).data)
+        queue.bytes -= len(queue.calls.pop(place).data)
         call.caller.held -= 1
         if not queue.calls:
             del self._held[name]
 
     def deliver_held(self, name: str, callee: Peer) -> None:
         """The service has claimed its name: hand over the calls that wait for it, in their order."""
-        for caller, call, data in self._take_held(name):
+        for caller, call, data, topic in self._take_held(name):
+            if call is not None and topic:
+                self._answer_get(call, topic)
+                continue
             if call is not None:
                 self.open.deliver(call, callee)
             self._hand_over(caller, callee, data)
 
+    def _answer_get(self, call: Call, topic: str) -> None:
+        """The service that was to have the topic's value is here."""
+        self.open.close(call)
+        try:
+            self._answer_from_bus(call.caller, call.serial, pack(self._broker.driver.kept(topic)), call)
+        except BusError as error:
+            self._answer_error(call.caller, call.serial, error, call)
+
     def fail_held(self, name: str, error: BusError) -> None:
         """The service will not come: answer the calls that wait for it."""
-        for caller, call, _ in self._take_held(name):
+        for caller, call, _, _ in self._take_held(name):
             if call is not None:
                 self.open.close(call)
                 self._answer_error(caller, call.serial, error, call)
@@ -259,5 +295,6 @@ def _acquaintance(peer: Peer) -> dict[str, object]:
 
 def _too_late(call: Call) -> DeadlinePassed:
     if call.callee is None:
-        return DeadlinePassed(f"{decode_key(call.key).split()[0]} did not come in time")
+        assert call.held is not None
+        return DeadlinePassed(f"{call.held[0]} did not come in time")
     return DeadlinePassed(f"{call.callee.credentials.text} did not answer in time")

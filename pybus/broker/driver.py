@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.life import FAILED, PAUSING, RUNNING, Life
+from pybus.broker.descriptions import describe_bus, describe_peer, describe_service, owned_by
 from pybus.broker.observers import Meter, Monitor
 from pybus.broker.peer import Peer, Will
 from pybus.broker.topics import check_publishable
@@ -60,6 +60,15 @@ _QUICK = {"request_name", "release_name", "owner", "get", "set_will", "clear_wil
 """Methods that take a moment. Any other may look at much, so it ends its caller's turn."""
 
 
+class NotYet(NoSuchValue):
+    """No value is retained there, but a service declares the topic and does not run: the answer waits for it."""
+
+    def __init__(self, topic: str, service: str) -> None:
+        super().__init__(f"no value is retained under {topic} until {service} has started")
+        self.topic = topic
+        self.service = service
+
+
 class Driver:
     """The bus itself: names, subscriptions, retained values, wills, and who is here."""
 
@@ -70,7 +79,10 @@ class Driver:
         self._interface = Interface(type(self).__doc__ or "", {name: getattr(self, name) for name in METHODS})
 
     def call(self, caller: Peer, serial: int, method: bytes, body: bytes) -> bytes:
-        """Carry out one call and return its answer's body. Raises `BusError` or `InvalidName` to refuse it."""
+        """Carry out one call and return its answer's body. Raises `BusError` or `InvalidName` to refuse it.
+
+        `NotYet` is no refusal: the answer is that of `kept` as soon as the service has claimed its name.
+        """
         self._caller = caller
         self._serial = serial
         try:
@@ -145,7 +157,7 @@ class Driver:
         for pattern in new:
             broker.signals.add(pattern, caller)
             caller.patterns[pattern] = None
-            for service in broker.services.listen(pattern, 1, broker.now):
+            for service in broker.listen(caller, pattern, 1):
                 broker.services.need(service.name, f"{self._caller} subscribed to {pattern}", broker.now)
         if retained:
             self._hand_out(patterns)
@@ -156,8 +168,8 @@ class Driver:
         for pattern in dict.fromkeys(self._check_patterns(patterns)):
             if pattern in caller.patterns:
                 broker.signals.remove(pattern, caller)
-                broker.services.listen(pattern, -1, broker.now)
                 del caller.patterns[pattern]
+                broker.listen(caller, pattern, -1)
 
     def _hand_out(self, patterns: list[str]) -> None:
         retained = self._broker.signals.retained
@@ -172,8 +184,19 @@ class Driver:
             self._caller.offer(data, 1, key)
 
     def get(self, topic: str) -> dict[str, object]:
-        """The retained value of a topic: topic, body (bytes as published), raw, sender, age (seconds)."""
-        value = self._broker.signals.retained.get(check_topic(topic))
+        """The retained value of a topic: topic, body (bytes as published), raw, sender, age (seconds), ephemeral.
+
+        ephemeral: whether it is forgotten when its publisher's connection ends. If there is none, a service
+        that declares the topic is started, and the answer waits until it has claimed its name.
+        """
+        absent = self._ask_services(check_topic(topic))
+        if absent is not None and self._broker.signals.retained.get(topic) is None:
+            raise NotYet(topic, absent)
+        return self.kept(topic)
+
+    def kept(self, topic: str) -> dict[str, object]:
+        """What `get` answers when it waits for nobody. Raises `NoSuchValue`."""
+        value = self._broker.signals.retained.get(topic)
         if value is None:
             raise NoSuchValue(f"no value is retained under {topic}")
         return {
@@ -182,16 +205,35 @@ class Driver:
             "raw": bool(value.flags & RAW),
             "sender": unique_name(value.publisher),
             "age": self._broker.now - value.since,
+            "ephemeral": bool(value.holder),
         }
 
+    def _ask_services(self, topic: str) -> str | None:
+        """Note that the services which declare the topic are in use. Returns one that would have to start first.
+
+        One that asks for its own topic, be it before it has claimed its name, neither uses nor awaits itself.
+        """
+        broker, caller = self._broker, self._caller
+        absent = None
+        for service in broker.services.declaring(topic):
+            pid = broker.services.find(service.name).pid
+            if broker.registry.owner(service.name) is caller or (pid and pid == caller.credentials.pid):
+                continue
+            serving = broker.registry.owners.get(service.name.encode())
+            if serving is not None:
+                serving.called = broker.now
+            elif service.calls:
+                absent = absent or service.name
+        return absent
+
     def topics(self, pattern: str = "#") -> list[dict[str, object]]:
-        """The retained topics that match: topic, body, raw, sender, program (None if gone), age (seconds)."""
+        """The retained topics that match, each as `get` has it, and program (None if gone)."""
         values = sorted(self._broker.signals.retained.matching(check_pattern(pattern)), key=lambda value: value.topic)
         found = []
         for value in values:
             publisher = self._broker.peers.get(value.publisher)
             program = publisher.credentials.program if publisher is not None else None
-            found.append({**self.get(value.topic), "program": program})
+            found.append({**self.kept(value.topic), "program": program})
         return found
 
     def set_will(self, topic: str, body: bytes, raw: bool = False, retain: bool = False, clear: bool = False) -> None:
@@ -213,41 +255,15 @@ class Driver:
 
     def peers(self) -> list[dict[str, object]]:
         """All connections, in the order in which they came; each as `peer` has it."""
-        return [self._describe(peer) for peer in self._broker.peers.values()]
+        return [describe_peer(self._broker, peer) for peer in self._broker.peers.values()]
 
     def peer(self, name: str) -> dict[str, object]:
         """One connection: who it is, what it holds, and its counters. Times in seconds, queued in bytes."""
-        return self._describe(self._find(name))
+        return describe_peer(self._broker, self._find(name))
 
     def stats(self) -> dict[str, object]:
         """The bus in numbers: uptime (seconds), what there is, and frames since it started."""
-        broker = self._broker
-        peers = broker.peers.values()
-        lives = broker.services.all()
-        return {
-            "version": broker.version,
-            "uptime": broker.now - broker.started,
-            "peers": len(peers),
-            "names": len(broker.registry.names()),
-            "patterns": sum(len(peer.patterns) for peer in peers),
-            "routes": len(broker.signals.routes),
-            "retained": len(broker.signals.retained),
-            "retained_bytes": broker.signals.retained.bytes,
-            "open_calls": len(broker.dispatch.open),
-            "late_answers": broker.dispatch.late_answers,
-            "queued_bytes": sum(peer.queued for peer in peers),
-            "services": len(lives),
-            "running": sum(life.state == RUNNING for life in lives),
-            "monitors": sum(isinstance(observer, Monitor) for observer in broker.observers),
-            "slowed": sum(peer.is_slowed(broker.now) for peer in peers),
-            "storms": broker.storms,
-            "loops": broker.chains.loops,
-            "bytes_received": broker.gone.bytes_sent + sum(peer.bytes_sent for peer in peers),
-            "bytes_delivered": broker.gone.bytes_received + sum(peer.bytes_received for peer in peers),
-            "received": broker.gone.sent + sum(peer.sent for peer in peers),
-            "delivered": broker.gone.received + sum(peer.received for peer in peers),
-            "dropped": broker.gone.dropped + sum(peer.dropped for peer in peers),
-        }
+        return describe_bus(self._broker)
 
     # --- what passes ------------------------------------------------------------------------------
 
@@ -256,7 +272,7 @@ class Driver:
         return [
             {
                 "name": peer.name,
-                "names": self._owned_by(peer),
+                "names": owned_by(self._broker, peer),
                 "program": peer.credentials.program,
                 "pid": peer.credentials.pid,
                 "patterns": list(peer.patterns),
@@ -290,11 +306,14 @@ class Driver:
 
     def services(self) -> list[dict[str, object]]:
         """All services that have a file, by name; each as `service` has it."""
-        return [self._describe_service(life) for life in self._broker.services.all()]
+        return [describe_service(self._broker, life) for life in self._broker.services.all()]
 
     def service(self, name: str) -> dict[str, object]:
-        """One service: what its file says, its state, its process, and how the last one ended."""
-        return self._describe_service(self._broker.services.find(name))
+        """One service: what its file says, its state, its process, how the last one ended, who listens.
+
+        listeners: how many patterns of others ask for its topics.
+        """
+        return describe_service(self._broker, self._broker.services.find(name))
 
     def start_service(self, name: str) -> str:
         """Start a service, even one that was given up; its state. What becomes of it is on `bus.service.NAME`."""
@@ -316,24 +335,6 @@ class Driver:
         self._broker.services.find(name)
         return self._broker.services.output(name)
 
-    def _describe_service(self, life: Life) -> dict[str, object]:
-        owner = self._broker.registry.owner(life.service.name)
-        now = self._broker.now
-        return {
-            **life.service._asdict(),
-            "exec": list(life.service.exec),
-            "topics": list(life.service.topics),
-            "state": life.state,
-            "pid": life.pid,
-            "owner": owner.name if owner is not None else None,
-            "since": now - life.since,
-            "starts": life.starts,
-            "failures": life.failures,
-            "reason": life.reason if life.state in (PAUSING, FAILED) else "",
-            "last": life.last,
-            "due": life.due - now if life.state == PAUSING and life.due is not None else None,
-        }
-
     def ping(self) -> None:
         """Answer, and nothing else."""
 
@@ -344,33 +345,6 @@ class Driver:
         if found is None:
             raise NameHasNoOwner(f"nobody owns the name {name}")
         return found
-
-    def _describe(self, peer: Peer) -> dict[str, object]:
-        owned = self._owned_by(peer)
-        now = self._broker.now
-        return {
-            "name": peer.name,
-            "names": owned,
-            "waiting_for": sorted(name for name in peer.names if name not in owned),
-            **peer.credentials._asdict(),
-            "age": now - peer.since,
-            "patterns": len(peer.patterns),
-            "monitor": any(one.peer is peer and isinstance(one, Monitor) for one in self._broker.observers),
-            "sent": peer.sent,
-            "received": peer.received,
-            "dropped": peer.dropped,
-            "queued": peer.queued,
-            "bytes_sent": peer.bytes_sent,
-            "bytes_received": peer.bytes_received,
-            "answered": peer.answered,
-            "answer_time": peer.answer_time,
-            "rate": peer.budget.rates(now)[0],
-            "slowed": peer.is_slowed(now),
-            "slowed_seconds": peer.slowed_seconds,
-        }
-
-    def _owned_by(self, peer: Peer) -> list[str]:
-        return sorted(name for name in peer.names if self._broker.registry.owner(name) is peer)
 
     def _check_patterns(self, patterns: list[str]) -> list[str]:
         most = self._broker.limits.patterns

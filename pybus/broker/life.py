@@ -16,7 +16,8 @@ class Service(NamedTuple):
     autostart: start it with the bus. restart: "no", "on-failure" or "always".
     start_timeout: how long it may take to claim its name. stop_timeout: how long it may take to end
     after SIGTERM. idle: end it when it has not been needed for so long; 0 is never. file: where all
-    this was read, "" if nowhere.
+    this was read, "" if nowhere. base: the file that has `exec` and what else `file` leaves out, "" if
+    `file` has it itself.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Service(NamedTuple):
     stop_timeout: float = 5.0
     idle: float = 0.0
     file: str = ""
+    base: str = ""
 
 
 class News(NamedTuple):
@@ -65,7 +67,8 @@ class Life:
     why: for whom it was started. reason: why it does not run, a sentence. again: who needs it while it
     is stopping, or runs on without its name. doomed: it is stopping because it failed, and so failed
     however it ends. served: whether it got as far as running. withdrawn: its file has gone, so it goes,
-    too, when its process has ended. listeners: how many patterns of peers ask for its topics.
+    too, when its process has ended. listeners: how many patterns of peers ask for its topics,
+    beside those of the name's owner.
     """
 
     __slots__ = (

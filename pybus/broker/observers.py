@@ -46,7 +46,7 @@ class Observer:
         raise NotImplementedError
 
     def see_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
-        """An answer or error goes to its caller. call: None if it is the bus's answer."""
+        """An answer or error goes to its caller. call: None if the bus has answered at once."""
         raise NotImplementedError
 
 

@@ -11,9 +11,12 @@ from pybus.names import matches
 
 
 class Retained:
-    """One kept value. publisher: the number of the connection that set it last; since: when, seconds."""
+    """One kept value. publisher: the number of the connection that set it last; since: when, seconds.
 
-    __slots__ = ("body", "flags", "publisher", "since", "topic")
+    holder: the number of the connection with whose end the value is forgotten; 0 if it outlives everybody.
+    """
+
+    __slots__ = ("body", "flags", "holder", "publisher", "since", "topic")
 
     def __init__(self, topic: str, flags: int, body: bytes, publisher: int, since: float) -> None:
         self.topic = topic
@@ -21,6 +24,7 @@ class Retained:
         self.body = body
         self.publisher = publisher
         self.since = since
+        self.holder = 0
 
 
 class _Node:
@@ -39,6 +43,7 @@ class RetainedTable:
         self._values: dict[str, Retained] = {}
         self._root = _Node()
         self._set_by: dict[int, int] = {}
+        self._held: dict[int, dict[str, None]] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -57,11 +62,16 @@ class RetainedTable:
         """Other limits hold from now on; what is kept stays."""
         self._limits = limits
 
-    def put(self, value: Retained) -> None:
-        """Keep a value in place of the topic's former one. Raises `LimitExceeded`; then nothing changes."""
+    def put(self, value: Retained, *, ephemeral: bool = False) -> None:
+        """Keep a value in place of the topic's former one. Raises `LimitExceeded`; then nothing changes.
+
+        ephemeral: see `settle`.
+        """
         former = self._values.get(value.topic)
         self._check(value, former)
+        holder = 0
         if former is not None:
+            holder = former.holder
             self.clear(value.topic)
         node = self._root
         for word in value.topic.split("."):
@@ -73,6 +83,26 @@ class RetainedTable:
         self._values[value.topic] = value
         self._set_by[value.publisher] = self._set_by.get(value.publisher, 0) + 1
         self.bytes += len(value.body)
+        self._hold(value, holder)
+        self.settle(value.topic, value.publisher, ephemeral=ephemeral)
+
+    def settle(self, topic: str, publisher: int, *, ephemeral: bool) -> None:
+        """A connection has published the value that is kept: see with whose end it is forgotten.
+
+        That is the last one who said ephemeral, until it publishes a value that is not. What others publish
+        there goes with the holder too, as it stands in for what the holder knows.
+        """
+        value = self._values[topic]
+        if ephemeral or value.holder == publisher:
+            self._release(value)
+            self._hold(value, publisher if ephemeral else 0)
+
+    def forget(self, holder: int) -> list[str]:
+        """Forget what goes with a connection that has ended; the topics, first held first."""
+        topics = list(self._held.get(holder, ()))
+        for topic in topics:
+            self.clear(topic)
+        return topics
 
     def clear(self, topic: str) -> bool:
         """Forget the topic's value; tell whether there was one."""
@@ -80,6 +110,7 @@ class RetainedTable:
         if value is None:
             return False
         self.bytes -= len(value.body)
+        self._release(value)
         self._set_by[value.publisher] -= 1
         if not self._set_by[value.publisher]:
             del self._set_by[value.publisher]
@@ -112,6 +143,19 @@ class RetainedTable:
                 if step not in seen:
                     seen.add(step)
                     pending.append(step)
+
+    def _hold(self, value: Retained, holder: int) -> None:
+        value.holder = holder
+        if holder:
+            self._held.setdefault(holder, {})[value.topic] = None
+
+    def _release(self, value: Retained) -> None:
+        held = self._held.get(value.holder)
+        if held is not None:
+            del held[value.topic]
+            if not held:
+                del self._held[value.holder]
+        value.holder = 0
 
     def _check(self, value: Retained, former: Retained | None) -> None:
         limits = self._limits

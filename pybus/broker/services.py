@@ -70,7 +70,7 @@ class Services:
     def replace(self, services: Mapping[str, Service], now: float) -> list[str]:
         """These are the services from now on. One that has gone stays until its process has ended.
 
-        Who listens is to be told anew (`listen`). Returns the names of those that are no more.
+        Who listens is to be told anew (`listen`) for all others. Returns the names of those that have gone.
         """
         gone = [name for name in self._lives if name not in services]
         for name in gone:
@@ -85,7 +85,8 @@ class Services:
                     life.enter(STOPPED, now)
                     life.failures = 0
         for life in self._lives.values():
-            life.listeners = 0
+            if not life.withdrawn:
+                life.listeners = 0
         self._by_word = {}
         for service in services.values():
             for word in {topic.split(".")[0] for topic in service.topics}:
@@ -217,17 +218,16 @@ class Services:
             self._take_back_start(life)
             life.enter(STOPPED, now)
 
-    def listen(self, pattern: str, step: int, now: float) -> list[Service]:
-        """A peer has a pattern more (step 1) or less (step -1). Returns the services that it asks for."""
-        asked = self.declaring(pattern)
-        for service in asked:
-            life = self._lives[service.name]
-            life.listeners += step
-            if life.state == RUNNING and life.again is None:
-                life.due = self._idle_from(life, now)
-        if asked:
+    def listen(self, name: str, listeners: int) -> None:
+        """So many patterns more ask for a service's topics; less, if it is below 0. `listened` is to follow."""
+        self._lives[name].listeners += listeners
+
+    def listened(self, name: str, now: float) -> None:
+        """A service that nobody listened to has a listener, or has no more: see when it is idle."""
+        life = self._lives[name]
+        if life.state == RUNNING and life.again is None:
+            life.due = self._idle_from(life, now)
             self.find_due()
-        return asked
 
     def _idle_from(self, life: Life, now: float) -> float | None:
         """When it may be ended if nobody needs it from now on."""

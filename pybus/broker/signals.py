@@ -17,6 +17,7 @@ from pybus.protocol.frames import (
     CAUSED,
     CLEAR,
     CONFIRM,
+    EPHEMERAL,
     ERROR,
     ON_CHANGE,
     RAW,
@@ -92,14 +93,14 @@ class Signals:
 
     def special(self, peer: Peer, run: Run) -> None:
         """A signal with a flag beside RAW came."""
-        _, flags, _, _, serial, key, data, _ = run
+        _, flags, _, target, serial, key, data, _ = run
         if flags & RETAINED:
             raise ProtocolError("only the bus may mark a signal as retained")
         try:
             topic = check_publishable(decode_key(key))
             if flags & CAUSED:
                 self._broker.check_chain(peer, run)
-            passes = self._keep(peer, topic, flags, body_of(run))
+            passes = self._keep(peer, topic, flags, body_of(run), ephemeral=bool(target & EPHEMERAL))
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, error)
             return
@@ -115,14 +116,16 @@ class Signals:
             self._broker.observe_answer(answer, peer, None)
             peer.owe(answer)
 
-    def _keep(self, peer: Peer, topic: str, flags: int, body: bytes) -> bool:
+    def _keep(self, peer: Peer, topic: str, flags: int, body: bytes, *, ephemeral: bool = False) -> bool:
         """Keep or forget the topic's value as the flags say. Whether the signal is to be passed on."""
         if flags & CLEAR:
             self.retained.clear(topic)
         elif flags & RETAIN:
             if flags & ON_CHANGE and self.retained.is_same(topic, flags & RAW, body):
+                self.retained.settle(topic, peer.number, ephemeral=ephemeral)
                 return False
-            self.retained.put(Retained(topic, flags & RAW, body, peer.number, self._broker.now))
+            value = Retained(topic, flags & RAW, body, peer.number, self._broker.now)
+            self.retained.put(value, ephemeral=ephemeral)
         return True
 
     def _refuse(self, peer: Peer, run: Run, error: InvalidName | BusError) -> None:
@@ -151,6 +154,11 @@ class Signals:
         except LimitExceeded:
             flags &= ~RETAIN  # nobody is left to be told; as a plain signal it still reaches those who listen
         self._offer(self._match(topic), frame(SIGNAL, flags, peer.number, 0, 0, topic.encode(), body), topic)
+
+    def forget_ephemeral(self, peer: Peer) -> None:
+        """Forget the values that go with a peer's connection, and tell their subscribers as CLEAR does."""
+        for topic in self.retained.forget(peer.number):
+            self._offer(self._match(topic), frame(SIGNAL, CLEAR, peer.number, 0, 0, topic.encode(), pack(None)), topic)
 
     def _offer(self, receivers: Receivers, data: bytes, topic: str) -> None:
         for receiver in receivers:

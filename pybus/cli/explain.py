@@ -167,7 +167,11 @@ def _topic_lines(facts: dict[str, Any], same: bool) -> Iterator[Line]:
         sender = f"{kept['sender']} ({kept['program']})" if kept["program"] else f"{kept['sender']}, which has gone"
         yield "retained", f"{_short(kept['body'])}, for {duration(kept['age'])}, from {sender}"
     for one in facts["services"]:
-        how = "" if one["state"] == "running" else "; it starts when somebody subscribes there, not by publishing"
+        how = (
+            ""
+            if one["state"] == "running"
+            else "; it starts when somebody listens there or asks for a value, not by publishing"
+        )
         yield "service", f"{one['name']} publishes {' and '.join(one['patterns'])} ({one['state']}){how}"
     for near in facts["near"]:
         yield "near", _near_line(near)
@@ -291,6 +295,8 @@ def _service_lines(service: dict[str, Any]) -> Iterator[Line]:
     yield "state", situation(service)
     yield "command", " ".join(service["exec"])
     yield "file", service["file"]
+    if service["base"]:
+        yield "based on", service["base"]
     if service["last"] is not None:
         yield "last end", ended(service["last"])
         for line in service["last"]["stderr"]:

@@ -66,6 +66,7 @@ def _command(name: str, module: str, description: str, more_codes: str = "") -> 
     return Command(f"pybus {name}", description, add_arguments, action, more_codes)
 
 
+_GET = "If there is none, a service that declares the topic is started, and asked once it is there."
 _RUNNING = f"\n  {ALREADY_RUNNING}   a bus runs there already"
 
 _ALL = (
@@ -74,7 +75,7 @@ _ALL = (
     _command("call", "call", "Call a method of a service and print its answer."),
     _command("list", "show", "Show who is on the bus: peers, their names, pids and programs, and services."),
     _command("introspect", "show", "Show a service's methods."),
-    _command("get", "show", "Print the retained value of a topic; exit code 3 if there is none."),
+    _command("get", "show", "Print the retained value of a topic; exit code 3 if there is none.\n\n" + _GET),
     _command("topics", "show", "Show the retained values, how old they are and who published them."),
     _command("stats", "stats", "Show the bus in numbers."),
     _command("top", "top", "Watch who sends how much, live, with the worst offender on top."),

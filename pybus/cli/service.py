@@ -118,6 +118,8 @@ def _facts(service: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "last words", line
     yield "command", " ".join(service["exec"])
     yield "file", service["file"]
+    if service["base"]:
+        yield "based on", service["base"]
     yield "publishes", " ".join(service["topics"]) or "-"
     yield "starts", "with the bus" if service["autostart"] else "when it is needed"
     yield "restarts", {"no": "never", "on-failure": "after a failure", "always": "always"}[service["restart"]]

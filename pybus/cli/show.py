@@ -66,7 +66,7 @@ def get_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def get_command(options: argparse.Namespace) -> int:
-    """`pybus get`: the retained value of one topic."""
+    """`pybus get`: the retained value of one topic, for which the bus starts its service if there is none."""
     check_topic(options.topic)
     with connect() as bus:
         try:

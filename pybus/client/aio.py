@@ -142,20 +142,25 @@ class Bus(Connection):
         body: object = None,
         *,
         retain: bool = False,
+        ephemeral: bool = False,
         confirm: bool = False,
         on_change: bool = False,
     ) -> int | None:
         """Publish a signal. It is written in this turn of the loop; `flush` or `close` see it through.
 
-        retain: keep it as the topic's value. on_change: pass it on only if that changes the kept value.
-        confirm: wait, and return the number of receivers. Waits while the bus does not read.
+        retain: keep it as the topic's value. ephemeral: keep it for as long as this connection lasts; then it
+        is forgotten as by `clear`, and published anew if the connection comes back. on_change: pass it on only
+        if that changes the kept value. confirm: wait, and return the number of receivers. Waits while the bus
+        does not read.
         Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
         later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
         if self._core.welcome is None or self._core.output.waiting > HIGH:
             await self._ready()
         self._owner.check()
-        pending = self._core.publish(topic, body, retain=retain, confirm=confirm, on_change=on_change)
+        pending = self._core.publish(
+            topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change
+        )
         if pending is None:  # the hot path: no coroutine beside this one
             self._schedule_write()
             return None
@@ -184,8 +189,11 @@ class Bus(Connection):
         inbox = Inbox((pattern,), retained, handler)
         return Subscription(self, inbox, self._subscribe(inbox))
 
-    async def get(self, topic: str) -> object:
-        """The retained value of a topic. Raises `NoSuchValue`."""
+    async def get(self, topic: str) -> Any:
+        """The retained value of a topic. If there is none, a service that declares the topic is started first.
+
+        Raises `NoSuchValue`, and `StartFailed` or `DeadlinePassed` if that service does not come.
+        """
         return await self._drive(self._core.get(topic))
 
     async def set_will(self, topic: str, body: object = None, *, retain: bool = False, clear: bool = False) -> None:

@@ -86,18 +86,24 @@ class Bus(Connection):
         body: object = None,
         *,
         retain: bool = False,
+        ephemeral: bool = False,
         confirm: bool = False,
         on_change: bool = False,
     ) -> int | None:
         """Publish a signal; when this returns, the bus will get it even if the program ends at once.
 
-        retain: keep it as the topic's value. on_change: pass it on only if that changes the kept value.
-        confirm: wait, and return the number of receivers. Waits while the bus does not read.
+        retain: keep it as the topic's value. ephemeral: keep it for as long as this connection lasts; then it
+        is forgotten as by `clear`, and published anew if the connection comes back. on_change: pass it on only
+        if that changes the kept value. confirm: wait, and return the number of receivers. Waits while the bus
+        does not read.
         Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
         later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
         self._ready()
-        return self._send_signal(self._core.publish(topic, body, retain=retain, confirm=confirm, on_change=on_change))
+        pending = self._core.publish(
+            topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change
+        )
+        return self._send_signal(pending)
 
     def clear(self, topic: str, *, confirm: bool = False) -> int | None:
         """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""
@@ -119,8 +125,11 @@ class Bus(Connection):
         self._subscribe(inbox)
         return Subscription(self, inbox)
 
-    def get(self, topic: str) -> object:
-        """The retained value of a topic. Raises `NoSuchValue`."""
+    def get(self, topic: str) -> Any:
+        """The retained value of a topic. If there is none, a service that declares the topic is started first.
+
+        Raises `NoSuchValue`, and `StartFailed` or `DeadlinePassed` if that service does not come.
+        """
         return self._drive(self._core.get(topic))
 
     def set_will(self, topic: str, body: object = None, *, retain: bool = False, clear: bool = False) -> None:

@@ -21,7 +21,7 @@ cause: ContextVar[int] = ContextVar("pybus cause", default=OUTSIDE)
 """How deep in a chain a message is that is sent now."""
 
 
-def marked(flags: int, milliseconds: int = 0) -> tuple[int, int]:
-    """The flags and target of a signal or call that is sent now. milliseconds: that a call is allowed."""
+def marked(flags: int, target: int) -> tuple[int, int]:
+    """The flags and target of a signal or call that is sent now, made from those that it has outside of a chain."""
     depth = cause.get()
-    return (flags | CAUSED, caused_target(depth, milliseconds)) if depth else (flags, milliseconds)
+    return (flags | CAUSED, caused_target(depth, target)) if depth else (flags, target)

@@ -43,6 +43,7 @@ from pybus.protocol.frames import (
     CALL,
     CLEAR,
     CONFIRM,
+    EPHEMERAL,
     ERROR,
     HEADER_SIZE,
     MISSED,
@@ -110,7 +111,7 @@ class Core:
         self._keys: dict[str, bytes] = {}
         self._services: Services | None = None
         self._will: tuple[str, bytes, bool, bool, bool] | None = None
-        self._kept: dict[bytes, tuple[int, bytes]] = {}
+        self._kept: dict[bytes, tuple[int, int, bytes]] = {}
         self._bus = ""
 
     # --- the connection ---------------------------------------------------------------------------
@@ -185,17 +186,15 @@ class Core:
         for inbox in self.inboxes:
             if inbox.serial not in self._pending:  # else it was made meanwhile, and its call waits to be sent
                 self._ask_for(inbox)
-        if self._services is not None:
-            self._services.connected()
-        if self._bus != self.welcome.bus:
-            self._bus = self.welcome.bus
-            newer = {key_of(one) for one in waiting if one[5] & (RETAIN | CLEAR)}
-            for key, (flags, body) in self._kept.items():
-                if key in newer:
-                    continue
-                self.output.put(frame(SIGNAL, flags, self.number, 0, 0, key, body))
+        newer = {key_of(one) for one in waiting if one[5] & (RETAIN | CLEAR)}
+        for key, (flags, target, body) in self._kept.items():
+            if key not in newer and (target == EPHEMERAL or self._bus != self.welcome.bus):
+                self.output.put(frame(SIGNAL, flags, self.number, target, 0, key, body))
+        self._bus = self.welcome.bus
         for one in waiting:
             self.output.put(one)
+        if self._services is not None:
+            self._services.connected()
         if again:
             self.work.append(Restored())
 
@@ -234,7 +233,9 @@ class Core:
 
     # --- signals out ------------------------------------------------------------------------------
 
-    def publish(self, topic: str, body: object, *, retain: bool, confirm: bool, on_change: bool) -> Pending | None:
+    def publish(
+        self, topic: str, body: object, *, retain: bool, ephemeral: bool, confirm: bool, on_change: bool
+    ) -> Pending | None:
         """Publish. Returns the number of receivers to wait for if it is to be confirmed.
 
         Raises `InvalidName`, `BodyError`, `TooLarge`; and the refusal of an earlier signal.
@@ -245,21 +246,22 @@ class Core:
         flags, data = encode(body)
         if HEADER_SIZE + len(key) + len(data) > self.most and self.most:
             raise TooLarge(f"a signal of {len(data)} bytes is over the bus's limit of {self.most}")
-        if retain:
+        target = EPHEMERAL if ephemeral else 0
+        if retain or ephemeral:
             flags |= RETAIN | ON_CHANGE if on_change else RETAIN
-            self._kept[key] = flags, data
+            self._kept[key] = flags, target, data
         elif on_change:
             raise UsageError("on_change compares with the value that the bus keeps, so it needs retain=True")
-        return self._send_signal(flags, key, data, confirm)
+        return self._send_signal(flags, target, key, data, confirm)
 
     def clear(self, topic: str, *, confirm: bool) -> Pending | None:
         """Forget the topic's retained value. Raises `InvalidName`."""
         key = self._keys.get(topic) or self._key(topic)
         self._kept.pop(key, None)
-        return self._send_signal(CLEAR, key, pack(None), confirm)
+        return self._send_signal(CLEAR, 0, key, pack(None), confirm)
 
-    def _send_signal(self, flags: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
-        flags, target = marked(flags)
+    def _send_signal(self, flags: int, target: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
+        flags, target = marked(flags, target)
         if not confirm:
             self._doubtful = self._serial
             self.output.put(frame(SIGNAL, flags, self.number, target, 0, key, data))
@@ -390,7 +392,7 @@ class Core:
                 self.refusals.append(error)
 
     def get(self, topic: str) -> Steps[object]:
-        """The retained value of a topic. Raises `NoSuchValue`."""
+        """The retained value of a topic. Raises `NoSuchValue`, `StartFailed`, `DeadlinePassed`."""
         found: dict[str, Any] = yield self.call_bus("get", topic)
         return decode(int(found["raw"]), found["body"])
 

@@ -12,6 +12,7 @@ from pybus.protocol.frames import CAUSED, CLEAR, RETAINED, Run, bodies_of, depth
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
 MAX_BYTES = 64 * 1024 * 1024
 """What an inbox holds. A program that reads more slowly than others write misses the rest, and is told."""
@@ -40,7 +41,7 @@ class Signal:
         self, topic: str, body: object, sender: str, retained: bool, cleared: bool, size: int, depth: int = 0
     ) -> None:
         self.topic = topic
-        self.body = body
+        self.body: Any = body
         self.sender = sender
         self.retained = retained
         self.cleared = cleared

@@ -78,7 +78,7 @@ Names, subscriptions, wills and statistics are method calls to the name `org.pyb
     request_name(name, allow_replacement=false, replace=false, queue=true) -> "owner", "queued",
         "taken" or "already owner";  release_name(name) -> "released", "not owner" or "no such name"
     subscribe(patterns, retained=true) -> nil;  unsubscribe(patterns) -> nil
-    get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds)
+    get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds), ephemeral; see 7
     set_will(topic, body (bytes), raw, retain, clear) -> nil;  clear_will() -> nil
 
 When a name changes hands the bus publishes `bus.name.NAME` with {"name", "old", "new"}, where the
@@ -96,6 +96,13 @@ frames that match its patterns, before its answer: RETAINED set, `target` your n
 of the subscribe call (`sender` is still the publisher). CLEAR forgets, and reaches subscribers; it
 wins over RETAIN. Only the bus may set RETAINED. With ON_CHANGE a signal goes to nobody if its body and
 its RAW are those of the kept frame; CONFIRM is then answered with 0.
+
+With RETAIN the lowest bit of `target` makes the value ephemeral: the bus forgets it when its holder, the last
+connection that said so, ends in whatever way, and after the holder's will. Subscribers are told by
+a SIGNAL with CLEAR, `sender` the holder. While the holder is there, what others publish without the bit is kept
+in place of its value, and is forgotten with the holder's end like that. The holder's next value without the
+bit, or its will, is a lasting one. All this holds for ON_CHANGE, too, if the value is the same. In signals
+without RETAIN the bit says nothing, nor do the bits of `target` of which neither this section nor 10 speaks.
 
 A signal that is refused is answered by ERROR with the signal's serial, and its topic as key. Signals
 to one topic that arrive together are refused by one ERROR, with the serial of the last.
@@ -121,6 +128,10 @@ until the name is claimed, within its time. If the service fails to start, the c
 the error StartFailed with the reason; they go to it in their order otherwise. A subscription to a topic
 that a service file declares starts the service too, unless the pattern's first word is `*` or `#`.
 
+So does a `get` of such a topic that has no value, if the service takes calls: like a call it waits until the
+name is claimed, or fails with StartFailed; then the answer is the topic's value, or NoSuchValue. A service
+should therefore publish its states before it claims its name.
+
 Before the first call of a caller that a service does not know yet, the service gets a PEER frame:
 number, uid, pid, program (short name), executable (path). When that caller has gone, another one
 says so: number, gone (true).
@@ -137,8 +148,8 @@ alternatives joined by ` | `), kind one of `plain`, `named`, `rest` and `named r
 ---------
 BYE from a client: all that it sent before has been handled; the bus answers BYE with nil and closes.
 A connection that ends without one publishes its will, if it left one; closing the client's direction
-of the socket ends it. BYE from the bus gives the
-reason as [name, message].
+of the socket ends it. With or without one, its ephemeral values are forgotten (see 6). BYE from the bus
+gives the reason as [name, message].
 
 9. Errors
 ---------
@@ -150,13 +161,13 @@ whose docstrings say when each is sent.
 Who sends a signal or call because of another one (from its handler or method) sets CAUSED. The highest
 6 bits of `target` then hold the depth: one more than that of the message which is handled, where one
 without CAUSED has depth 0; 63 stands for all that is deeper. The lower 26 bits are, in a CALL, the time
-allowed, which ends at 67 108 863 ms, and 0 in a SIGNAL. Calls to `org.pybus.Bus` are no links.
+allowed, which ends at 67 108 863 ms, and in a SIGNAL as in 6. Calls to `org.pybus.Bus` are no links.
 
 A message deeper than the limit (32, at most 62) is refused with LoopCut, whose text names the chain.
 
 11. The bus's own topics
 ------------------------
-Their bodies are maps; `name` is a unique name but in the two lines where it says NAME. None is retained.
+Their bodies are maps; `name` is a unique name but in the three lines where it says NAME. None is retained.
 
     bus.name.NAME     name, old, new: see 5
     bus.service.NAME  name, event, and with the event
@@ -164,6 +175,8 @@ Their bodies are maps; `name` is a unique name but in the two lines where it say
                       exited: pid, status, signal, ran (seconds), stderr (last lines), expected
                       restarting: pause (seconds), failures (in a row)
                       failed: reason      gave up: failures, reason      stopped: nothing
+    bus.listeners.NAME  name, listeners: how many patterns of others ask for the topics that the service
+                      declares, as a subscription that starts it does; told when that becomes 0, or is 0 no more
     bus.peer.joined   name, program, pid
     bus.peer.gone     name, names (well-known), program, pid, how, status, signal, age (seconds); how is
                       goodbye, exited, killed, closed (the process lives), thrown out or unknown

@@ -34,6 +34,9 @@ NO_REPLY = 32
 CAUSED = 64
 ON_CHANGE = 128
 
+EPHEMERAL = 1
+"""In the target of a SIGNAL with RETAIN: the value is forgotten when its publisher's connection ends."""
+
 _DEPTH_SHIFT = 26
 MAX_CAUSED_TIME = (1 << _DEPTH_SHIFT) - 1
 """Milliseconds that a call with CAUSED can allow, as its depth shares the field; 18 hours."""
@@ -76,9 +79,12 @@ def sender_of(data: bytes) -> int:
     return int.from_bytes(data[8:12], "little")
 
 
-def caused_target(depth: int, milliseconds: int = 0) -> int:
-    """The target of a SIGNAL or CALL with CAUSED: its depth, and for a call the time allowed."""
-    return min(depth, MAX_DEPTH) << _DEPTH_SHIFT | min(milliseconds, MAX_CAUSED_TIME)
+def caused_target(depth: int, lower: int = 0) -> int:
+    """The target of a SIGNAL or CALL with CAUSED: its depth, and in the lower bits what it says without.
+
+    lower: for a call the time allowed, milliseconds; for a signal EPHEMERAL or 0.
+    """
+    return min(depth, MAX_DEPTH) << _DEPTH_SHIFT | min(lower, MAX_CAUSED_TIME)
 
 
 def depth_of(target: int) -> int:

@@ -107,14 +107,14 @@ class Person:
         if self._reader.failure is not None:
             raise self._reader.failure
 
-    def signal(self, topic: str, value: object, flags: int = 0, serial: int = 0) -> bytes:
+    def signal(self, topic: str, value: object, flags: int = 0, serial: int = 0, target: int = 0) -> bytes:
         """The bytes of a signal."""
         raw, body = encode(value)
-        return frame(SIGNAL, flags | raw, self.number, 0, serial, topic.encode(), body)
+        return frame(SIGNAL, flags | raw, self.number, target, serial, topic.encode(), body)
 
-    def publish(self, topic: str, value: object, flags: int = 0, serial: int = 0) -> None:
+    def publish(self, topic: str, value: object, flags: int = 0, serial: int = 0, target: int = 0) -> None:
         """A signal."""
-        self.send(self.signal(topic, value, flags, serial))
+        self.send(self.signal(topic, value, flags, serial, target))
 
     def call(self, name: str, method: str, *args: object, allowed: int = 0, reply: bool = True) -> int:
         """A call; returns its serial. allowed: milliseconds."""

@@ -150,10 +150,11 @@ def test_one_bad_pattern_refuses_them_all() -> None:
 def test_a_kept_value_can_be_had_without_subscribing() -> None:
     scene, alice, bob, _ = trio()
     alice.publish("a", "on", RETAIN)
+    kept = {"topic": "a", "sender": ":1", "ephemeral": False}
     scene.wait(2.5)
-    assert bob.ask("get", "a") == {"topic": "a", "body": b"\xa2on", "raw": False, "sender": ":1", "age": 2.5}
+    assert bob.ask("get", "a") == {**kept, "body": b"\xa2on", "raw": False, "age": 2.5}
     alice.publish("a", b"\xc1", RETAIN)
-    assert bob.ask("get", "a") == {"topic": "a", "body": b"\xc1", "raw": True, "sender": ":1", "age": 0.0}
+    assert bob.ask("get", "a") == {**kept, "body": b"\xc1", "raw": True, "age": 0.0}
     assert refused(NoSuchValue, bob, "get", "b") == "no value is retained under b"
     assert refused(BadName, bob, "get", "#").startswith("topic '#' holds a wildcard")
 
@@ -164,8 +165,9 @@ def test_the_kept_topics_are_listed_with_who_set_them() -> None:
     bob.publish("a.a", 2, RETAIN)
     bob.publish("c", 3, RETAIN)
     bob.leave()
-    first = {"topic": "a.a", "body": b"\x02", "raw": False, "sender": ":2", "age": 0.0, "program": None}
-    second = {"topic": "a.b", "body": b"\x01", "raw": False, "sender": ":1", "age": 0.0, "program": "alice"}
+    both = {"raw": False, "age": 0.0, "ephemeral": False}
+    first = {"topic": "a.a", "body": b"\x02", "sender": ":2", "program": None, **both}
+    second = {"topic": "a.b", "body": b"\x01", "sender": ":1", "program": "alice", **both}
     assert carol.ask("topics", "a.#") == [first, second]
     assert carol.ask("topics") == [first, second, {**first, "topic": "c", "body": b"\x03"}]
 

@@ -1,6 +1,8 @@
 """Retained values: the last of each topic, found by pattern, within four limits."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pybus.broker.retained import Retained, RetainedTable
 from pybus.errors import LimitExceeded
@@ -75,6 +77,64 @@ def test_clearing_a_topic_leaves_those_above_and_below_it() -> None:
 )
 def test_a_pattern_finds_its_values_each_once(pattern: str, topics: list[str]) -> None:
     assert found(table(kept("a"), kept("a.b"), kept("a.b.c"), kept("b")), pattern) == topics
+
+
+# --- values that go with a connection ----------------------------------------------------------------
+
+
+def holders(made: RetainedTable) -> dict[str, int]:
+    return {value.topic: value.holder for value in made.matching("#")}
+
+
+def test_what_is_held_is_forgotten_with_its_holder_first_held_first() -> None:
+    made = table(kept("a", b"lasting"))
+    for topic, publisher in (("c", ALICE), ("b", ALICE), ("d", BOB)):
+        made.put(kept(topic, b"x", publisher), ephemeral=True)
+    assert holders(made) == {"a": 0, "b": ALICE, "c": ALICE, "d": BOB}
+    assert made.forget(ALICE) == ["c", "b"]
+    assert made.forget(ALICE) == []
+    assert holders(made) == {"a": 0, "d": BOB}
+    assert (len(made), made.bytes, made._held) == (2, 8, {BOB: {"d": None}})
+
+
+def test_a_refused_value_changes_no_holder() -> None:
+    made = table(limits=Limits()._replace(retained_value=4))
+    made.put(kept("a", b"1234"), ephemeral=True)
+    with pytest.raises(LimitExceeded):
+        made.put(kept("a", b"12345"))
+    assert holders(made) == {"a": ALICE}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["publish", "settle", "clear", "end"]), st.sampled_from("ab"), st.integers(1, 3)
+        ).flatmap(lambda step: st.tuples(st.just(step), st.booleans())),
+        max_size=30,
+    )
+)
+def test_holders_are_as_a_naive_model_has_them(steps: list[tuple[tuple[str, str, int], bool]]) -> None:
+    """The law of the protocol's section 6, said once more and naively."""
+    made = table()
+    model: dict[str, int] = {}
+    for (what, topic, who), ephemeral in steps:
+        if what == "publish" or (what == "settle" and topic in model):
+            holder = model.get(topic, 0)
+            model[topic] = who if ephemeral else 0 if holder == who else holder
+            if what == "publish":
+                made.put(kept(topic, b"", who), ephemeral=ephemeral)
+            else:
+                made.settle(topic, who, ephemeral=ephemeral)
+        elif what == "clear":
+            assert made.clear(topic) == (model.pop(topic, None) is not None)
+        elif what == "end":
+            gone = {topic for topic, holder in model.items() if holder == who}
+            assert set(made.forget(who)) == gone
+            model = {topic: holder for topic, holder in model.items() if topic not in gone}
+        assert holders(made) == model
+        held = {who: {topic for topic, holder in model.items() if holder == who} for who in model.values() if who}
+        assert {who: set(topics) for who, topics in made._held.items()} == held
 
 
 # --- limits ---------------------------------------------------------------------------------------

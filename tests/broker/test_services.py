@@ -420,6 +420,7 @@ def test_services_are_described() -> None:
             "stop_timeout": 5.0,
             "idle": 30.0,
             "file": "/etc/player.toml",
+            "base": "",
             "state": "running",
             "pid": 500,
             "owner": bob.name,
@@ -429,6 +430,7 @@ def test_services_are_described() -> None:
             "reason": "",
             "last": None,
             "due": None,
+            "listeners": 0,
         }
     ]
 

@@ -249,7 +249,7 @@ def test_after_a_service_come_the_actions_and_after_an_action_the_services(daemo
     daemon.offer("org.example.Lamp", 'exec = ["false"]\n')
     daemon.reload()
     actions = ["logs", "restart", "start", "status", "stop"]
-    names = ["org.example.Lamp", "org.pybus.Hal"]
+    names = ["org.example.Lamp", "org.pybus.DBus", "org.pybus.Hal"]
     environ = daemon.environ
     assert sorted(bash_offers(tmp_path, environ, "pybus service ")) == sorted([*names, *actions])
     assert bash_offers(tmp_path, environ, "pybus service org.example.Lamp ") == actions

@@ -143,7 +143,7 @@ def test_the_bus_s_own_topics_can_not_be_published(daemon: BusDaemon, alice: pyb
 
 
 def test_it_tells_which_service_declares_the_topic_and_starts_nothing(service_bus: BusDaemon) -> None:
-    how = "it starts when somebody subscribes there, not by publishing"
+    how = "it starts when somebody listens there or asks for a value, not by publishing"
     assert explain(service_bus, "media.status") == (
         3,
         [

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,45 @@ def test_status_shows_everything(daemon: BusDaemon) -> None:
         ["restarts", "never"],
         ["time limits", "10 s to start, 5 s to stop"],
     ]
+
+
+def test_status_of_a_service_whose_file_is_partial_names_both_files(daemon: BusDaemon) -> None:
+    system = Path(daemon.environ["XDG_DATA_DIRS"], "pybus/services")
+    system.mkdir(parents=True)
+    base = system / "org.example.Lamp.toml"
+    base.write_text('name = "org.example.Lamp"\nexec = "lamp"\ntopics = ["lamp.#"]\nidle = 60\n')
+    daemon.offer("org.example.Lamp", 'topics = ["lamp.#", "desk.#"]\n')
+    daemon.reload()
+    code, out, err = service(daemon, "org.example.Lamp")
+    facts = [line.split("\t") for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert facts[facts.index(["command", "lamp"]) :] == [
+        ["command", "lamp"],
+        ["file", f"{daemon.services}/org.example.Lamp.toml"],
+        ["based on", str(base)],
+        ["publishes", "lamp.# desk.#"],
+        ["starts", "when it is needed"],
+        ["restarts", "after a failure"],
+        ["time limits", "10 s to start, 5 s to stop"],
+        ["idle", "ended when not needed for 60 s"],
+    ]
+    code, out, err = run(daemon, "pybus", "explain", "--call", "org.example.Lamp", "shine")
+    assert out.splitlines()[-2:] == [f"file\t{daemon.services}/org.example.Lamp.toml", f"based on\t{base}"]
+
+
+def test_a_topic_that_a_partial_file_adds_starts_the_service(daemon: BusDaemon) -> None:
+    system = Path(daemon.environ["XDG_DATA_DIRS"], "pybus/services")
+    system.mkdir(parents=True)
+    words = json.dumps(["{python}", "-c", PLAYER.replace(NAME, "org.example.Lamp")])
+    (system / "org.example.Lamp.toml").write_text(f'name = "org.example.Lamp"\nexec = {words}\ntopics = ["lamp.#"]\n')
+    daemon.offer("org.example.Lamp", 'topics = ["lamp.#", "desk.#"]\n')
+    daemon.reload()
+    with pybus.connect(daemon.address) as alice:
+        news = alice.subscribe("bus.service.org.example.Lamp")
+        alice.subscribe("desk.#")
+        told = [news.receive(PATIENCE), news.receive(PATIENCE)]
+    bodies = [signal.body for signal in told if signal is not None]
+    assert [body["event"] for body in bodies if isinstance(body, dict)] == ["starting", "running"]
 
 
 def test_a_service_that_did_not_come_in_time_is_told_with_its_last_words_below(daemon: BusDaemon) -> None:

@@ -287,6 +287,7 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
         "lib/systemd/user/pybus.service",
         "lib/systemd/user/pybus.socket",
         "share/dbus-1/services/org.pybus.Bus.service",
+        "share/pybus/services/org.pybus.DBus.toml",
         "share/pybus/services/org.pybus.Hal.toml",
         *(f"share/bash-completion/completions/{name}" for name in ("pybus", "pybus-send", "pybus-listen")),
         "share/zsh/vendor-completions/_pybus",

@@ -13,6 +13,7 @@ from pybus.protocol.frames import (
     CAUSED,
     CLEAR,
     CONFIRM,
+    EPHEMERAL,
     ERROR,
     FLAGS,
     HELLO,
@@ -51,6 +52,10 @@ WIRE = [
      "24000000 04 20 0800 07000000 f4010000 02000000 612e6220706c6179 92 91 a178 81 a16e 01"),
     ((SIGNAL, RETAIN | CAUSED | ON_CHANGE, 7, 3 << 26, 0, b"hal.ac", b"\xa2on"),
      "1d000000 03 c2 0600 07000000 0000000c 00000000 68616c2e6163 a26f6e"),
+    ((SIGNAL, RETAIN | CAUSED, 7, 3 << 26 | EPHEMERAL, 0, b"hal.ac", b"\xa2on"),
+     "1d000000 03 42 0600 07000000 0100000c 00000000 68616c2e6163 a26f6e"),
+    ((SIGNAL, RETAIN, 7, EPHEMERAL, 1, b"hal.ac", b"\xa2on"),
+     "1d000000 03 02 0600 07000000 01000000 01000000 68616c2e6163 a26f6e"),
     ((CALL, CAUSED, 7, 3 << 26 | 500, 2, b"a.b play", b"\x92\x90\x80"),
      "1f000000 04 40 0800 07000000 f401000c 02000000 612e6220706c6179 92 90 80"),
     ((ANSWER, RAW, 8, 7, 2, b"", b"\xff\x00"),
@@ -122,8 +127,8 @@ def test_a_flag_that_the_kind_does_not_have_breaks_the_protocol(kind: int, flags
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def note(serial: int, body: bytes, key: bytes = b"a.b", flags: int = 0, sender: int = 7) -> bytes:
-    return frame(SIGNAL, flags, sender, 0, serial, key, body)
+def note(serial: int, body: bytes, key: bytes = b"a.b", flags: int = 0, sender: int = 7, target: int = 0) -> bytes:
+    return frame(SIGNAL, flags, sender, target, serial, key, body)
 
 
 def test_neighbouring_signals_to_one_topic_are_one_run() -> None:
@@ -135,10 +140,16 @@ def test_neighbouring_signals_to_one_topic_are_one_run() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [note(2, b"2", key=b"a.c"), note(2, b"2", key=b"a.bc"), note(2, b"2", flags=RAW), note(2, b"2", sender=8)],
-    ids=["topic", "longer topic", "flags", "sender"],
+    [
+        note(2, b"2", key=b"a.c"),
+        note(2, b"2", key=b"a.bc"),
+        note(2, b"2", flags=RAW),
+        note(2, b"2", sender=8),
+        note(2, b"2", target=EPHEMERAL),
+    ],
+    ids=["topic", "longer topic", "flags", "sender", "target"],
 )
-def test_another_topic_flag_or_sender_begins_another_run(other: bytes) -> None:
+def test_another_topic_flag_sender_or_target_begins_another_run(other: bytes) -> None:
     runs = FrameReader(100).feed(note(1, b"1") + other + note(3, b"3"))
     assert [run[6] for run in runs] == [note(1, b"1"), other, note(3, b"3")]
 
