@@ -67,7 +67,15 @@ def test_plain_modules_import_no_package() -> None:
     assert [(path.name, name) for path in plain for name in imports(path) if name.startswith(packages)] == []
 
 
-@pytest.mark.parametrize(("library", "doors"), [("pyudev", ["services/hal/udev.py"]), ("dbus_next", [])])
+@pytest.mark.parametrize(
+    ("library", "doors"),
+    [
+        ("pyudev", ["services/hal/udev.py"]),
+        ("dbus_next", ["services/dbus/bus.py"]),
+        ("pyroute2", ["services/hal/link.py"]),
+        ("evdev", ["services/hal/lid.py"]),
+    ],
+)
 def test_each_outside_library_is_imported_in_one_place(library: str, doors: list[str]) -> None:
     files = [*sources("pybus"), *sources("services")]
     importing = [path for path in files if any(name.split(".")[0] == library for name in imports(path))]

@@ -1,0 +1,10 @@
+"""D-Bus for programs on the bus. Start it with `python -m pybus_services.dbus`.
+
+`org.pybus.DBus` has two methods: `call` a method of what is on the session or the system bus of
+D-Bus, and `get` a property. `pybus introspect org.pybus.DBus` shows them.
+
+The files, from pure to shell: `address` (where a D-Bus bus is), `names` (the grammar of its names,
+and which signal a watcher gets), `values` (Python values to those of D-Bus and back),
+`introspection` (what an object says it takes), `stream` and `bus` (a connection; `bus` alone knows
+dbus-next), `link` (one that comes back), `service` (joins them with a bus).
+"""

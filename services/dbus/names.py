@@ -1,0 +1,77 @@
+"""The names of D-Bus, and rules that say which signals somebody wants.
+
+The grammar is the specification's ("Valid Names"). A bus ends the connection of whoever breaks it, so
+that one bad name from one caller would cost all of them their answers; it is refused here instead.
+"""
+
+import re
+from typing import NamedTuple
+
+LONGEST = 255
+"""Characters of a name, in the specification."""
+
+_PATH = re.compile(r"/|(/[A-Za-z0-9_]+)+")
+_MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INTERFACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
+_BUS_NAME = re.compile(r"[A-Za-z_-][A-Za-z0-9_-]*(\.[A-Za-z_-][A-Za-z0-9_-]*)+|:[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+
+
+def check_path(path: str) -> str:
+    """The path of an object, such as /org/freedesktop/DBus. Raises `ValueError`, as all of these."""
+    if not _PATH.fullmatch(path):
+        raise ValueError(f"{path!r} is no object path: it must be like /org/example/Player")
+    return path
+
+
+def check_bus_name(name: str) -> str:
+    """A well-known or unique name."""
+    return _check(_BUS_NAME, name, "bus name", "org.example.Player or :1.17")
+
+
+def check_interface(interface: str) -> str:
+    return _check(_INTERFACE, interface, "interface", "org.example.Player")
+
+
+def check_member(member: str) -> str:
+    """The name of a method, signal or property."""
+    return _check(_MEMBER, member, "member", "PlayPause")
+
+
+def _check(grammar: re.Pattern[str], name: str, kind: str, example: str) -> str:
+    if len(name) > LONGEST or not grammar.fullmatch(name):
+        raise ValueError(f"{name[:LONGEST]!r} is no {kind}: it must be like {example}, of {LONGEST} characters at most")
+    return name
+
+
+class Rule(NamedTuple):
+    """Which signals somebody wants; an empty field takes any.
+
+    sender: a well-known or unique name. arg0: the first value, if that is a text.
+    """
+
+    sender: str = ""
+    path: str = ""
+    interface: str = ""
+    member: str = ""
+    arg0: str = ""
+
+    def check(self) -> "Rule":
+        """Raises `ValueError` if a field is no such name."""
+        checks = ((check_bus_name, self.sender), (check_path, self.path))
+        for check, name in (*checks, (check_interface, self.interface), (check_member, self.member)):
+            if name:
+                check(name)
+        return self
+
+    def text(self) -> str:
+        """The rule as AddMatch takes it: the specification's "Match Rules"."""
+        # An apostrophe ends the quotes, stands for itself after a backslash, and opens them again.
+        fields = [f"{key}='{value}'" for key, value in self._replace(arg0="")._asdict().items() if value]
+        if self.arg0:
+            fields.append("arg0='{}'".format(self.arg0.replace("'", "'\\''")))
+        return ",".join(["type='signal'", *fields])
+
+    def matches(self, sender: str, path: str, interface: str, member: str, arg0: str) -> bool:
+        """Whether a signal is wanted. sender: what this rule's sender is known by, or its unique name."""
+        signal = (sender, path, interface, member, arg0)
+        return all(wanted in ("", found) for wanted, found in zip(self, signal, strict=True))

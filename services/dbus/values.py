@@ -1,0 +1,221 @@
+"""Python values to the values of D-Bus, by a signature, and back.
+
+A value that does not fit raises `ValueError` saying which argument, what it must be and what it is:
+a bus ends the connection of whoever sends a message with a malformed value.
+"""
+
+import reprlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from .names import check_path
+
+DEEPEST = 64
+"""Containers in each other, variants among them: the specification's "Valid Signatures", 32 arrays and 32 structs."""
+
+NESTED = 32
+"""Arrays around a type in one signature, and structs around it; the same section."""
+
+_INTEGERS = {
+    "y": ("byte", 0, 2**8 - 1),
+    "n": ("16-bit integer", -(2**15), 2**15 - 1),
+    "q": ("unsigned 16-bit integer", 0, 2**16 - 1),
+    "i": ("32-bit integer", -(2**31), 2**31 - 1),
+    "u": ("unsigned 32-bit integer", 0, 2**32 - 1),
+    "x": ("64-bit integer", -(2**63), 2**63 - 1),
+    "t": ("unsigned 64-bit integer", 0, 2**64 - 1),
+}
+_TEXTS = {"s": "text", "o": "object path", "g": "signature"}
+_PLAIN = {**{token: name for token, (name, _, _) in _INTEGERS.items()}, **_TEXTS, "b": "bool", "d": "number"}
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+"""An argument can be a whole picture, and the complaint about it is for a person."""
+
+_VARIANTS = {bool: "b", float: "d", str: "s", bytes: "ay"}
+
+
+class Type(Protocol):
+    """One complete type of a signature, as dbus-next parses it. token: its letter, `(` or `{`."""
+
+    token: Any
+    children: Any
+
+    @property
+    def signature(self) -> str: ...
+
+
+def check_types(types: Sequence[Type], arrays: int = 0, structs: int = 0) -> None:
+    """Raises `ValueError` for what dbus-next takes in a signature and a bus does not."""
+    for kind in types:
+        deeper = arrays + (kind.token == "a"), structs + (kind.token == "(")
+        if max(deeper) > NESTED:
+            raise ValueError(f"a signature can have {NESTED} arrays in each other, and {NESTED} structs")
+        if kind.token == "{":
+            raise ValueError("a dict entry {..} can only be in an array: a{..}")
+        if kind.token == "a" and kind.children[0].token == "{":
+            key, value = kind.children[0].children
+            if key.token not in _PLAIN:
+                raise ValueError(f"a key can't be of type {key.token!r}")
+            check_types([value], *deeper)
+        else:
+            check_types(kind.children, *deeper)
+
+
+class Encoder:
+    """Makes what dbus-next writes. parse: the types of a signature; variant: one of a signature and a value."""
+
+    def __init__(self, parse: Callable[[str], Sequence[Type]], variant: Callable[[str, object], object]) -> None:
+        self._parse = parse
+        self._variant = variant
+
+    def arguments(self, signature: str, values: Sequence[object]) -> list[object]:
+        """The values of a message. Raises `ValueError`, also for a malformed signature."""
+        types = self._parse(signature)
+        if len(types) != len(values):
+            raise ValueError(f"given are {len(values)} arguments, and the signature {signature!r} has {len(types)}")
+        numbered = enumerate(zip(types, values, strict=True), 1)
+        return [self._value(kind, value, f"argument {number}", 0) for number, (kind, value) in numbered]
+
+    def _value(self, kind: Type, value: Any, place: str, depth: int) -> object:
+        token = kind.token
+        if token in _INTEGERS and isinstance(value, int) and not isinstance(value, bool):
+            return _integer(token, value, place)
+        if token in _TEXTS and isinstance(value, str):
+            return self._text(token, value, place)
+        if token == "b" and isinstance(value, bool):
+            return value
+        if token == "d" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return _double(value, place)
+        if token in "av(":
+            return self._container(kind, value, place, _deeper(depth, place))
+        raise _misfit(kind, value, place)
+
+    def _container(self, kind: Type, value: Any, place: str, depth: int) -> object:
+        if kind.token == "v":
+            signature = variant_signature(value, place)
+            return self._variant(signature, self._value(self._parse(signature)[0], value, place, depth))
+        children = kind.children
+        if kind.token == "(":
+            if isinstance(value, (list, tuple)) and len(value) == len(children):
+                return self._items(children, value, place, depth)
+        elif children[0].token == "{":
+            if isinstance(value, dict):
+                return self._entries(children[0].children, value, place, _deeper(depth, place))
+        elif children[0].token == "y" and isinstance(value, bytes):
+            return value
+        elif isinstance(value, (list, tuple)):
+            items = self._items(list(children) * len(value), value, place, depth)
+            return bytes(items) if children[0].token == "y" else items  # type: ignore[arg-type]
+        raise _misfit(kind, value, place)
+
+    def _items(self, types: Sequence[Type], values: Sequence[object], place: str, depth: int) -> list[object]:
+        numbered = enumerate(zip(types, values, strict=True))
+        return [self._value(kind, value, f"{place}[{index}]", depth) for index, (kind, value) in numbered]
+
+    def _entries(self, types: Sequence[Type], entries: dict[Any, Any], place: str, depth: int) -> dict[object, object]:
+        made = {}
+        for key, value in entries.items():
+            made_key = self._value(types[0], key, f"key {key!r} of {place}", depth)
+            made[made_key] = self._value(types[1], value, f"{place}[{key!r}]", depth)
+        return made
+
+    def _text(self, token: str, value: str, place: str) -> str:
+        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError(f"{place} has a character that no text of D-Bus can have: NUL or a lone surrogate")
+        try:
+            if token == "o":
+                check_path(value)
+            elif token == "g":
+                self._parse(value)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        return value
+
+
+def variant_signature(value: Any, place: str = "the value") -> str:
+    """The signature under which a value goes as a variant. Raises `ValueError` for one that can't.
+
+    bool is `b`, float `d`, str `s`, bytes `ay`, int the first of `i`, `x`, `t` that can hold it; a list
+    whose items are all of one of these is an array of it (of the widest integer), any other list is `av`.
+    A dict is `a{sv}`, or has the integers' type for keys if its keys are integers.
+    """
+    if isinstance(value, dict):
+        keys = _common(list(value) or [""])
+        if keys not in ("s", "i", "x", "t"):
+            raise ValueError(f"{place}: the keys of a dict must be all texts or all integers")
+        return f"a{{{keys}v}}"
+    if isinstance(value, (list, tuple)):
+        return "a" + (_common(value) or "v")
+    found = _common([value])
+    if not found:
+        raise ValueError(f"{place} is a value for which D-Bus has no type: {_REPR.repr(value)}")
+    return found
+
+
+def _common(values: Sequence[object]) -> str:
+    """The one type of plain values, "" if they have none."""
+    if {type(value) for value in values} == {int}:
+        for token in "ixt":
+            if all(_INTEGERS[token][1] <= value <= _INTEGERS[token][2] for value in values):  # type: ignore[operator]
+                return token
+        return ""
+    kinds = {_VARIANTS.get(type(value), "") for value in values}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def plain(types: Sequence[Type], values: Sequence[object]) -> list[Any]:
+    """The values of a message that came: variants unwrapped, structs as lists, paths and signatures as str.
+
+    A file descriptor is None: they are closed as they come.
+    """
+    return [_plain(kind, value) for kind, value in zip(types, values, strict=True)]
+
+
+def _plain(kind: Type, value: Any) -> object:
+    if kind.token == "v":
+        return _plain(value.type, value.value)
+    if kind.token == "h":
+        return None
+    if kind.token == "(":
+        return plain(kind.children, value)
+    if kind.token != "a" or isinstance(value, bytes):
+        return value
+    child = kind.children[0]
+    if child.token == "{":
+        return {key: _plain(child.children[1], one) for key, one in value.items()}
+    return [_plain(child, one) for one in value]
+
+
+def _deeper(depth: int, place: str) -> int:
+    if depth == DEEPEST:
+        raise ValueError(f"{place.partition('[')[0]} has more than {DEEPEST} levels")
+    return depth + 1
+
+
+def _integer(token: str, value: int, place: str) -> int:
+    name, least, most = _INTEGERS[token]
+    if not least <= value <= most:
+        raise ValueError(f"{place} is {value}, and type {token!r}, {name}, is from {least} to {most}")
+    return value
+
+
+def _double(value: float, place: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{place} is too large for a number (type 'd')") from None
+
+
+def _misfit(kind: Type, value: object, place: str) -> ValueError:
+    if kind.token == "h":
+        return ValueError(f"{place} would be a file descriptor (type 'h'), and those can't be sent")
+    return ValueError(f"{place} must be {_named(kind)} (type {kind.signature!r}), not {_REPR.repr(value)}")
+
+
+def _named(kind: Type) -> str:
+    if kind.token in _PLAIN:
+        name = _PLAIN[kind.token]
+        return f"an {name}" if name.startswith(("u", "o")) else f"a {name}"
+    if kind.token == "(":
+        return f"a list of {len(kind.children)}"
+    return {"{": "a dict", "y": "bytes"}.get(kind.children[0].token, "a list")
