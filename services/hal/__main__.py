@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable
@@ -10,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import pybus
 
-from .service import Service
+from . import catalogue, settings
 
 if TYPE_CHECKING:
+    from .service import Service
     from .udev import Monitor
 
 PROGRAM = "pybus-hal"
 FAREWELL = 1.0
-"""Seconds that the bus gets to take the clearings and the goodbye. One that hangs must not hold up a shutdown."""
+"""Seconds that the bus gets to take the goodbye. One that hangs must not hold up a shutdown."""
 
 FAILED, NO_UDEV, NO_BUS, NAME_TAKEN = 1, 3, 4, 5
 
@@ -29,12 +32,14 @@ _EXIT_CODES = """exit codes:
   4  no bus there, or it refused this program
   5  another hal service serves this bus
 
+Your own rules are read from $XDG_CONFIG_HOME/pybus/hal.toml, see the README.
 The bus is found by $PYBUS_ADDRESS, else at its usual place."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service until a signal ends it; returns the exit code. arguments: sys.argv's, if None."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.INFO)
     try:
         monitor = _open_monitor(options.source)
         asyncio.run(_serve(monitor))
@@ -49,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m {__package__}",
-        description="Publish this machine's hardware events on the bus, as hal.SUBSYSTEM.ACTION and hal.power.ac.",
+        description="Publish this machine's hardware on the bus: its events and states, as topics under hal.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -73,33 +78,32 @@ def _open_monitor(source: str) -> "Monitor":
         raise ModuleNotFoundError("pyudev is not installed; install it with: pip install 'pybus[services]'") from error
     if source == "auto":
         source = default_source()
-        print(f"{PROGRAM}: the source of events is {source}", file=sys.stderr, flush=True)
+        if source == "kernel":
+            print(f"{PROGRAM}: no udevd runs, so events come from the kernel, with fewer properties", file=sys.stderr)
     return Monitor(source)
 
 
 async def _serve(monitor: "Monitor") -> None:
-    """Serve until SIGTERM or SIGINT, or an error ends it. Either way the retained values are cleared."""
+    """Serve until SIGTERM or SIGINT, or an error ends it. Either way the values go with the connection."""
+    from .service import Service
+
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    with contextlib.closing(monitor):
-        bus = await pybus.aio.connect(program=PROGRAM)
-        service = Service(bus, monitor)
-        try:
+    wanted = settings.load(os.environ)
+    for problem in wanted.problems:
+        print(f"{PROGRAM}: {problem}", file=sys.stderr)
+    bus = await pybus.aio.connect(program=PROGRAM)
+    try:
+        with contextlib.closing(Service(bus, monitor, catalogue.hardware(wanted, monitor.devices))) as service:
             await _first(stopped.wait(), _start_and_run(service), bus.run())
-        finally:
-            await _leave(service, bus)
+    finally:
+        with contextlib.suppress(TimeoutError, pybus.NotConnected):
+            async with asyncio.timeout(FAREWELL):
+                await bus.close()
 
 
-async def _leave(service: Service, bus: pybus.aio.Bus) -> None:
-    """Clear the retained values and part. A bus that is away or hangs is left without: it has the will."""
-    with contextlib.suppress(TimeoutError, pybus.NotConnected):
-        async with asyncio.timeout(FAREWELL):
-            await service.withdraw()
-            await bus.close()
-
-
-async def _start_and_run(service: Service) -> None:
+async def _start_and_run(service: "Service") -> None:
     await service.start()
     print(f"{PROGRAM}: serving", file=sys.stderr, flush=True)
     await service.run()

@@ -1,20 +1,68 @@
-"""What the service knows about kinds of devices: two tables. A new kind is a new file and a row here.
+"""What the service knows about kinds of devices. A new kind is a new file and a row here.
 
-EVENTS: functions from a uevent's properties to the messages that it gives, none or several.
-STATES: facts that are retained, see `states`.
+| table | what is in it |
+|---|---|
+| kinds | devices whose coming and going is told, see `Kind` |
+| events | functions from an event that no kind claims to messages, none or several |
+| states | facts about the present devices, see `State` |
+| sources | facts that udev does not know, see `Source` |
+| own | the user's own rules: what an event says besides |
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
-from . import events, power
-from .events import Message
-from .states import State
+from .backlight import backlight_state
+from .block import block_kind
+from .bluetooth import BLUETOOTH
+from .device import Device, Kind, State
+from .display import CONNECTORS, hotplug
+from .input import INPUT
+from .lid import ATTRIBUTES as LID_ATTRIBUTES
+from .lid import Lid
+from .link import Links
+from .messages import Message
+from .net import NET
+from .power import power_state
+from .rfkill import RFKILL
+from .rules import matching
+from .settings import Settings
+from .sound import SOUND
+from .source import Source
+from .usb import USB
 
-EVENTS: tuple[Callable[[Mapping[str, str]], list[Message]], ...] = (events.every_event,)
 
-STATES: tuple[State, ...] = (State("power_supply", power.AC_TOPIC, power.ATTRIBUTES, power.ac_state),)
+def _nothing(_device: Device) -> list[Message]:
+    return []
 
 
-def messages(properties: Mapping[str, str]) -> list[Message]:
-    """All messages that one uevent gives, in the order of the table."""
-    return [message for translate in EVENTS for message in translate(properties)]
+class Catalogue(NamedTuple):
+    """All tables."""
+
+    kinds: tuple[Kind, ...] = ()
+    events: tuple[Callable[[Device], list[Message]], ...] = ()
+    states: tuple[State, ...] = ()
+    sources: tuple[Source, ...] = ()
+    own: Callable[[Device], list[Message]] = _nothing
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns that match the topics of all states, and no others."""
+        return (*(state.pattern for state in self.states), *(source.pattern for source in self.sources))
+
+    def attributes(self, subsystem: str) -> tuple[str, ...]:
+        """The sysfs attributes that matter in a subsystem."""
+        wanted = [(kind.subsystem, kind.attributes) for kind in self.kinds]
+        wanted += [(state.subsystem, state.attributes) for state in self.states]
+        return tuple(dict.fromkeys(name for owner, names in wanted if owner == subsystem for name in names))
+
+
+def hardware(settings: Settings, devices: Callable[[str, tuple[str, ...]], list[Device]]) -> Catalogue:
+    """Everything that is known of this machine. devices: the present ones of a subsystem, with these attributes."""
+    return Catalogue(
+        kinds=(USB, block_kind(), NET, INPUT, SOUND, BLUETOOTH),
+        events=(hotplug,),
+        states=(power_state(settings.low, settings.critical), CONNECTORS, RFKILL, backlight_state()),
+        sources=(Links(), Lid(lambda: devices("input", LID_ATTRIBUTES))),
+        own=lambda device: matching(settings.rules, device),
+    )

@@ -2,24 +2,30 @@
 
 It waits for the monitor and for the bus in turn, never for both: while the bus takes nothing, or is
 away, events wait in the kernel's queue, and if that overflows the service says so (`hal.lost`) and
-reads all states afresh. So a pause of the bus costs no memory here.
+reads everything afresh. So a pause of the bus costs no memory here.
+
+All values are ephemeral: the bus forgets them when this connection ends, whatever way, and the client
+publishes them anew on the next one.
 """
 
 import asyncio
 import contextlib
+import functools
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pybus
 
-from . import catalogue
-from .events import Message, lost_events
-from .power import AC_TOPIC
-from .states import State, Told
-
-if TYPE_CHECKING:
-    from .udev import Monitor
+from .catalogue import Catalogue
+from .device import Device, State
+from .events import Bursts, every_event, lost_events
+from .messages import Message
+from .methods import Hal
+from .present import Present
+from .source import Source
+from .told import Told
+from .udev import Batch, Monitor
 
 NAME = "org.pybus.Hal"
 """The well-known name. Owning it keeps a second instance from publishing every event twice."""
@@ -27,88 +33,222 @@ NAME = "org.pybus.Hal"
 BATCH = 64
 """Events in one go; then the loop's other work (signals, the connection) gets its turn."""
 
-
 _log = logging.getLogger("pybus.hal")
 
 
 class Service:
     """One run of the service, on a connected bus."""
 
-    def __init__(self, bus: pybus.aio.Bus, monitor: "Monitor") -> None:
+    def __init__(self, bus: pybus.aio.Bus, monitor: Monitor, catalogue: Catalogue) -> None:
         self._bus = bus
         self._monitor = monitor
+        self._catalogue = catalogue
+        self._attributes = functools.cache(catalogue.attributes)
+        self._present = Present(catalogue.kinds)
+        self._bursts = Bursts()
         self._told = Told()
+        self._sources: list[Source] = []
+        self._changed: set[str] = set()
+        self._pretended: list[Message] = []
         self._wake = asyncio.Event()
-        self._connected = True
-        self._returned = False
+        self._watched = False
+        self._listened = True
+        self._pauses: dict[State, float] = {}
         self._lost = False
         self._overflows = 0
-        bus.on_disconnect(self._note_disconnect)
-        bus.on_reconnect(self._note_reconnect)
 
     async def start(self) -> None:
-        """Take the name and publish the states as they are. Raises `NameTaken`, `NotConnected`.
+        """Publish the states as they are, then take the name. Raises `NameTaken`, `NotConnected`.
 
-        The monitor listens already, so what changes from here on is in its queue. Values of a former
-        run that ended without clearing them are replaced or cleared.
+        The monitor listens already, so what changes from here on is in its queue. The name comes last,
+        as whoever waits for a value is answered then. What others have said of the states is cleared.
         """
-        await self._bus.register(NAME, {})
-        await self._tell_states(catalogue.STATES)
-        for state in catalogue.STATES:
-            for kept in await self._bus.call("org.pybus.Bus", "topics", state.pattern):
+        await self._refuse_second()
+        self._present.begin(self._monitor.devices)
+        for source in self._catalogue.sources:
+            await self._open(source)
+        await self._tell_everything()
+        for pattern in self._catalogue.patterns:
+            for kept in await self._bus.call("org.pybus.Bus", "topics", pattern):
                 if kept["topic"] not in self._told.values:
-                    await self._publish(Message(kept["topic"], None, retained=True))
+                    await self._bus.clear(kept["topic"])
+        await self._watch_listeners()
+        methods = Hal(self._monitor, self._present, self._attributes, lambda: self._told.values, self._pretend)
+        await self._bus.register(NAME, methods)
 
     async def run(self) -> None:
         """Publish what comes. Raises `OSError` if the monitor fails, `NotConnected` if the bus bans this program."""
-        while True:
-            await self._something_to_do()
-            if self._returned:
-                await self._renew()
-            await self._take_batch()
+        self._wake.set()  # what came while the devices were looked at is told now
+        try:
+            while True:
+                self._watch(True)
+                await self._something_to_do()
+                await self._publish_all(self._take_pretended())
+                await self._take_batch()
+                await self._look_without_events()
+        finally:
+            self._watch(False)
 
-    async def withdraw(self) -> None:
-        """Clear the retained values, for their source is about to go. A bus that is away has none of ours as truth."""
-        if self._connected:
-            for topic in self._told.values:
-                await self._bus.clear(topic)
+    def close(self) -> None:
+        """Let go of the sources. The values go with the connection."""
+        for source in self._sources:
+            source.close()
+
+    # --- beginning ----------------------------------------------------------------------------------
+
+    async def _refuse_second(self) -> None:
+        with contextlib.suppress(pybus.NameHasNoOwner):
+            owner = await self._bus.call("org.pybus.Bus", "owner", NAME)
+            raise pybus.NameTaken(f"{NAME} is owned by {owner}")
+
+    async def _open(self, source: Source) -> None:
+        try:
+            await source.open(lambda: self._note_change(source))
+        except OSError as error:
+            source.close()
+            _log.debug("no %s: %s", source.pattern, error)
+            return
+        self._sources.append(source)
+
+    async def _watch_listeners(self) -> None:
+        """Know whether somebody listens, as looking without events is for them alone.
+
+        A bus that does not know this service has it started by hand: then somebody wants it.
+        """
+        self._bus.on(f"bus.listeners.{NAME}", lambda signal: self._note_listeners(signal.body))
+        self._bus.on_reconnect(lambda: self._note_listeners({"listeners": True}))
+        with contextlib.suppress(pybus.NoSuchService):
+            self._note_listeners(await self._bus.call("org.pybus.Bus", "service", NAME))
+
+    def _note_listeners(self, said: object) -> None:
+        self._listened = not isinstance(said, Mapping) or bool(said.get("listeners", True))
+        self._wake.set()
+
+    def _note_change(self, source: Source) -> None:
+        self._changed.add(source.pattern)
+        self._wake.set()
+
+    # --- events -------------------------------------------------------------------------------------
 
     async def _something_to_do(self) -> None:
-        """Wait for events, or for the bus to be back. The monitor is watched only while it can be read."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._monitor.fileno(), self._wake.set)
-        try:
+        """Wait for events, a change, or the time to look."""
+        due = self._next_look()
+        if due is None:
             await self._wake.wait()
-        finally:
-            loop.remove_reader(self._monitor.fileno())
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
         self._wake.clear()
 
+    def _note_events(self) -> None:
+        """The monitor can be read. If that is known already, it is not watched until it has been read."""
+        if self._wake.is_set():
+            self._watch(False)
+        self._wake.set()
+
+    def _watch(self, wanted: bool) -> None:
+        """Watch the monitor or don't. It stays watched as a rule, as each change of that costs two system calls."""
+        if wanted != self._watched:
+            loop = asyncio.get_running_loop()
+            if wanted:
+                loop.add_reader(self._monitor.fileno(), self._note_events)
+            else:
+                loop.remove_reader(self._monitor.fileno())
+            self._watched = wanted
+
     async def _take_batch(self) -> None:
-        batch = self._monitor.read(BATCH)
+        batch = self._monitor.read(BATCH, self._attributes)
         self._lost |= batch.overflowed
         self._overflows += batch.overflowed
-        for properties in batch.events:
-            for message in catalogue.messages(properties):
-                await self._publish(message)
+        for device in batch.events:
+            await self._publish_all(self._messages(device))
         if self._lost and batch.drained:
             self._lost = False
             await self._publish(lost_events(self._overflows))
-            await self._tell_states(catalogue.STATES)
+            await self._publish_all(self._present.compare(self._monitor.devices))
+            await self._tell_everything()
         else:
-            touched = {properties.get("SUBSYSTEM") for properties in batch.events}
-            await self._tell_states(state for state in catalogue.STATES if state.subsystem in touched)
-        if not batch.drained:
+            await self._tell_touched(batch)
+        if batch.drained:
+            self._present.settle()
+        else:
             # What is left may be nothing, which would wake nobody, and a gap is told at the queue's end.
             self._wake.set()
             await asyncio.sleep(0)
 
-    async def _tell_states(self, states: Iterable[State]) -> None:
-        had_value = AC_TOPIC in self._told.values
+    def _messages(self, device: Device) -> list[Message]:
+        """All that one event says: what the catalogue makes of it, or the event as it is, and the user's own rules."""
+        messages = self._present.take(device)
+        if messages is None:
+            messages = [message for translate in self._catalogue.events for message in translate(device)]
+            if not messages and not self._bursts.repeats(device, time.monotonic()):
+                messages = [every_event(device)]
+        return messages + self._catalogue.own(device)
+
+    # --- states -------------------------------------------------------------------------------------
+
+    async def _tell_everything(self) -> None:
+        await self._tell_states(self._catalogue.states, {})
+        await self._tell_sources(self._sources)
+
+    async def _tell_touched(self, batch: Batch) -> None:
+        """Look again at whatever the events were about, and take what the other sources have."""
+        latest = {device.path: device for device in batch.events}
+        touched = {device.subsystem for device in batch.events}
+        edges = {device.subsystem for device in batch.events if device.action in ("add", "remove")}
+        await self._tell_states([state for state in self._catalogue.states if state.subsystem in touched], latest)
+        for source in self._sources:
+            if source.subsystem in edges:
+                source.refresh()
+        changed, self._changed = self._changed, set()
+        await self._tell_sources(source for source in self._sources if source.pattern in changed)
+
+    async def _tell_states(self, states: Iterable[State], latest: Mapping[str, Device]) -> None:
+        """Tell what differs. latest: the devices that events were about, by path."""
         for state in states:
-            for message in self._told.update(state, self._monitor.devices(state.subsystem, state.attributes)):
-                await self._publish(message)
-        if had_value != (AC_TOPIC in self._told.values):
-            await self._settle_will()
+            found = self._monitor.devices(state.subsystem, state.attributes)
+            devices = [event for device in found if (event := _with_event(device, latest)).action != "remove"]
+            await self._publish_all(self._told.update(state.pattern, state.values(devices)))
+            self._plan(state, devices)
+
+    async def _tell_sources(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            await self._publish_all(self._told.update(source.pattern, source.values()))
+
+    # --- looking without events -----------------------------------------------------------------------
+
+    def _plan(self, state: State, devices: Sequence[Device]) -> None:
+        pause = state.pause(devices)
+        self._pauses.pop(state, None)
+        if pause:
+            self._pauses[state] = asyncio.get_running_loop().time() + pause
+
+    def _next_look(self) -> float | None:
+        """When to look without an event, on the loop's clock; None if never, as while nobody listens."""
+        return min(self._pauses.values(), default=None) if self._listened else None
+
+    async def _look_without_events(self) -> None:
+        if self._listened:
+            now = asyncio.get_running_loop().time()
+            await self._tell_states([state for state, due in self._pauses.items() if due <= now], {})
+
+    # --- the bus --------------------------------------------------------------------------------------
+
+    def _pretend(self, message: Message) -> None:
+        giver = next((one for one in self._catalogue.patterns if pybus.matches(one, message.topic)), None)
+        if giver is not None:
+            self._told.pretend(giver, message.topic, message.body)
+        self._pretended.append(message._replace(retained=giver is not None))
+        self._wake.set()
+
+    def _take_pretended(self) -> list[Message]:
+        pretended, self._pretended = self._pretended, []
+        return pretended
+
+    async def _publish_all(self, messages: Collection[Message]) -> None:
+        for message in messages:
+            await self._publish(message)
 
     async def _publish(self, message: Message) -> None:
         """Publish, as soon as there is a bus."""
@@ -117,7 +257,7 @@ class Service:
                 if message.retained and message.body is None:
                     await self._bus.clear(message.topic)
                 else:
-                    await self._bus.publish(message.topic, message.body, retain=message.retained)
+                    await self._bus.publish(message.topic, message.body, ephemeral=message.retained)
             except pybus.NoBus:
                 continue  # it is away for longer than the client waits by itself
             except pybus.CallError as refusal:
@@ -125,38 +265,7 @@ class Service:
                 continue  # this one has not been sent
             return
 
-    # --- when the connection ends -----------------------------------------------------------------
 
-    async def _settle_will(self) -> None:
-        """Leave the will if there is a value that a crash would leave behind, else take it back.
-
-        A bus that is away gets it on its return.
-        """
-        with contextlib.suppress(pybus.NotConnected):
-            if AC_TOPIC in self._told.values:
-                await self._bus.set_will(AC_TOPIC, clear=True)
-            else:
-                await self._bus.clear_will()
-
-    async def _renew(self) -> None:
-        """The bus is back. A new one got our values from the client; the same one has carried out our will."""
-        self._returned = False
-        with contextlib.suppress(pybus.NotConnected):  # gone again: its next return brings us here
-            await self._settle_will()
-            for topic, value in self._told.values.items():
-                if await self._kept(topic) != value:
-                    await self._publish(Message(topic, value, retained=True))
-
-    async def _kept(self, topic: str) -> object:
-        try:
-            return await self._bus.get(topic)
-        except pybus.NoSuchValue:
-            return None
-
-    def _note_disconnect(self, reason: Exception) -> None:
-        self._connected = False
-
-    def _note_reconnect(self) -> None:
-        self._connected = True
-        self._returned = True
-        self._wake.set()
+def _with_event(device: Device, latest: Mapping[str, Device]) -> Device:
+    event = latest.get(device.path)
+    return device if event is None else device._replace(action=event.action, properties=event.properties)

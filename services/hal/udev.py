@@ -3,33 +3,61 @@
 The netlink socket's buffer (8 MiB and more by libudev's wish, within net.core.rmem_max) is the queue
 of events; nothing else holds any. When it overflows the kernel sets the socket's error to ENOBUFS,
 once, and delivers nothing more until the queue has been read empty (net/netlink/af_netlink.c,
-NETLINK_S_CONGESTED). Until somebody reads the error, poll reports it, and pyudev's `Monitor.poll`
-raises for ever (pyudev issue 194). So the gap is after the last event that was in the queue, and
-whatever is re-read because of it must be read after that.
+NETLINK_S_CONGESTED). So the gap is after the last event that was in the queue, and whatever is
+re-read because of it must be read after that.
+
+Events are received by calling libudev itself. pyudev's `Monitor.poll` asks poll(2) first, which reports
+the error until somebody has read it, and raises for ever instead of reading it (pyudev issue 194). And
+for all properties of an event it calls libudev three times as often as walking its list does, which
+is most of the time between an event and its signal. pyudev's objects can be given to libudev's functions.
 """
 
+import ctypes
 import errno
 import os
-import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pyudev
 
-from .states import Device
+from .device import Device
 
 _CONTROL = "/run/udev/control"
 """udevd's socket. Without a running udevd nobody sends on the netlink group `udev`."""
+
+_LONGEST_ATTRIBUTE = 4096
+"""Bytes of an attribute that `find` shows, a page; what is longer is a binary file."""
+
+
+try:
+    _libudev = ctypes.CDLL("libudev.so.1", use_errno=True)
+except OSError as error:
+    raise ImportError(f"libudev is not installed: {error}") from error
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_libudev, f"udev_{name}")
+    function.restype = result
+    function.argtypes = (ctypes.c_void_p, *arguments)
+    return function
+
+
+_receive = _function("monitor_receive_device", ctypes.c_void_p)
+_unref = _function("device_unref", ctypes.c_void_p)
+_first_property = _function("device_get_properties_list_entry", ctypes.c_void_p)
+_next = _function("list_entry_get_next", ctypes.c_void_p)
+_name = _function("list_entry_get_name", ctypes.c_char_p)
+_value = _function("list_entry_get_value", ctypes.c_char_p)
+_attribute = _function("device_get_sysattr_value", ctypes.c_char_p, ctypes.c_char_p)
 
 
 class Batch(NamedTuple):
     """What one reading gave.
 
-    events: properties of uevents in their order. overflowed: the kernel dropped events. drained:
-    the queue has been read empty.
+    events: in their order. overflowed: the kernel dropped events. drained: the queue has been read empty.
     """
 
-    events: list[dict[str, str]]
+    events: list[Device]
     overflowed: bool
     drained: bool
 
@@ -42,70 +70,92 @@ def default_source() -> str:
 class Monitor:
     """Uevents as they come, and a look at the present devices.
 
-    source: `udev` or `kernel`. Listens from the start, so that a device that is not in `devices`
-    yet has its event in the queue. Raises `OSError` if the kernel gives no socket, `ImportError` if
-    there is no libudev.
+    source: `udev` or `kernel`. Listens from the start, so that a device that is not in `devices` yet has
+    its event in the queue. Raises `OSError` if the kernel gives no socket, `ImportError` if there is no
+    libudev.
     """
 
     def __init__(self, source: str) -> None:
         self._context = pyudev.Context()
         self._monitor = pyudev.Monitor.from_netlink(self._context, source=source)
         self._monitor.start()
-        # Another descriptor of the same socket: closing it takes nothing from libudev.
-        self._socket = socket.socket(fileno=os.dup(self._monitor.fileno()))
 
     def fileno(self) -> int:
         """The descriptor to watch: readable when there are events or there was an overflow."""
         descriptor: int = self._monitor.fileno()
         return descriptor
 
-    def read(self, most: int) -> Batch:
-        """Up to `most` events, without waiting. Raises `OSError` if the socket is beyond repair."""
-        events: list[dict[str, str]] = []
+    def read(self, most: int, attributes: Callable[[str], Iterable[str]]) -> Batch:
+        """Up to `most` events, without waiting. Raises `OSError` if the socket is beyond repair.
+
+        attributes: which sysfs attributes come with events about devices of a subsystem. A device that
+        goes has none any more.
+        """
+        events: list[Device] = []
         overflowed = False
         for _ in range(most):
-            try:
-                device = self._monitor.poll(timeout=0)
-            except OSError as error:
-                self._forgive_overflow(error)
-                overflowed = True
-                continue
+            device = _receive(self._monitor)
             if device is None:
-                return Batch(events, overflowed, drained=True)
-            events.append(_properties(device))
+                problem = ctypes.get_errno()
+                if problem == errno.EAGAIN:
+                    return Batch(events, overflowed, drained=True)
+                if problem == errno.ENOBUFS:
+                    overflowed = True
+                elif problem != errno.EINTR:
+                    raise OSError(problem, f"the event socket failed: {os.strerror(problem)}")
+                continue
+            try:
+                events.append(_look(device, attributes))
+            finally:
+                _unref(device)
         return Batch(events, overflowed, drained=False)
 
-    def devices(self, subsystem: str, attributes: Sequence[str]) -> list[Device]:
+    def devices(self, subsystem: str, attributes: Iterable[str]) -> list[Device]:
         """The present devices of a subsystem, with those of the sysfs attributes that can be read now."""
-        return [
-            Device(device.sys_name, _attributes(device, attributes))
-            for device in self._context.list_devices(subsystem=subsystem)
-        ]
+        return [_look(device, lambda _: attributes) for device in self._context.list_devices(subsystem=subsystem)]
 
-    def close(self) -> None:
-        """Let go of the socket; libudev closes its own descriptor when the monitor is collected."""
-        self._socket.close()
-
-    def _forgive_overflow(self, error: OSError) -> None:
-        """Reading SO_ERROR clears it. Anything but ENOBUFS is raised, lest reading it again spins."""
-        pending = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or error.errno
-        if pending != errno.ENOBUFS:
-            raise OSError(pending or errno.EIO, f"the event socket failed: {error}") from error
-
-
-def _properties(device: Any) -> dict[str, str]:
-    """All properties of an event. Those that are not UTF-8, such as an odd interface name, are escaped (`\\xff`)."""
-    properties: dict[str, str] = {}
-    for name in device.properties:
+    def find(self, path: str) -> Device | None:
+        """One present device with all its attributes. path: in sysfs, with or without `/sys`, or a node in `/dev`."""
         try:
-            properties[name] = device.properties[name]
-        except UnicodeDecodeError as error:
-            properties[name] = error.object.decode(errors="backslashreplace")
-    return properties
+            if path.startswith("/dev/"):
+                device = pyudev.Devices.from_device_file(self._context, path)
+            else:
+                device = pyudev.Devices.from_path(self._context, path)
+        except (pyudev.DeviceNotFoundError, OSError, ValueError):
+            return None
+        found = _look(device, lambda _: device.attributes.available_attributes)
+        short = {name: value for name, value in found.attributes.items() if len(value) <= _LONGEST_ATTRIBUTE}
+        return found._replace(attributes=short)
 
 
-def _attributes(device: Any, names: Sequence[str]) -> dict[str, str]:
-    values = {name: device.attributes.get(name) for name in names}
-    return {
-        name: value.decode(errors="backslashreplace").strip() for name, value in values.items() if value is not None
-    }
+def _look(device: Any, attributes: Callable[[str], Iterable[str]]) -> Device:
+    """device: pyudev's, or a pointer to libudev's."""
+    properties = {_text(_name(entry)): _text(_value(entry)) for entry in _entries(_first_property(device))}
+    path = properties.get("DEVPATH", "")
+    subsystem = properties.get("SUBSYSTEM", "")
+    action = properties.get("ACTION", "")
+    return Device(
+        path=path,
+        name=path.rpartition("/")[2].replace("!", "/"),  # as libudev has it: a slash can't be in a file's name
+        subsystem=subsystem,
+        action=action,
+        properties=properties,
+        attributes=_attributes(device, attributes(subsystem)) if action != "remove" else {},
+    )
+
+
+def _entries(first: int | None) -> Iterator[int]:
+    entry = first
+    while entry is not None:
+        yield entry
+        entry = _next(entry)
+
+
+def _attributes(device: Any, names: Iterable[str]) -> dict[str, str]:
+    values = {name: _attribute(device, name.encode()) for name in names}
+    return {name: _text(value).strip() for name, value in values.items() if value is not None}
+
+
+def _text(value: bytes | None) -> str:
+    """What is not UTF-8, such as an odd interface name, is escaped (`\\xff`)."""
+    return (value or b"").decode(errors="backslashreplace")

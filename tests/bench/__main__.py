@@ -23,6 +23,7 @@ from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
 from tests.bench.calls import Calls
 from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.figures import Figures
+from tests.bench.hardware import measure_hardware
 from tests.bench.idle import measure_idle
 from tests.bench.installation import Installation
 from tests.bench.python import PythonToPython
@@ -43,18 +44,21 @@ class Scenario(Protocol):
 
 
 class Scope(NamedTuple):
-    """How much is measured. seconds: of one round. starts: pairs. watched: seconds for wake-ups."""
+    """How much is measured. seconds: of one round. starts: pairs. watched: seconds for wake-ups.
+    events: of the hardware, a round.
+    """
 
     rounds: int
     seconds: float
     starts: int
     watched: float
     connections: int
+    events: int
 
 
-FULL = Scope(rounds=5, seconds=0.4, starts=25, watched=10, connections=2000)
-QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500)
-TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20)
+FULL = Scope(rounds=5, seconds=0.4, starts=25, watched=10, connections=2000, events=500)
+QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500, events=200)
+TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20, events=3)
 
 
 class Opening(NamedTuple):
@@ -83,7 +87,7 @@ SCENARIOS = {
     "python": [Opening(PythonToPython)],
     "storm": [Opening(Storm)],
 }
-NAMES = [*SCENARIOS, "start", "idle"]
+NAMES = [*SCENARIOS, "start", "idle", "hardware"]
 
 
 class Harness:
@@ -109,6 +113,8 @@ class Harness:
                     self._start()
                 elif name == "idle":
                     self._idle()
+                elif name == "hardware":
+                    self._hardware()
                 else:
                     for opening in SCENARIOS[name]:
                         self._play(opening)
@@ -154,6 +160,11 @@ class Harness:
         python = self._installed().python if self._scope is not TINY else sys.executable
         buses = self._start_buses("idle", python)
         measure_idle(buses, self.figures, self._scope.watched, self._scope.connections)
+
+    def _hardware(self) -> None:
+        for bus in [bus for bus in self._buses if isinstance(bus, Pybus)]:
+            for _ in range(self._scope.rounds):
+                self.figures.add(bus.name, measure_hardware(bus, self._scope.events))
 
     def _installed(self) -> Installation:
         if self._installation is None:

@@ -44,6 +44,8 @@ MEASURES = {
     "idle_memory": Measure("idle daemon's memory", "MB", False),
     "connection_memory": Measure("memory for an idle connection", "KB", False),
     "wake_ups": Measure("wake-ups while idle", "", False),
+    "event_pyudev": Measure("kernel event to a print by pyudev", "us", False),
+    "event_listener": Measure("kernel event to a listener's print", "us", False),
 }
 
 

@@ -35,6 +35,11 @@ def _start_ratio(figures: Figures) -> float | None:
     return median([ours / bare for ours, bare in zip(sends, least, strict=True)]) if sends else None
 
 
+def _event_ratio(figures: Figures) -> float | None:
+    ours, theirs = figures.median("event_listener", "pybus"), figures.median("event_pyudev", "pybus")
+    return ours / theirs if ours is not None and theirs is not None else None
+
+
 TARGETS = (
     Target("signals 1 to 1, a second", _ours("signals_1_1"), 1_000_000, True),
     Target("signals 1 to 1, times dbus-broker's", _times_better("signals_1_1", "dbus-broker"), 5, True),
@@ -51,6 +56,7 @@ TARGETS = (
     Target("idle daemon, MB", _ours("idle_memory"), 28, False),
     Target("idle connection, KB", _ours("connection_memory"), 12, False),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), 0, False),
+    Target("kernel event to a listener's print, times pyudev's", _event_ratio, 2, False),
 )
 
 
@@ -63,7 +69,8 @@ def machine() -> dict[str, str]:
             break
     cores = len(os.sched_getaffinity(0))
     load = f"{os.getloadavg()[0]:.1f}"
-    return {"cpu": model, "cores": str(cores), "load before": load, "kernel": platform.release()}
+    udevd = "yes" if os.path.exists("/run/udev/control") else "no"
+    return {"cpu": model, "cores": str(cores), "load before": load, "kernel": platform.release(), "udevd": udevd}
 
 
 def versions() -> dict[str, str]:

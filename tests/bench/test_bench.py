@@ -24,6 +24,7 @@ _MEASURES = {
     "storm": {f"storm_{beside}_{part}" for beside in ("alone", "1", "8") for part in ("p50", "p99")}
     | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
     "idle": {"wake_ups", "idle_memory", "connection_memory"},
+    "hardware": {"event_pyudev", "event_listener"},
 }
 
 
@@ -52,7 +53,7 @@ def test_measures_with_nothing_lost(tmp_path: Path, name: str) -> None:
 
 def test_names_the_machine_and_the_versions(tmp_path: Path) -> None:
     found = bench(tmp_path, "--only", "roundtrip")
-    assert set(found["machine"]) == {"cpu", "cores", "load before", "kernel"}
+    assert set(found["machine"]) == {"cpu", "cores", "load before", "kernel", "udevd"}
     assert {"pybus", "Python", "msgpack"} <= set(found["versions"])
 
 

@@ -12,6 +12,7 @@ import ctypes
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 PRELOAD = "libumockdev-preload.so.0"
 
@@ -34,12 +35,19 @@ class Bed:
         return self._text("get_root_dir")
 
     def add(self, subsystem: str, name: str, attributes: dict[str, str], properties: dict[str, str]) -> str:
-        """A new device, without an event."""
+        """A new device; monitors that are there already get its event.
+
+        name: may have its parents before it, as in sysfs (`usb1/1-1`).
+        """
         pairs = [[word for pair in given.items() for word in pair] for given in (attributes, properties)]
         return self._text("add_devicev", subsystem.encode(), name.encode(), None, *map(_strings, pairs))
 
     def set(self, device: str, attribute: str, value: str) -> None:
         self._do("set_attribute", device, attribute, value)
+
+    def set_property(self, device: str, name: str, value: str) -> None:
+        """All later events of the device, and looks at it, have this property."""
+        self._do("set_property", device, name, value)
 
     def uevent(self, device: str, action: str) -> None:
         """Send an event about the device to all monitors; returns when they have it."""
@@ -48,6 +56,16 @@ class Bed:
     def remove(self, device: str) -> None:
         """Take the device away, without an event."""
         self._do("remove_device", device)
+
+    def pull(self, device: str) -> None:
+        """Take the device away with its event, in the kernel's order: no look finds it when the event comes."""
+        sysfs = Path(self.folder(), "sys")
+        place = sysfs / device.removeprefix("/sys/")
+        subsystem = (place / "subsystem").readlink().name
+        for list_of_devices in (f"class/{subsystem}", f"bus/{subsystem}/devices", "block"):
+            (sysfs / list_of_devices / place.name).unlink(missing_ok=True)
+        self.uevent(device, "remove")
+        self.remove(device)
 
     def close(self) -> None:
         """Remove the folder."""

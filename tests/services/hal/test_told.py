@@ -1,30 +1,14 @@
 """What has to be published when devices are looked at again."""
 
-from collections.abc import Sequence
+from pybus_services.hal.messages import Message
+from pybus_services.hal.told import Told
 
-from pybus_services.hal.events import Message
-from pybus_services.hal.states import Device, State, Told
-
-
-def _doors(devices: Sequence[Device]) -> dict[str, object]:
-    return {f"house.door.{device.name}": device.attributes["is"] for device in devices}
-
-
-def _windows(devices: Sequence[Device]) -> dict[str, object]:
-    return {"house.windows": len(devices)}
-
-
-DOORS = State("door", "house.door.*", ("is",), _doors)
-WINDOWS = State("window", "house.windows", (), _windows)
-
-
-def door(name: str, state: str) -> Device:
-    return Device(name, {"is": state})
+DOORS, WINDOWS = "house.door.*", "house.windows"
 
 
 def test_the_first_look_tells_everything() -> None:
     told = Told()
-    assert told.update(DOORS, [door("front", "open"), door("back", "shut")]) == [
+    assert told.update(DOORS, {"house.door.front": "open", "house.door.back": "shut"}) == [
         Message("house.door.front", "open", retained=True),
         Message("house.door.back", "shut", retained=True),
     ]
@@ -33,27 +17,41 @@ def test_the_first_look_tells_everything() -> None:
 
 def test_later_ones_tell_changes_only() -> None:
     told = Told()
-    told.update(DOORS, [door("front", "open"), door("back", "shut")])
-    assert told.update(DOORS, [door("front", "open"), door("back", "shut")]) == []
-    assert told.update(DOORS, [door("front", "open"), door("back", "open")]) == [
+    told.update(DOORS, {"house.door.front": "open", "house.door.back": "shut"})
+    assert told.update(DOORS, {"house.door.front": "open", "house.door.back": "shut"}) == []
+    assert told.update(DOORS, {"house.door.front": "open", "house.door.back": "open"}) == [
         Message("house.door.back", "open", retained=True)
     ]
 
 
 def test_what_is_gone_is_cleared_once() -> None:
     told = Told()
-    told.update(DOORS, [door("front", "open"), door("back", "shut")])
-    assert told.update(DOORS, [door("front", "shut")]) == [
+    told.update(DOORS, {"house.door.front": "open", "house.door.back": "shut"})
+    assert told.update(DOORS, {"house.door.front": "shut"}) == [
         Message("house.door.front", "shut", retained=True),
         Message("house.door.back", None, retained=True),
     ]
-    assert told.update(DOORS, [door("front", "shut")]) == []
+    assert told.update(DOORS, {"house.door.front": "shut"}) == []
     assert told.values == {"house.door.front": "shut"}
 
 
-def test_states_do_not_touch_each_other() -> None:
+def test_givers_do_not_clear_what_another_one_has_told() -> None:
     told = Told()
-    told.update(DOORS, [door("front", "open")])
-    assert told.update(WINDOWS, []) == [Message("house.windows", 0, retained=True)]
-    assert told.update(DOORS, []) == [Message("house.door.front", None, retained=True)]
-    assert told.values == {"house.windows": 0}
+    told.update(DOORS, {"house.door.front": "open"})
+    assert told.update(WINDOWS, {WINDOWS: 4}) == [Message(WINDOWS, 4, retained=True)]
+    assert told.update(DOORS, {}) == [Message("house.door.front", None, retained=True)]
+    assert told.values == {WINDOWS: 4}
+
+
+def test_a_pretence_lasts_until_the_next_look() -> None:
+    told = Told()
+    told.update(DOORS, {"house.door.front": "open"})
+    told.pretend(DOORS, "house.door.front", "shut")
+    assert told.values == {"house.door.front": "shut"}
+    assert told.update(DOORS, {"house.door.front": "open"}) == [Message("house.door.front", "open", retained=True)]
+
+
+def test_a_pretended_door_is_taken_down_by_the_next_look() -> None:
+    told = Told()
+    told.pretend(DOORS, "house.door.none", "shut")
+    assert told.update(DOORS, {}) == [Message("house.door.none", None, retained=True)]
