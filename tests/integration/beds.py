@@ -340,6 +340,23 @@ HEADSET_READY = {
 }
 """Properties that it has when all of it is there."""
 
+KEYBOARD: Shape = (
+    Simulated(
+        "input",
+        f"{_XHCI}/1-5/1-5:1.0/0003:046D:C31C.0003/input/input20/event14",
+        {"dev": "13:78"},
+        {
+            "DEVNAME": "/dev/input/event14",
+            "MAJOR": "13",
+            "MINOR": "78",
+            "ID_BUS": "usb",
+            "ID_INPUT": "1",
+            "ID_INPUT_KEY": "1",
+            "ID_INPUT_KEYBOARD": "1",
+        },
+    ),
+)
+
 # --- by radio -------------------------------------------------------------------------------------
 
 ADAPTER: Shape = (Simulated("bluetooth", _HCI, {}, {"DEVTYPE": "host"}),)

@@ -1,0 +1,131 @@
+"""The examples about hardware, on simulated devices, with a real notification service where one is told."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import pybus
+
+from . import beds
+from .beds import change, plug, pull
+from .hal_scene import PATIENCE, Bed, Program, Scene, needs_umockdev, scene
+from .private_dbus import PrivateDBus, needs_dbus, notifier
+
+pytestmark = [needs_umockdev, needs_dbus]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+async def people(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
+    async with scene(bus_env) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(people: Scene, bus_env: Mapping[str, str]) -> AsyncIterator[pybus.aio.Bus]:
+    async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"], program="alice") as bus:
+        yield bus
+
+
+async def example(people: Scene, alice: pybus.aio.Bus, *command: str) -> Program:
+    """An example that listens already."""
+    signals = alice.subscribe("bus.peer.joined")
+    name, *words = command
+    program = Program(await people.start(sys.executable, "-W", "error", str(EXAMPLES / name), *words))
+    async with asyncio.timeout(PATIENCE):
+        async for joined in signals:
+            if joined.body["pid"] == program.process.pid:
+                break
+        while joined.body["name"] not in [one["name"] for one in await alice.call("org.pybus.Bus", "subscriptions")]:
+            pass
+    return program
+
+
+async def ended(program: Program) -> list[str]:
+    """What it says last, ended as by Ctrl-C."""
+    assert await program.end(signal.SIGINT) == 0
+    return await program.rest()
+
+
+async def laptop(people: Scene) -> tuple[Bed, list[str]]:
+    bed = await people.bed()
+    return bed, await plug(bed, beds.LAPTOP)
+
+
+async def test_battery_warning_says_each_of_both_once(people: Scene, alice: pybus.aio.Bus) -> None:
+    bed, [mains, first, second] = await laptop(people)
+    await people.service("--source", "udev", bed=bed)
+    warning = await example(people, alice, "battery-warning")
+    await change(bed, mains, {"online": "0"}, {})
+    for energy in ("8000000", "4000000", "3900000", "1000000", "900000"):  # uWh, of 20 Wh
+        for battery in (first, second):
+            await change(bed, battery, {"status": "Discharging", "power_now": "5000000", "energy_now": energy}, {})
+    assert await warning.line() == "The battery is low: 20 %"
+    assert await warning.line() == "The battery is almost empty: 5 %"
+    assert await ended(warning) == []
+
+
+async def test_battery_warning_shows_a_notification_where_there_is_a_desktop(
+    people: Scene, alice: pybus.aio.Bus, tmp_path: Path
+) -> None:
+    bed, [mains, *batteries] = await laptop(people)
+    with PrivateDBus(tmp_path) as desktop:
+        async with notifier(desktop.address) as shown:
+            bridge = {"DBUS_SESSION_BUS_ADDRESS": desktop.address}
+            service = Program(await people.start(sys.executable, "-m", "pybus_services.dbus", environment=bridge))
+            assert await service.line() == "pybus-dbus: serving"
+            await people.service("--source", "udev", bed=bed)
+            warning = await example(people, alice, "battery-warning")
+            await change(bed, mains, {"online": "0"}, {})
+            for battery in batteries:
+                await change(bed, battery, {"status": "Discharging", "energy_now": "3000000"}, {})
+            words = ["battery-warning", 0, "battery-caution", "The battery is low: 15 %", "", [], {}, -1]
+            assert await shown.next() == words
+            assert await ended(warning) == []
+
+
+async def test_on_usb_stick_runs_its_command_for_that_label_alone(people: Scene, alice: pybus.aio.Bus) -> None:
+    bed = await people.bed()
+    await people.service("--source", "udev", bed=bed)
+    running = await example(people, alice, "on-usb-stick", "EOS DIGITAL", "echo", "it is here:")
+    other = beds.CARD[0]._replace(path=beds.CARD[0].path.replace("sdb1", "sdb2"))
+    other = other._replace(properties={**other.properties, "ID_FS_LABEL_ENC": "BACKUP", "DEVNAME": "/dev/sdb2"})
+    await plug(bed, [*beds.CARD_READER, other])
+    for _ in range(2):
+        paths = await plug(bed, beds.CARD)
+        assert await running.line() == "it is here: /dev/sdb1"
+        await change(bed, paths[0], {"size": "62325761"}, {})  # the same card
+        await pull(bed, paths)
+    assert await ended(running) == []
+
+
+async def test_on_usb_stick_says_how_it_is_used(people: Scene) -> None:
+    program = Program(await people.start(sys.executable, str(EXAMPLES / "on-usb-stick"), "BACKUP"))
+    assert await program.rest() == ["usage: on-usb-stick LABEL COMMAND [ARGUMENT...]"]
+
+
+async def test_dock_tells_when_screen_and_keyboard_are_there(people: Scene, alice: pybus.aio.Bus) -> None:
+    bed = await people.bed()
+    [_, _, hdmi, _] = await plug(bed, beds.SCREENS)
+    await people.service("--source", "udev", bed=bed)
+    desk = alice.subscribe("desk.docked")
+    dock = await example(people, alice, "dock")
+
+    async def told() -> object:
+        async with asyncio.timeout(PATIENCE):
+            return (await anext(desk)).body
+
+    assert await told() is False
+    keyboard = await plug(bed, beds.KEYBOARD)
+    await change(bed, hdmi, {"status": "connected"}, {"HOTPLUG": "1"})
+    assert await told() is True
+    assert await alice.get("desk.docked") is True
+    await pull(bed, keyboard)
+    assert await told() is False
+    assert await ended(dock) == []
+    assert await told() is None
