@@ -13,7 +13,7 @@ from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.client.service import IncomingCall
-from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, no_bus
+from pybus.client.transport import BULK_SIZE, FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, no_bus
 from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Connection(Face):
         super().__init__(path, program, reconnect)
         self._loop = asyncio.get_running_loop()
         self._sock: socket.socket | None = None
+        self._read_size = READ_SIZE
         self._tasks: set[asyncio.Task[None]] = set()
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
@@ -279,7 +280,8 @@ class Connection(Face):
     def _read(self) -> None:
         assert self._sock is not None
         try:
-            data = self._sock.recv(READ_SIZE)
+            data = self._sock.recv(self._read_size)
+            self._read_size = BULK_SIZE if len(data) >= READ_SIZE else READ_SIZE
             if not data:
                 raise ConnectionLost("the bus closed the connection")
             self._core.receive(data)

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.pending import Gap, Lost, Pending, Restored
-from pybus.client.transport import FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, open_socket
+from pybus.client.transport import BULK_SIZE, FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, open_socket
 from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ class Connection(Face):
     def __init__(self, path: str, program: str | None, reconnect: bool) -> None:
         super().__init__(path, program, reconnect)
         self._sock: socket | None = None
+        self._read_size = READ_SIZE
         self._poll = select.poll()
         self._connect()
 
@@ -224,7 +225,8 @@ class Connection(Face):
         forever = until is None or until == float("inf")
         ready = self._poll.poll(None if forever or until is None else max(0.0, until - monotonic()) * 1000)
         if ready and ready[0][1] & ~select.POLLOUT:
-            data = self._sock.recv(READ_SIZE)
+            data = self._sock.recv(self._read_size)
+            self._read_size = BULK_SIZE if len(data) >= READ_SIZE else READ_SIZE
             if not data:
                 raise ConnectionLost("the bus closed the connection")
             self._core.receive(data)

@@ -12,7 +12,10 @@ from _thread import get_ident
 
 from pybus.errors import NoBus, UsageError
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 64 * 1024
+BULK_SIZE = 256 * 1024
+"""Bytes of a read after one that was full. Past 128 KiB each costs three system calls more, as the C library has the
+kernel make such a buffer: nothing beside a thousand signals, much beside one."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 GRACE = 5.0
