@@ -23,8 +23,8 @@ A state is retained (r) and told when it changes; an event has a map, and that o
 | `hal.sound.added`, `.removed` | a card, see `sound` |
 | `hal.backlight.NAME` | r: map: percent, and what changed it |
 | `hal.bluetooth.added`, `.removed` | an adapter or a connection, see `bluetooth` |
-| `hal.SUBSYSTEM.ACTION` | any other uevent, with its properties as text |
-| `hal.lost` | map: `overflows`, how often the kernel dropped events; all was looked at again |
+| `hal.SUBSYSTEM.ACTION` | any uevent that says something else, with its properties as text |
+| `hal.lost` | map: why (`overflow`, `restart`), overflows: events may be missing; states are right again |
 
 NAME, KIND, CONNECTOR, SUBSYSTEM and ACTION are the kernel's words, `_` for what a topic can't hold.
 

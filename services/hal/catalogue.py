@@ -12,11 +12,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import pybus
+
 from .backlight import backlight_state
 from .block import block_kind
 from .bluetooth import BLUETOOTH
 from .device import Device, Kind, State
-from .display import CONNECTORS, hotplug
+from .display import CONNECTORS, HOTPLUG_TOPIC, hotplug
 from .input import INPUT
 from .lid import ATTRIBUTES as LID_ATTRIBUTES
 from .lid import Lid
@@ -47,8 +49,19 @@ class Catalogue(NamedTuple):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Patterns that match the topics of all states, and no others."""
+        """Patterns that match the topics of all states."""
         return (*(state.pattern for state in self.states), *(source.pattern for source in self.sources))
+
+    @property
+    def stated(self) -> frozenset[str]:
+        """The subsystems whose events say nothing beside the states."""
+        return frozenset(state.subsystem for state in self.states if state.is_all)
+
+    def giver(self, topic: str) -> str | None:
+        """The pattern of those who give this state; None if it is an event's topic."""
+        if topic == HOTPLUG_TOPIC:
+            return None
+        return next((pattern for pattern in self.patterns if pybus.matches(pattern, topic)), None)
 
     def attributes(self, subsystem: str) -> tuple[str, ...]:
         """The sysfs attributes that matter in a subsystem."""

@@ -61,7 +61,8 @@ class State(NamedTuple):
     pattern: matches all topics that it may set. attributes: names of the sysfs attributes that it
     needs. values: from all devices of the subsystem to topics with their values; a device that an
     event was about has the action and properties of that event. pause: seconds after which to look
-    again without an event, 0 for never.
+    again without an event, 0 for never. is_all: whether events of the subsystem say nothing beside these
+    states, so that they are not told themselves.
     """
 
     subsystem: str
@@ -69,3 +70,4 @@ class State(NamedTuple):
     attributes: tuple[str, ...]
     values: Callable[[Sequence[Device]], dict[str, object]]
     pause: Callable[[Sequence[Device]], float] = _never
+    is_all: bool = True

@@ -52,4 +52,4 @@ def _connectors(devices: Sequence[Device]) -> list[tuple[int, str, Device]]:
     ]
 
 
-CONNECTORS = State("drm", "hal.display.*", ("status",), connectors)
+CONNECTORS = State("drm", "hal.display.*", ("status",), connectors, is_all=False)

@@ -17,9 +17,13 @@ def every_event(device: Device) -> Message:
     return Message(f"hal.{word(device.subsystem)}.{word(device.action)}", dict(device.properties))
 
 
-def lost_events(overflows: int) -> Message:
-    """The kernel dropped events, nobody knows how many; overflows: how often it did so far."""
-    return Message("hal.lost", {"overflows": overflows})
+def lost_events(why: str, overflows: int) -> Message:
+    """Events may be missing, nobody knows how many.
+
+    why: "overflow" (the kernel dropped them) or "restart" (this service had crashed). overflows: how
+    often the kernel did so since the service started.
+    """
+    return Message("hal.lost", {"why": why, "overflows": overflows})
 
 
 class Bursts:

@@ -162,8 +162,10 @@ class Lid:
     def _open_switch(self, node: str) -> None:
         try:
             self._switches[node] = Switch(node, self._tell, lambda: self._lose(node))
-        except (OSError, ImportError) as error:
-            _log.info("the lid's switch %s can't be read: %s", node, error)
+        except ImportError:
+            _log.info("the lid's switch %s needs evdev; install it with: pip install 'pybus[lid]'", node)
+        except OSError as error:
+            _log.info("the lid's switch %s can't be read, so logind is asked: %s", node, error)
 
     def _lose(self, node: str) -> None:
         """It can't be read any more. Not opened before the next `refresh`, for that might go on for ever."""
@@ -181,8 +183,8 @@ class Lid:
     def _ask_logind(self) -> None:
         try:
             from .logind import Logind
-        except ImportError as error:
-            _log.info("nobody can be asked about the lid: %s", error)
+        except ImportError:
+            _log.warning("asking logind about the lid needs dbus-next; install it with: pip install 'pybus[services]'")
             return
         self._logind = Logind(self._tell)
 

@@ -126,7 +126,8 @@ class Links:
         try:
             from pyroute2 import IPRSocket
         except ModuleNotFoundError as error:
-            raise OSError(errno.ENOPKG, "pyroute2 is not installed") from error
+            remedy = "pyroute2 is not installed; install it with: pip install 'pybus[services]'"
+            raise OSError(errno.ENOPKG, remedy) from error
         self._changed = changed
         self._socket = IPRSocket(groups=_LINK_GROUP)
         self._socket.socket.setblocking(False)

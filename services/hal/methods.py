@@ -1,6 +1,6 @@
 """What `org.pybus.Hal` offers to callers."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pybus
 
@@ -8,6 +8,9 @@ from .device import Device, Record
 from .messages import Message
 from .present import Present
 from .udev import Monitor
+
+_SHOWN = 100
+"""Characters of an argument that an error repeats."""
 
 
 class Hal:
@@ -19,7 +22,7 @@ class Hal:
         present: Present,
         attributes: Callable[[str], tuple[str, ...]],
         values: Callable[[], dict[str, object]],
-        pretend: Callable[[Message], None],
+        pretend: Callable[[Message], Awaitable[None]],
     ) -> None:
         """attributes: those that matter in a subsystem. values: the states as told. pretend: tells what is not so."""
         self._monitor = monitor
@@ -35,27 +38,34 @@ class Hal:
         tells, if it is a device that is told.
         """
         found = self._monitor.devices(subsystem, self._attributes(subsystem))
-        return [_describe(device, self._present.record(device.path)) for device in found]
+        return [_describe(one, self._present.record(one.path)) for one in found if one.subsystem == subsystem]
 
     def device(self, path: str) -> dict[str, object]:
         """One device with all its attributes, by its path in sysfs (with or without /sys) or its node in /dev."""
         device = self._monitor.find(path)
         if device is None:
-            raise pybus.ServiceError("org.pybus.Hal.Error.NoSuchDevice", f"there is no device {path}")
+            raise pybus.ServiceError("org.pybus.Hal.Error.NoSuchDevice", f"there is no device {path[:_SHOWN]}")
         return _describe(device, self._present.record(device.path))
 
     def state(self) -> dict[str, object]:
         """All states as they are now: topic to value."""
         return self._values()
 
-    def simulate(self, topic: str, body: object = None) -> None:
-        """Publish something as if the hardware had said it. The next real change of a state puts it right again.
+    async def simulate(self, topic: str, body: object = None) -> None:
+        """Publish something as if the hardware had said it.
 
-        topic: one under `hal.`; a state's is retained, an event's is not.
+        topic: one under `hal.`; a state's is retained, an event's is not. The next look at a state puts it
+        right again: with the next event of its kind, or after 30 s where there is a battery. A state
+        without a body is cleared.
         """
+        try:
+            pybus.check_topic(topic)
+        except pybus.InvalidName as error:
+            raise pybus.ServiceError("org.pybus.Error.InvalidArguments", str(error)) from None
         if not topic.startswith("hal."):
-            raise pybus.ServiceError("org.pybus.Hal.Error.NotHardware", f"{topic} is not a topic of hardware: hal.…")
-        self._pretend(Message(topic, body))
+            text = f"{topic} is no topic of the hardware's, which begin with hal."
+            raise pybus.ServiceError("org.pybus.Error.InvalidArguments", text)
+        await self._pretend(Message(topic, body))
 
 
 def _describe(device: Device, record: Record | None) -> dict[str, object]:

@@ -44,12 +44,12 @@ class Service:
         self._monitor = monitor
         self._catalogue = catalogue
         self._attributes = functools.cache(catalogue.attributes)
+        self._stated = catalogue.stated
         self._present = Present(catalogue.kinds)
         self._bursts = Bursts()
         self._told = Told()
         self._sources: list[Source] = []
         self._changed: set[str] = set()
-        self._pretended: list[Message] = []
         self._wake = asyncio.Event()
         self._watched = False
         self._listened = True
@@ -83,7 +83,6 @@ class Service:
             while True:
                 self._watch(True)
                 await self._something_to_do()
-                await self._publish_all(self._take_pretended())
                 await self._take_batch()
                 await self._look_without_events()
         finally:
@@ -106,7 +105,7 @@ class Service:
             await source.open(lambda: self._note_change(source))
         except OSError as error:
             source.close()
-            _log.debug("no %s: %s", source.pattern, error)
+            _log.warning("no %s: %s", source.pattern, error.strerror or error)
             return
         self._sources.append(source)
 
@@ -118,7 +117,10 @@ class Service:
         self._bus.on(f"bus.listeners.{NAME}", lambda signal: self._note_listeners(signal.body))
         self._bus.on_reconnect(lambda: self._note_listeners({"listeners": True}))
         with contextlib.suppress(pybus.NoSuchService):
-            self._note_listeners(await self._bus.call("org.pybus.Bus", "service", NAME))
+            service = await self._bus.call("org.pybus.Bus", "service", NAME)
+            self._note_listeners(service)
+            if service["starts"] > 1 and service["last"] and not service["last"]["expected"]:
+                await self._publish(lost_events("restart", 0))
 
     def _note_listeners(self, said: object) -> None:
         self._listened = not isinstance(said, Mapping) or bool(said.get("listeners", True))
@@ -165,7 +167,7 @@ class Service:
             await self._publish_all(self._messages(device))
         if self._lost and batch.drained:
             self._lost = False
-            await self._publish(lost_events(self._overflows))
+            await self._publish(lost_events("overflow", self._overflows))
             await self._publish_all(self._present.compare(self._monitor.devices))
             await self._tell_everything()
         else:
@@ -182,9 +184,13 @@ class Service:
         messages = self._present.take(device)
         if messages is None:
             messages = [message for translate in self._catalogue.events for message in translate(device)]
-            if not messages and not self._bursts.repeats(device, time.monotonic()):
+            if not messages and not self._is_told_otherwise(device):
                 messages = [every_event(device)]
         return messages + self._catalogue.own(device)
+
+    def _is_told_otherwise(self, device: Device) -> bool:
+        """Whether an event needs no telling: what it is about are states, or it repeats the last one."""
+        return device.subsystem in self._stated or self._bursts.repeats(device, time.monotonic())
 
     # --- states -------------------------------------------------------------------------------------
 
@@ -235,16 +241,15 @@ class Service:
 
     # --- the bus --------------------------------------------------------------------------------------
 
-    def _pretend(self, message: Message) -> None:
-        giver = next((one for one in self._catalogue.patterns if pybus.matches(one, message.topic)), None)
+    async def _pretend(self, message: Message) -> None:
+        """Tell it as if a look or an event had said it. Raises `CallError` if the bus refuses it."""
+        giver = self._catalogue.giver(message.topic)
         if giver is not None:
             self._told.pretend(giver, message.topic, message.body)
-        self._pretended.append(message._replace(retained=giver is not None))
-        self._wake.set()
-
-    def _take_pretended(self) -> list[Message]:
-        pretended, self._pretended = self._pretended, []
-        return pretended
+        if giver is not None and message.body is None:
+            await self._bus.clear(message.topic, confirm=True)
+        else:
+            await self._bus.publish(message.topic, message.body, ephemeral=giver is not None, confirm=True)
 
     async def _publish_all(self, messages: Collection[Message]) -> None:
         for message in messages:

@@ -31,5 +31,9 @@ class Told:
         return changed + [Message(topic, None, retained=True) for topic in former if topic not in values]
 
     def pretend(self, giver: str, topic: str, value: object) -> None:
-        """Somebody said this in the giver's place; its next look puts that right again."""
-        self._values.setdefault(giver, {})[topic] = value
+        """Somebody said this in the giver's place; its next look puts that right again. value: None for none."""
+        values = self._values.setdefault(giver, {})
+        if value is None:
+            values.pop(topic, None)
+        else:
+            values[topic] = value

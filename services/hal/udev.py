@@ -124,6 +124,8 @@ class Monitor:
         except (pyudev.DeviceNotFoundError, OSError, ValueError):
             return None
         found = _look(device, lambda _: device.attributes.available_attributes)
+        if not found.path or not found.subsystem:
+            return None  # a folder of sysfs
         short = {name: value for name, value in found.attributes.items() if len(value) <= _LONGEST_ATTRIBUTE}
         return found._replace(attributes=short)
 

@@ -53,13 +53,11 @@ async def test_a_laptop_with_two_batteries_is_unplugged_and_plugged_in(people: S
 
     await change(desk.bed, mains, {"online": "0"}, {"POWER_SUPPLY_ONLINE": "0"})
     assert await desk.heard() == [
-        raw(beds.LAPTOP[0], "change", POWER_SUPPLY_ONLINE="0"),
         event("hal.power.ac", "unplugged"),
     ]
 
     await change(desk.bed, battery, {"status": "Discharging", "power_now": "5000000"}, {})
     assert await desk.heard() == [
-        raw(beds.LAPTOP[2], "change"),
         event("hal.power.source", "battery"),
         event(
             "hal.power.battery.BAT1",
@@ -78,7 +76,6 @@ async def test_a_laptop_with_two_batteries_is_unplugged_and_plugged_in(people: S
 
     await change(desk.bed, mains, {"online": "1"}, {"POWER_SUPPLY_ONLINE": "1"})
     assert await desk.heard() == [
-        raw(beds.LAPTOP[0], "change"),
         event("hal.power.ac", "plugged"),
         event("hal.power.source", "ac"),
     ]
@@ -86,7 +83,6 @@ async def test_a_laptop_with_two_batteries_is_unplugged_and_plugged_in(people: S
     charging = {"POWER_SUPPLY_STATUS": "Charging"}
     await change(desk.bed, battery, {"status": "Charging", "power_now": "10000000"}, charging)
     assert await desk.heard() == [
-        raw(beds.LAPTOP[2], "change", **charging),
         event("hal.power.battery.BAT1", HALF),
     ]
 
@@ -99,24 +95,22 @@ async def test_its_radios_are_switched_off_by_a_program_and_by_the_switch(people
     ]
 
     await change(desk.bed, of_adapter, {"soft": "1", "state": "0"}, {"RFKILL_STATE": "0"})
-    assert await desk.heard() == [raw(beds.RADIOS[2], "change", RFKILL_STATE="0")]
+    assert await desk.heard() == []
 
     await change(desk.bed, of_laptop, {"hard": "1", "state": "2"}, {"RFKILL_STATE": "2"})
     assert await desk.heard() == [
-        raw(beds.RADIOS[0], "change", RFKILL_STATE="2"),
         event("hal.rfkill.bluetooth", "blocked"),
         event("hal.rfkill.bluetooth.by", "soft"),
     ]
 
     await change(desk.bed, of_adapter, {"soft": "0", "state": "1"}, {"RFKILL_STATE": "1"})
     assert await desk.heard() == [
-        raw(beds.RADIOS[2], "change"),
         event("hal.rfkill.bluetooth", "unblocked"),
         cleared("hal.rfkill.bluetooth.by"),
     ]
 
     await pull(desk.bed, [wlan])
-    assert await desk.heard() == [raw(beds.RADIOS[1], "remove"), cleared("hal.rfkill.wlan")]
+    assert await desk.heard() == [cleared("hal.rfkill.wlan")]
 
 
 async def test_its_screen_is_dimmed_by_a_key_and_by_a_program(people: Scene) -> None:
@@ -126,13 +120,11 @@ async def test_its_screen_is_dimmed_by_a_key_and_by_a_program(people: Scene) -> 
 
     await change(desk.bed, panel, {"brightness": "600", "actual_brightness": "600"}, {"SOURCE": "hotkey"})
     assert await desk.heard() == [
-        raw(beds.BACKLIGHT[0], "change", SOURCE="hotkey"),
         event(topic, {"percent": 60, "source": "hotkey"}),
     ]
 
     await change(desk.bed, panel, {"brightness": "455", "actual_brightness": "455"}, {"SOURCE": "sysfs"})
     assert await desk.heard() == [
-        raw(beds.BACKLIGHT[0], "change", SOURCE="sysfs"),
         event(topic, {"percent": 46, "source": "sysfs"}),
     ]
 
@@ -291,7 +283,7 @@ async def test_a_card_is_put_into_the_reader_and_taken_out(people: Scene) -> Non
 async def test_a_mouse_connects_by_bluetooth_and_tires(people: Scene) -> None:
     desk, _ = await set_up(people, beds.ADAPTER)
     assert await desk.heard() == []
-    link, device, node, battery = beds.MOUSE
+    link, device, node, _ = beds.MOUSE
     power = "hal.power.device.hid-00:1f:20:f3:4c:55-battery"
     connection = {"path": f"/devices/{link.path}", "name": "hci0:256", "kind": "connection"}
     mouse = {
@@ -315,18 +307,16 @@ async def test_a_mouse_connects_by_bluetooth_and_tires(people: Scene) -> None:
         event("hal.bluetooth.added", connection),
         raw(device, "add"),
         event("hal.input.added", mouse),
-        raw(battery, "add"),
     ]
     assert [one for one in told if one[0] == power] == [event(power, charge)]
 
     await change(desk.bed, paths[3], {"capacity": "10"}, {"POWER_SUPPLY_CAPACITY": "10"})
     assert await desk.heard() == [
-        raw(battery, "change", POWER_SUPPLY_CAPACITY="10"),
         event(power, {**charge, "capacity": 10}),
     ]
 
     await pull(desk.bed, paths[3:])
-    assert await desk.heard() == [raw(battery, "remove", POWER_SUPPLY_CAPACITY="10"), cleared(power)]
+    assert await desk.heard() == [cleared(power)]
     await pull(desk.bed, paths[:3])
     assert await desk.heard() == [
         event("hal.input.removed", mouse),

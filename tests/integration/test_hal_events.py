@@ -175,7 +175,7 @@ async def test_lost_events_are_told_and_states_read_afresh(
         while heard[-1:] != [["hal.test.disk", "absent", False, False]]:
             heard.append(await listener.hear("hal.mem.change", "hal.block.removed", "hal.lost", "hal.test.disk"))
         *before, lost, removed, _ = heard
-        assert lost == ["hal.lost", {"overflows": 1}, False, False]
+        assert lost == ["hal.lost", {"why": "overflow", "overflows": 1}, False, False]
         assert removed[0] == "hal.block.removed"
         assert removed[1]["node"] == f"/dev/{loop_device}"
         assert 0 < len(before) < BURST

@@ -104,6 +104,29 @@ async def test_on_usb_stick_runs_its_command_for_that_label_alone(people: Scene,
     assert await ended(running) == []
 
 
+async def test_on_usb_stick_runs_again_for_one_that_came_while_nobody_looked(
+    people: Scene, alice: pybus.aio.Bus
+) -> None:
+    bed = await people.bed()
+    await people.service("--source", "udev", bed=bed)
+    running = await example(people, alice, "on-usb-stick", "EOS DIGITAL", "echo")
+    await plug(bed, [*beds.CARD_READER, *beds.CARD])
+    assert await running.line() == "/dev/sdb1"
+    await alice.publish("hal.block.added", 5)  # no map
+    await alice.publish("hal.lost", {"why": "restart", "overflows": 0})
+    await change(bed, f"/sys/devices/{beds.CARD[0].path}", {"size": "62325761"}, {})
+    assert await running.line() == "/dev/sdb1"
+    assert await ended(running) == []
+
+
+@pytest.mark.parametrize("words", [["battery-warning"], ["on-usb-stick", "BACKUP", "true"], ["dock"]])
+async def test_without_the_hardware_service_they_say_why(people: Scene, words: list[str]) -> None:
+    name, *arguments = words
+    program = Program(await people.start(sys.executable, str(EXAMPLES / name), *arguments))
+    assert await program.rest() == [f"{name}: nobody owns the name org.pybus.Hal (org.pybus.Error.NameHasNoOwner)"]
+    assert await program.process.wait() == 1
+
+
 async def test_on_usb_stick_says_how_it_is_used(people: Scene) -> None:
     program = Program(await people.start(sys.executable, str(EXAMPLES / "on-usb-stick"), "BACKUP"))
     assert await program.rest() == ["usage: on-usb-stick LABEL COMMAND [ARGUMENT...]"]

@@ -64,7 +64,7 @@ def test_whatever_the_words_are_the_topic_is_one(subsystem: str, action: str) ->
 
 
 def test_lost_events_are_told_as_an_event() -> None:
-    assert lost_events(2) == Message("hal.lost", {"overflows": 2}, retained=False)
+    assert lost_events("overflow", 2) == Message("hal.lost", {"why": "overflow", "overflows": 2}, retained=False)
 
 
 # --- bursts ---------------------------------------------------------------------------------------

@@ -51,6 +51,15 @@ def test_a_pretence_lasts_until_the_next_look() -> None:
     assert told.update(DOORS, {"house.door.front": "open"}) == [Message("house.door.front", "open", retained=True)]
 
 
+def test_a_pretended_absence_is_none_at_the_next_look() -> None:
+    told = Told()
+    told.update(DOORS, {"house.door.front": "open"})
+    told.pretend(DOORS, "house.door.front", None)
+    told.pretend(DOORS, "house.door.back", None)
+    assert told.values == {}
+    assert told.update(DOORS, {"house.door.front": "open"}) == [Message("house.door.front", "open", retained=True)]
+
+
 def test_a_pretended_door_is_taken_down_by_the_next_look() -> None:
     told = Told()
     told.pretend(DOORS, "house.door.none", "shut")
