@@ -63,11 +63,14 @@ class Catalogue(NamedTuple):
             return None
         return next((pattern for pattern in self.patterns if pybus.matches(pattern, topic)), None)
 
-    def attributes(self, subsystem: str) -> tuple[str, ...]:
-        """The sysfs attributes that matter in a subsystem."""
+    @property
+    def attributes(self) -> dict[str, tuple[str, ...]]:
+        """The sysfs attributes that matter, by subsystem."""
+        found: dict[str, tuple[str, ...]] = {}
         wanted = [(kind.subsystem, kind.attributes) for kind in self.kinds]
-        wanted += [(state.subsystem, state.attributes) for state in self.states]
-        return tuple(dict.fromkeys(name for owner, names in wanted if owner == subsystem for name in names))
+        for subsystem, names in [*wanted, *((state.subsystem, state.attributes) for state in self.states)]:
+            found[subsystem] = tuple(dict.fromkeys((*found.get(subsystem, ()), *names)))
+        return found
 
 
 def hardware(settings: Settings, devices: Callable[[str, tuple[str, ...]], list[Device]]) -> Catalogue:

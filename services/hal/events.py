@@ -1,15 +1,9 @@
-"""Uevents that no kind of device claims: told as they are."""
+"""Uevents as they are: those that no kind of device claims are told so."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from .device import Device
 from .messages import Message, word
-
-_SAME_BURST = 1.0
-"""Seconds within which an event that says the same as the last one of its device tells nothing."""
-
-_REMEMBERED = 1024
-"""Devices whose last event is remembered."""
 
 
 def every_event(device: Device) -> Message:
@@ -26,19 +20,19 @@ def lost_events(why: str, overflows: int) -> Message:
     return Message("hal.lost", {"why": why, "overflows": overflows})
 
 
-class Bursts:
-    """Finds `change` events that repeat the last one of their device within a second, as some firmware sends them."""
+def newest(events: Sequence[Device]) -> list[Device]:
+    """Those of events that were read together which say something new.
 
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[Mapping[str, str], float]] = {}
-
-    def repeats(self, device: Device, now: float) -> bool:
-        """Whether an event says nothing new, its number (SEQNUM) left aside. now: monotonic seconds."""
-        content = {name: value for name, value in device.properties.items() if name != "SEQNUM"}
-        last = self._last.get(device.path)
-        if device.action == "change" and last is not None and last[0] == content and now - last[1] < _SAME_BURST:
-            return True
-        if len(self._last) >= _REMEMBERED:
-            self._last.clear()
-        self._last[device.path] = (content, now)
-        return False
+    Of several `change` events in a row that say the same about a device the last one is enough: whoever
+    looks at the device when he hears it sees what all of them were about. Their number (SEQNUM) is not
+    what they say.
+    """
+    kept: list[Device] = []
+    later: dict[str, dict[str, str]] = {}
+    for device in reversed(events):
+        said = {name: value for name, value in device.properties.items() if name != "SEQNUM"}
+        if device.action != "change" or later.get(device.path) != said:
+            kept.append(device)
+        later[device.path] = said
+    kept.reverse()
+    return kept

@@ -176,7 +176,7 @@ class Lid:
         """Ask logind as long as there is a switch, but none to be read."""
         if not there or self._switches:
             self._dismiss_logind()
-        elif self._logind is None:
+        elif self._logind is None or self._logind.gave_up:
             self._ask_logind()
         self._tell()
 

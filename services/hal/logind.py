@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from ..dbus.bus import Bus, DBusError, Signal  # noqa: TID252 (mypy knows the folder's name, not the installed one)
 
 _SHORTEST, _LONGEST = 0.25, 60.0
-"""Seconds from a failed connection to the next, which double each time."""
+"""Seconds from a failed connection to the next, which double each time; after the longest nobody asks any more."""
 
 _ANSWER = 5.0
 """Seconds that an answer may take."""
@@ -94,6 +94,11 @@ class Logind:
             async with asyncio.timeout(seconds):
                 await self._answered.wait()
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the system bus was away for so long that nobody asks there any more."""
+        return self._task.done()
+
     def close(self) -> None:
         """End it: the task, and with it the connection, ends with the loop's next turn. `changed` isn't called."""
         self._changed = lambda: None
@@ -113,8 +118,10 @@ class Logind:
             except (OSError, DBusError, ValueError) as error:
                 _log.info("nobody can be asked about the lid on the system bus: %s", error)
             self._settle(None)
+            if pause > _LONGEST:
+                return  # as on a machine without a system bus
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST)
+            pause *= 2
 
     async def _watch(self, bus: Bus) -> None:
         """Be told of whatever may change the answer, the end of the connection among it."""

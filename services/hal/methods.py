@@ -1,6 +1,6 @@
 """What `org.pybus.Hal` offers to callers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import pybus
 
@@ -20,24 +20,24 @@ class Hal:
         self,
         monitor: Monitor,
         present: Present,
-        attributes: Callable[[str], tuple[str, ...]],
+        attributes: Mapping[str, tuple[str, ...]],
         values: Callable[[], dict[str, object]],
         pretend: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """attributes: those that matter in a subsystem. values: the states as told. pretend: tells what is not so."""
+        """attributes: those that matter, by subsystem. values: the states as told. pretend: tells what is not so."""
         self._monitor = monitor
         self._present = present
         self._attributes = attributes
         self._values = values
         self._pretend = pretend
 
-    def devices(self, subsystem: str) -> list[dict[str, object]]:
+    async def devices(self, subsystem: str) -> list[dict[str, object]]:
         """The present devices of a subsystem (usb, block, net, input, ...).
 
         Of each: path, name, subsystem, properties, attributes; and record, which is what `hal.*.added`
         tells, if it is a device that is told.
         """
-        found = self._monitor.devices(subsystem, self._attributes(subsystem))
+        found = await self._monitor.look(subsystem, self._attributes.get(subsystem, ()))
         return [_describe(one, self._present.record(one.path)) for one in found if one.subsystem == subsystem]
 
     def device(self, path: str) -> dict[str, object]:

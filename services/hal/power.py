@@ -4,7 +4,8 @@
 What feeds the machine is told as UPower tells `OnBattery` and `WarningLevel` (src/up-daemon.c).
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from . import batteries, peripherals
 from .device import Device, State
@@ -20,26 +21,27 @@ HYSTERESIS = 3
 PAUSE = 30.0
 """Seconds between looks at batteries: many send no event when their level changes. UPower's, too."""
 
-HURRY, HASTE = 5, 1.0
-"""Looks, and the seconds between them, after the plug has moved: batteries notice that late, and some silently."""
+HURRY, HASTE = 5.0, 1.0
+"""For how many seconds after the plug has moved, and how often: batteries notice that late, and some silently."""
 
 _TAKEN = frozenset(("level", "low", "critical"))
 
 
-def power_state(low: int, critical: int) -> State:
-    """All of `hal.power`. low, critical: percent at which a machine on its batteries is warned of."""
-    power = _Power({"low": low, "critical": critical})
+def power_state(low: int, critical: int, clock: Callable[[], float] = time.monotonic) -> State:
+    """All of `hal.power`. low, critical: percent at which a machine on its batteries is warned of. clock: seconds."""
+    power = _Power({"low": low, "critical": critical}, clock)
     return State("power_supply", PATTERN, ATTRIBUTES, power.values, power.pause)
 
 
 class _Power:
     """What has to be remembered from look to look: warnings, and where the plug was."""
 
-    def __init__(self, thresholds: dict[str, int]) -> None:
+    def __init__(self, thresholds: dict[str, int], clock: Callable[[], float]) -> None:
         self._thresholds = thresholds
+        self._clock = clock
         self._warnings: dict[str, int] = {}
         self._ac: str | None = None
-        self._hurry = 0
+        self._hurry_until: float | None = None
 
     def values(self, supplies: Sequence[Device]) -> dict[str, object]:
         """Everything that is known now."""
@@ -58,10 +60,10 @@ class _Power:
         return {f"hal.power.{name}": value for name, value in found.items() if value is not None}
 
     def pause(self, supplies: Sequence[Device]) -> float:
-        """Seconds until the next look, 0 for never: without a battery events tell everything."""
-        if not any(is_battery(supply) for supply in supplies):
+        """Seconds until the next look, 0 for never: without any battery events tell everything."""
+        if not any(is_battery(supply) or peripherals.is_peripheral(supply) for supply in supplies):
             return 0.0
-        return HASTE if self._hurry else PAUSE
+        return HASTE if self._hurry_until is not None and self._clock() < self._hurry_until else PAUSE
 
     def _warn(self, share: float | None) -> None:
         """Take up and drop warnings. share: percent left; None if nothing is being used up, or it is not known.
@@ -75,8 +77,8 @@ class _Power:
                 self._warnings.setdefault(name, batteries.whole(share))
 
     def _note_plug(self, ac: str | None) -> None:
-        moved = self._ac is not None and ac != self._ac
-        self._hurry = HURRY if moved else max(self._hurry - 1, 0)
+        if self._ac is not None and ac != self._ac:
+            self._hurry_until = self._clock() + HURRY
         self._ac = ac
 
 

@@ -10,10 +10,13 @@ that event is told. After a gap in the events it is the other way round: the new
 compared with the table and its edges are told, and events that are left say nothing new.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from .device import Device, Kind, Record
 from .messages import Message
+
+_log = logging.getLogger("pybus.hal")
 
 _TAKEN = ("add", "remove", "change", "move")
 
@@ -68,7 +71,9 @@ class Present:
             if device.path not in self._records and not self._settled:
                 self._recall(kind, device)
             return self._remove(kind, device.path) if device.path in self._records else None
-        record = kind.describe(device)
+        record = _describe(kind, device)
+        if record is None and device.action == "add" and device.path in self._records:
+            return []  # a trigger's, of a device that is told to be complete by a later event
         if record is None:
             return self._remove(kind, device.path) if device.path in self._records else None
         if device.action == "add" and device.path in self._unsettled:
@@ -79,7 +84,7 @@ class Present:
 
     def _recall(self, kind: Kind, device: Device) -> None:
         """It went before we looked, but after we began to listen: what its event says is all there is."""
-        record = kind.describe(device)
+        record = _describe(kind, device)
         if record is not None:
             self._put(device, record)
 
@@ -114,10 +119,19 @@ class Present:
         self._unsettled.discard(path)
 
 
+def _describe(kind: Kind, device: Device) -> Record | None:
+    """Its record; none if it breaks what we know of its kind: that costs this device, and not all hardware."""
+    try:
+        return kind.describe(device)
+    except Exception:
+        _log.exception("%s can't be described; please report this with its properties: %s", device.path, device)
+        return None
+
+
 def _look(kind: Kind, enumerate_devices: Enumerate) -> list[tuple[Device, Record]]:
     found = []
     for device in enumerate_devices(kind.subsystem, kind.attributes):
-        record = kind.describe(device)
+        record = _describe(kind, device)
         if record is not None:
             found.append((device, record))
     return found

@@ -10,16 +10,15 @@ publishes them anew on the next one.
 
 import asyncio
 import contextlib
-import functools
 import logging
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import pybus
 
 from .catalogue import Catalogue
 from .device import Device, State
-from .events import Bursts, every_event, lost_events
+from .events import every_event, lost_events, newest
 from .messages import Message
 from .methods import Hal
 from .present import Present
@@ -30,8 +29,14 @@ from .udev import Batch, Monitor
 NAME = "org.pybus.Hal"
 """The well-known name. Owning it keeps a second instance from publishing every event twice."""
 
-BATCH = 64
-"""Events in one go; then the loop's other work (signals, the connection) gets its turn."""
+_STARTING = f"{NAME}.Starting"
+"""Owned until `NAME` is: states are published before that is claimed, and two must not do so."""
+
+BATCH = 256
+"""Events in one go, some ms; then the loop's other work (signals, the connection) gets its turn."""
+
+OWN_TOPICS = 256
+"""Topics that the user's rules may retain; a connection has 4096 for everything."""
 
 _log = logging.getLogger("pybus.hal")
 
@@ -43,19 +48,21 @@ class Service:
         self._bus = bus
         self._monitor = monitor
         self._catalogue = catalogue
-        self._attributes = functools.cache(catalogue.attributes)
+        self._attributes = catalogue.attributes
         self._stated = catalogue.stated
         self._present = Present(catalogue.kinds)
-        self._bursts = Bursts()
         self._told = Told()
         self._sources: list[Source] = []
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         self._watched = False
         self._listened = True
+        self._unsure = False
         self._pauses: dict[State, float] = {}
         self._lost = False
         self._overflows = 0
+        self._own_topics: set[str] = set()
+        self._is_full = False
 
     async def start(self) -> None:
         """Publish the states as they are, then take the name. Raises `NameTaken`, `NotConnected`.
@@ -63,8 +70,8 @@ class Service:
         The monitor listens already, so what changes from here on is in its queue. The name comes last,
         as whoever waits for a value is answered then. What others have said of the states is cleared.
         """
-        await self._refuse_second()
-        self._present.begin(self._monitor.devices)
+        await self._refuse_second()  # before it tells anything, as its values would take the place of the first one's
+        self._present.begin(self._monitor.complete_devices)
         for source in self._catalogue.sources:
             await self._open(source)
         await self._tell_everything()
@@ -75,6 +82,7 @@ class Service:
         await self._watch_listeners()
         methods = Hal(self._monitor, self._present, self._attributes, lambda: self._told.values, self._pretend)
         await self._bus.register(NAME, methods)
+        await self._bus.call("org.pybus.Bus", "release_name", _STARTING)
 
     async def run(self) -> None:
         """Publish what comes. Raises `OSError` if the monitor fails, `NotConnected` if the bus bans this program."""
@@ -83,6 +91,8 @@ class Service:
             while True:
                 self._watch(True)
                 await self._something_to_do()
+                if self._unsure:
+                    await self._ask_listeners()
                 await self._take_batch()
                 await self._look_without_events()
         finally:
@@ -96,6 +106,8 @@ class Service:
     # --- beginning ----------------------------------------------------------------------------------
 
     async def _refuse_second(self) -> None:
+        if await self._bus.call("org.pybus.Bus", "request_name", _STARTING, queue=False) == "taken":
+            raise pybus.NameTaken(f"another one is about to own {NAME}")
         with contextlib.suppress(pybus.NameHasNoOwner):
             owner = await self._bus.call("org.pybus.Bus", "owner", NAME)
             raise pybus.NameTaken(f"{NAME} is owned by {owner}")
@@ -115,12 +127,23 @@ class Service:
         A bus that does not know this service has it started by hand: then somebody wants it.
         """
         self._bus.on(f"bus.listeners.{NAME}", lambda signal: self._note_listeners(signal.body))
-        self._bus.on_reconnect(lambda: self._note_listeners({"listeners": True}))
-        with contextlib.suppress(pybus.NoSuchService):
+        self._bus.on_reconnect(self._note_reconnect)
+        service = await self._ask_listeners()
+        if service and service["starts"] > 1 and service["last"] and not service["last"]["expected"]:
+            await self._publish(lost_events("restart", 0))
+
+    async def _ask_listeners(self) -> dict[str, Any]:
+        """What the bus knows of this service, its listeners among that; nothing if it has no file."""
+        self._unsure = False
+        service: dict[str, Any] = {}
+        with contextlib.suppress(pybus.NoSuchService, pybus.NotConnected):
             service = await self._bus.call("org.pybus.Bus", "service", NAME)
-            self._note_listeners(service)
-            if service["starts"] > 1 and service["last"] and not service["last"]["expected"]:
-                await self._publish(lost_events("restart", 0))
+        self._note_listeners(service)
+        return service
+
+    def _note_reconnect(self) -> None:
+        self._unsure = True
+        self._wake.set()
 
     def _note_listeners(self, said: object) -> None:
         self._listened = not isinstance(said, Mapping) or bool(said.get("listeners", True))
@@ -160,15 +183,15 @@ class Service:
             self._watched = wanted
 
     async def _take_batch(self) -> None:
-        batch = self._monitor.read(BATCH, self._attributes)
+        batch = self._monitor.read(BATCH, lambda subsystem: self._attributes.get(subsystem, ()))
         self._lost |= batch.overflowed
         self._overflows += batch.overflowed
-        for device in batch.events:
+        for device in newest(batch.events):
             await self._publish_all(self._messages(device))
         if self._lost and batch.drained:
             self._lost = False
             await self._publish(lost_events("overflow", self._overflows))
-            await self._publish_all(self._present.compare(self._monitor.devices))
+            await self._publish_all(self._present.compare(self._monitor.complete_devices))
             await self._tell_everything()
         else:
             await self._tell_touched(batch)
@@ -186,11 +209,23 @@ class Service:
             messages = [message for translate in self._catalogue.events for message in translate(device)]
             if not messages and not self._is_told_otherwise(device):
                 messages = [every_event(device)]
-        return messages + self._catalogue.own(device)
+        return messages + [message for message in self._catalogue.own(device) if self._has_room(message)]
+
+    def _has_room(self, message: Message) -> bool:
+        """Whether a rule of the user's may retain this: fields in a topic can make any number of them."""
+        if not message.retained or message.topic in self._own_topics:
+            return True
+        if len(self._own_topics) < OWN_TOPICS:
+            self._own_topics.add(message.topic)
+            return True
+        if not self._is_full:
+            _log.warning("%s is not retained: your rules have retained %d topics, the limit", message.topic, OWN_TOPICS)
+        self._is_full = True
+        return False
 
     def _is_told_otherwise(self, device: Device) -> bool:
-        """Whether an event needs no telling: what it is about are states, or it repeats the last one."""
-        return device.subsystem in self._stated or self._bursts.repeats(device, time.monotonic())
+        """Whether states say what there is to say."""
+        return device.subsystem in self._stated and device.action in ("add", "remove", "change")
 
     # --- states -------------------------------------------------------------------------------------
 
@@ -213,9 +248,14 @@ class Service:
     async def _tell_states(self, states: Iterable[State], latest: Mapping[str, Device]) -> None:
         """Tell what differs. latest: the devices that events were about, by path."""
         for state in states:
-            found = self._monitor.devices(state.subsystem, state.attributes)
+            found = await self._monitor.look(state.subsystem, state.attributes)
             devices = [event for device in found if (event := _with_event(device, latest)).action != "remove"]
-            await self._publish_all(self._told.update(state.pattern, state.values(devices)))
+            try:
+                values = state.values(devices)
+            except Exception:
+                _log.exception("%s can't be derived; please report this with the devices: %s", state.pattern, devices)
+                continue
+            await self._publish_all(self._told.update(state.pattern, values))
             self._plan(state, devices)
 
     async def _tell_sources(self, sources: Iterable[Source]) -> None:
@@ -244,12 +284,12 @@ class Service:
     async def _pretend(self, message: Message) -> None:
         """Tell it as if a look or an event had said it. Raises `CallError` if the bus refuses it."""
         giver = self._catalogue.giver(message.topic)
-        if giver is not None:
-            self._told.pretend(giver, message.topic, message.body)
         if giver is not None and message.body is None:
             await self._bus.clear(message.topic, confirm=True)
         else:
             await self._bus.publish(message.topic, message.body, ephemeral=giver is not None, confirm=True)
+        if giver is not None:
+            self._told.pretend(giver, message.topic, message.body)
 
     async def _publish_all(self, messages: Collection[Message]) -> None:
         for message in messages:

@@ -12,15 +12,22 @@ for all properties of an event it calls libudev three times as often as walking 
 is most of the time between an event and its signal. pyudev's objects can be given to libudev's functions.
 """
 
+import asyncio
 import ctypes
 import errno
+import logging
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pyudev
 
 from .device import Device
+
+_log = logging.getLogger("pybus.hal")
 
 _CONTROL = "/run/udev/control"
 """udevd's socket. Without a running udevd nobody sends on the netlink group `udev`."""
@@ -63,8 +70,13 @@ class Batch(NamedTuple):
 
 
 def default_source() -> str:
-    """`udev` (events after udevd's rules, with its properties) where udevd runs, else `kernel`."""
-    return "udev" if os.path.exists(_CONTROL) else "kernel"
+    """`udev` (events after udevd's rules, with its properties) where udevd runs, else `kernel`.
+
+    A udevd that was killed leaves its socket, at which nobody listens.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as control:
+        problem = control.connect_ex(_CONTROL)
+    return "kernel" if problem in (errno.ENOENT, errno.ECONNREFUSED) else "udev"
 
 
 class Monitor:
@@ -77,6 +89,9 @@ class Monitor:
 
     def __init__(self, source: str) -> None:
         self._context = pyudev.Context()
+        self._is_udevs = source == "udev"
+        self._looks = ThreadPoolExecutor(1)
+        self._looking = threading.local()
         self._monitor = pyudev.Monitor.from_netlink(self._context, source=source)
         self._monitor.start()
 
@@ -101,6 +116,8 @@ class Monitor:
                     return Batch(events, overflowed, drained=True)
                 if problem == errno.ENOBUFS:
                     overflowed = True
+                elif problem in (errno.EINVAL, errno.EBADMSG):
+                    _log.warning("an event can't be read: %s", os.strerror(problem))
                 elif problem != errno.EINTR:
                     raise OSError(problem, f"the event socket failed: {os.strerror(problem)}")
                 continue
@@ -112,7 +129,26 @@ class Monitor:
 
     def devices(self, subsystem: str, attributes: Iterable[str]) -> list[Device]:
         """The present devices of a subsystem, with those of the sysfs attributes that can be read now."""
-        return [_look(device, lambda _: attributes) for device in self._context.list_devices(subsystem=subsystem)]
+        return _devices(self._context.list_devices(subsystem=subsystem), attributes)
+
+    def complete_devices(self, subsystem: str, attributes: Iterable[str]) -> list[Device]:
+        """Those of which events of our source have been sent: one that udevd is not done with has its event to come."""
+        listed = self._context.list_devices(subsystem=subsystem)
+        return _devices(listed.match_is_initialized() if self._is_udevs else listed, attributes)
+
+    async def look(self, subsystem: str, attributes: Iterable[str]) -> list[Device]:
+        """As `devices`, in a thread: what a battery or a wireless mouse says of itself may take seconds to read.
+
+        Cancel-safe; a look that has begun goes on, and later ones wait for it.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._looks, self._devices_here, subsystem, tuple(attributes))
+
+    def _devices_here(self, subsystem: str, attributes: tuple[str, ...]) -> list[Device]:
+        """In the thread, with a context of its own, as libudev's may not be shared between threads."""
+        if not hasattr(self._looking, "context"):
+            self._looking.context = pyudev.Context()
+        return _devices(self._looking.context.list_devices(subsystem=subsystem), attributes)
 
     def find(self, path: str) -> Device | None:
         """One present device with all its attributes. path: in sysfs, with or without `/sys`, or a node in `/dev`."""
@@ -128,6 +164,10 @@ class Monitor:
             return None  # a folder of sysfs
         short = {name: value for name, value in found.attributes.items() if len(value) <= _LONGEST_ATTRIBUTE}
         return found._replace(attributes=short)
+
+
+def _devices(listed: Iterable[Any], attributes: Iterable[str]) -> list[Device]:
+    return [_look(device, lambda _: attributes) for device in listed]
 
 
 def _look(device: Any, attributes: Callable[[str], Iterable[str]]) -> Device:

@@ -291,7 +291,14 @@ CARD_READER: Shape = (
     Simulated(
         "block",
         _READER,
-        {"size": "0", "removable": "1", "ro": "0", "device/vendor": "Generic", "device/model": "STORAGE DEVICE"},
+        {
+            "dev": "8:16",
+            "size": "0",
+            "removable": "1",
+            "ro": "0",
+            "device/vendor": "Generic",
+            "device/model": "STORAGE DEVICE",
+        },
         {"DEVNAME": "/dev/sdb", "DEVTYPE": "disk", "MAJOR": "8", "MINOR": "16", **_OF_READER},
     ),
 )
@@ -304,7 +311,7 @@ CARD: Shape = (
     Simulated(
         "block",
         f"{_READER}/sdb1",
-        {"size": "62325760", "partition": "1", "ro": "0"},
+        {"dev": "8:17", "size": "62325760", "partition": "1", "ro": "0"},
         {
             "DEVNAME": "/dev/sdb1",
             "DEVTYPE": "partition",

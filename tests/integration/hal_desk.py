@@ -40,11 +40,15 @@ class Desk:
 
 
 async def set_up(people: Scene, *shapes: Shape) -> tuple[Desk, list[str]]:
-    """A desk with these shapes on it, and their paths. The service runs already."""
+    """A desk with these shapes on it, and their paths. The service runs already.
+
+    It takes the kernel's events, which have all of a bed's properties: a bed has no database of udevd's,
+    without which udevd does not seem to be done with a device that has a node.
+    """
     bed = await people.bed()
     paths = [path for shape in shapes for path in await plug(bed, shape)]
     [marker] = await plug(bed, [MARKER])
-    await people.service("--source", "udev", bed=bed)
+    await people.service("--source", "kernel", bed=bed)
     return Desk(bed, await people.listener(), marker), paths
 
 

@@ -23,7 +23,7 @@ from pybus_services.hal.service import BATCH, Service
 from pybus_services.hal.udev import Monitor
 from tests.daemon import BusDaemon
 
-from .hal_scene import Program, Scene, needs, needs_root, scene
+from .hal_scene import PATIENCE, Program, Scene, needs, needs_root, scene
 
 NULL_UEVENT = Path("/sys/class/mem/null/uevent")
 """Writing an action here makes a uevent of a device that is everywhere and to which nobody minds one."""
@@ -190,13 +190,19 @@ async def test_lost_events_are_told_and_states_read_afresh(
 
 @needs_uevents
 @pytest.mark.usefixtures("only_burst")
-async def test_a_burst_of_equal_changes_is_one_message(on_the_bus: Scene) -> None:
+async def test_a_burst_of_equal_changes_is_one_message(on_the_bus: Scene, bus_env: Mapping[str, str]) -> None:
+    """The service runs in this process, so that nothing reads while the burst is made."""
     listener = await on_the_bus.listener()
-    await on_the_bus.service("--source", "kernel")
-    for _ in range(BURST):
-        _make_event("change")
-    _make_event("online")
-    heard = [await listener.hear("hal.mem.change", "hal.mem.online") for _ in range(2)]
+    async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
+        service = Service(bus, Monitor("kernel"), Catalogue())
+        await service.start()
+        for _ in range(BATCH - 10):
+            _make_event("change")
+        _make_event("online")
+        serving = asyncio.create_task(service.run())
+        heard = [await listener.hear("hal.mem.change", "hal.mem.online") for _ in range(2)]
+        serving.cancel()
+        await asyncio.wait([serving])
     assert [event[0] for event in heard] == ["hal.mem.change", "hal.mem.online"]
 
 
@@ -231,6 +237,25 @@ async def test_a_second_one_is_turned_away(on_the_bus: Scene) -> None:
     code, [line] = await _outcome(on_the_bus, "-m", "pybus_services.hal", "--source", "kernel")
     assert code == 5
     assert re.fullmatch(r"pybus-hal: org\.pybus\.Hal is owned by .+", line)
+
+
+async def test_of_two_that_start_at_once_one_is_turned_away_and_the_values_stay(
+    on_the_bus: Scene, bus_env: Mapping[str, str]
+) -> None:
+    command = (sys.executable, "-m", "pybus_services.hal", "--source", "kernel")
+    both = [Program(await on_the_bus.start(*command)) for _ in range(2)]
+    async with asyncio.timeout(PATIENCE):
+        done, _ = await asyncio.wait(
+            [asyncio.create_task(one.process.wait()) for one in both], return_when=asyncio.FIRST_COMPLETED
+        )
+    assert [task.result() for task in done] == [5]
+    async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
+        async with asyncio.timeout(PATIENCE):
+            while "org.pybus.Hal" not in [one["name"] for one in await bus.call("org.pybus.Bus", "names")]:
+                pass
+        kept = await bus.call("org.pybus.Bus", "topics", "hal.#")
+        assert sorted(one["topic"] for one in kept) == sorted(await bus.call("org.pybus.Hal", "state"))
+        assert "org.pybus.Hal.Starting" not in [one["name"] for one in await bus.call("org.pybus.Bus", "names")]
 
 
 async def test_without_a_bus_it_says_so(on_the_bus: Scene, tmp_path: Path) -> None:

@@ -91,6 +91,21 @@ async def test_a_filesystem_comes_with_its_label_is_renamed_and_goes(place: Plac
     assert await _hear(listener, node, "removed") == {**came, "label": "WORK"}
 
 
+async def test_what_udevd_is_not_done_with_is_told_when_it_is(place: Place, node: str, tmp_path: Path) -> None:
+    """As when a listener starts the service because something was plugged in."""
+    image = str(tmp_path / "image")
+    await place.run("mkfs.ext4", "-q", "-L", "HOLIDAY", "-U", EXT4_UUID, image)
+    await place.run("udevadm", "control", "--stop-exec-queue")
+    await place.run("ip", "link", "add", "pbv0", "type", "veth", "peer", "name", "pbv1")
+    await place.service()
+    listener = await place.people.listener()
+    await place.run("losetup", node, image)
+    await place.run("udevadm", "control", "--start-exec-queue")
+    [_, added, _, _] = await listener.hear("hal.net.added", about={"name": "pbv0"})
+    assert added["path"] == "/devices/virtual/net/pbv0"
+    assert (await _hear(listener, node, "added"))["label"] == "HOLIDAY"
+
+
 async def test_what_is_there_already_goes_with_what_was_known(place: Place, node: str, tmp_path: Path) -> None:
     image = str(tmp_path / "image")
     await place.run("mkswap", "--quiet", "--label", "SWAP", "--uuid", SWAP_UUID, image)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pybus.names import check_topic
 from pybus_services.hal.device import Device
-from pybus_services.hal.events import Bursts, every_event, lost_events
+from pybus_services.hal.events import every_event, lost_events, newest
 from pybus_services.hal.messages import LONGEST_WORD, Message, word
 
 PLUGGED_IN = {
@@ -70,37 +70,21 @@ def test_lost_events_are_told_as_an_event() -> None:
 # --- bursts ---------------------------------------------------------------------------------------
 
 
-def change(number: int, **more: str) -> Device:
-    return device(ACTION="change", SUBSYSTEM="mem", DEVPATH="/devices/null", SEQNUM=str(number), **more)
+def change(number: int, path: str = "/devices/null", **more: str) -> Device:
+    return device(ACTION="change", SUBSYSTEM="mem", DEVPATH=path, SEQNUM=str(number), **more)
 
 
-def test_the_same_change_again_within_a_second_says_nothing_new() -> None:
-    bursts = Bursts()
-    assert [bursts.repeats(change(number), now) for number, now in ((1, 5.0), (2, 5.1), (3, 5.99), (4, 6.01))] == [
-        False,
-        True,
-        True,
-        False,
-    ]
+def test_of_equal_changes_the_last_one_is_enough() -> None:
+    assert newest([change(1), change(2), change(3)]) == [change(3)]
+    assert newest([change(1), change(2, "/devices/zero"), change(3)]) == [change(2, "/devices/zero"), change(3)]
 
 
-def test_what_differs_is_no_repetition() -> None:
-    bursts = Bursts()
-    assert not bursts.repeats(change(1, LEVEL="1"), 5.0)
-    assert not bursts.repeats(change(2, LEVEL="2"), 5.0)
-    assert not bursts.repeats(change(3, LEVEL="1"), 5.0)
+def test_what_differs_is_told() -> None:
+    events = [change(1, LEVEL="1"), change(2, LEVEL="2"), change(3, LEVEL="1")]
+    assert newest(events) == events
 
 
-def test_only_changes_are_swallowed() -> None:
-    bursts = Bursts()
-    coming = device(ACTION="online", SUBSYSTEM="mem", DEVPATH="/devices/null", SEQNUM="1")
-    assert not bursts.repeats(coming, 5.0)
-    assert not bursts.repeats(coming, 5.0)
-
-
-def test_it_remembers_a_bounded_number_of_devices() -> None:
-    bursts = Bursts()
-    for number in range(5000):
-        assert not bursts.repeats(device(ACTION="change", DEVPATH=f"/devices/{number}"), 5.0)
-    assert bursts.repeats(device(ACTION="change", DEVPATH="/devices/4999"), 5.0)
-    assert not bursts.repeats(device(ACTION="change", DEVPATH="/devices/0"), 5.0)
+def test_only_changes_are_left_out() -> None:
+    coming = device(ACTION="add", SUBSYSTEM="mem", DEVPATH="/devices/null", SEQNUM="2")
+    events = [change(1), coming, coming, change(3)]
+    assert newest(events) == events

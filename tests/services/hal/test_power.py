@@ -214,9 +214,20 @@ def test_batteries_are_looked_at_every_half_minute() -> None:
 
 
 def test_after_the_plug_has_moved_they_are_looked_at_each_second_for_a_while() -> None:
+    """However many events come meanwhile."""
+    clock = [0.0]
+    power = power_state(20, 5, lambda: clock[0])
     full, discharging = battery(100, "Full"), battery(100)
-    looks = [[adapter("1"), full], [adapter("0"), full], *([adapter("0"), discharging] for _ in range(6))]
-    assert pauses(power_state(20, 5), *looks) == [30.0, 1.0, 1.0, 1.0, 1.0, 1.0, 30.0, 30.0]
+    assert pauses(power, [adapter("1"), full], [adapter("0"), full]) == [30.0, 1.0]
+    for clock[0] in (0.1, 0.2, 0.3, 1.3, 2.3, 4.9):
+        assert pauses(power, [adapter("0"), discharging]) == [1.0]
+    clock[0] = 5.0
+    assert pauses(power, [adapter("0"), discharging]) == [30.0]
+
+
+def test_the_batteries_of_devices_are_looked_at_as_well() -> None:
+    mouse = supply("hid-1", type="Battery", scope="Device", present="1", capacity="80")
+    assert pauses(power_state(20, 5), [mouse]) == [30.0]
 
 
 # --- whatever firmware says -----------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from pybus_services.hal.device import Device, Kind, Record
 from pybus_services.hal.messages import Message
 from pybus_services.hal.present import Enumerate, Present
 
 
 def _describe(device: Device) -> Record | None:
+    if device.attributes.get("colour") == "broken":
+        raise ZeroDivisionError
     colour = device.attributes.get("colour", device.properties.get("COLOUR", ""))
     return {"path": device.path, "colour": colour} if colour else None
 
@@ -91,12 +95,29 @@ def test_a_device_can_come_by_a_change_and_go_by_one() -> None:
     assert present.take(door("front", "", "change")) == [removed("front", "red")]
 
 
+def test_a_repeated_add_takes_nobody_away() -> None:
+    """A sound card is complete by a `change` only."""
+    present = settled(door("front", "red"))
+    assert present.take(door("front", "", "add")) == []
+    assert present.take(door("front", "red", "change")) == []
+
+
 def test_an_event_says_more_than_an_edge() -> None:
     present = settled(door("front", "red"))
     assert present.take(door("front", "red", "change", RING="1")) == [Message("house.doorbell", "front")]
     assert present.take(door("front", "blue", "change", RING="1")) == [
         changed("front", "blue"),
         Message("house.doorbell", "front"),
+    ]
+
+
+def test_a_device_that_breaks_the_rules_is_none_and_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    present = settled(door("front", "red"), door("back", "broken"))
+    assert present.take(door("side", "broken", "add")) is None
+    assert present.take(door("front", "red", "remove")) == [removed("front", "red")]
+    assert [record.getMessage().split(";")[0] for record in caplog.records] == [
+        "/house/back can't be described",
+        "/house/side can't be described",
     ]
 
 
