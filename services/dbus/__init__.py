@@ -4,7 +4,8 @@
 D-Bus, and `get` a property. `pybus introspect org.pybus.DBus` shows them.
 
 The files, from pure to shell: `address` (where a D-Bus bus is), `names` (the grammar of its names,
-and which signal a watcher gets), `values` (Python values to those of D-Bus and back),
-`introspection` (what an object says it takes), `stream` and `bus` (a connection; `bus` alone knows
-dbus-next), `link` (one that comes back), `service` (joins them with a bus).
+and which signal a watcher gets), `values` (Python values to those of D-Bus), `reading` (bytes to a
+message), `introspection` (what an object says it takes), `watches` (who wants which signals), `stream`
+and `bus` (a connection; `bus` alone knows dbus-next), `link` (one that comes back), `service` (joins
+them with a bus).
 """

@@ -1,7 +1,8 @@
 """A connection to a D-Bus bus. The only module that knows dbus-next.
 
-dbus-next 0.2.3 turns messages into bytes and back. Its connection is not used, for these faults of it:
-it spins for ever if the bus goes away during authentication; it waits for ever on a bus that says
+dbus-next 0.2.3 turns messages into bytes and parses signatures. It does not read messages here, for it
+refuses header fields that it does not know. Its connection is not used, for these faults of it: it
+spins for ever if the bus goes away during authentication; it waits for ever on a bus that says
 nothing, and for a call after the end; it takes a full socket for the end; it never closes its socket,
 nor the descriptors that others pass; it reads for as long as there is something, and no other task
 runs; and of several addresses it tries one. The tests have each of them.
@@ -10,46 +11,41 @@ The bus sends this program calls of methods, too. There are none, and who calls 
 """
 
 import asyncio
-import io
+import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message
 from dbus_next.signature import SignatureTree, Variant
 
 from .address import sockets
-from .names import Rule, check_bus_name, check_interface, check_member, check_path
+from .names import Rule, check_bus_name, check_interface, check_member, check_path, refuse_reserved
+from .reading import CALL, ERROR, SIGNAL, Incoming, Unreadable, read
 from .stream import Stream
-from .values import Encoder, Type, check_types, plain
+from .values import Encoder, Type, check_types
+from .watches import DBUS, DBUS_PATH, Watch, Watches, run
+from .watches import Signal as Signal
 
 PATIENCE = 10.0
-"""Seconds that a bus has to take a new connection in."""
+"""Seconds that a bus has to take a new connection in, and to grant a watch."""
 
-LARGEST_SENT = 2**26
-"""Bytes of a message from here: what the specification grants to an array is enough for all of it."""
+LARGEST_SENT = 2**25
+"""Bytes of a message from here. dbus-daemon ends the connection of whoever sends a larger one than
+max_message_size: 32 MiB unless its configuration has another, as that of the session bus has."""
 
-_DBUS = "org.freedesktop.DBus"
-_DBUS_PATH = "/org/freedesktop/DBus"
-_OWNER_NEWS = (_DBUS, _DBUS_PATH, _DBUS, "NameOwnerChanged", "sss")
+MOST_WAITING = 2**24
+"""Bytes that may wait for a bus that does not read, when one more call is made."""
+
+UNREADABLE = "org.pybus.DBus.Error.Unreadable"
+"""The error's name if the answer can't be read: the method has run."""
+
+_PARSED = 1000
+"""Signatures that are kept, once parsed."""
 
 _log = logging.getLogger("pybus.dbus")
-
-T = TypeVar("T")
-
-
-class Signal(NamedTuple):
-    """A signal that came. sender: a unique name. body: plain values, as `Bus.call` returns them."""
-
-    sender: str
-    path: str
-    interface: str
-    member: str
-    signature: str
-    body: list[Any]
 
 
 class DBusError(Exception):
@@ -61,19 +57,11 @@ class DBusError(Exception):
         self.message = message
 
 
-class Watch:
-    """A wish for signals, as `Bus.watch` returns it."""
-
-    def __init__(self, rule: Rule, callback: Callable[[Signal], None]) -> None:
-        self.rule = rule
-        self.callback = callback
-
-    @property
-    def follows_owner(self) -> bool:
-        """Whether the sender is a well-known name: signals come from whoever owns it."""
-        return self.rule.sender not in ("", _DBUS) and not self.rule.sender.startswith(":")
+class NotSent(ConnectionError):
+    """A call was not made: nothing has happened."""
 
 
+@functools.lru_cache(_PARSED)
 def types_of(signature: str) -> Sequence[Type]:
     """The types in a signature. Raises `ValueError`."""
     types: list[Type] = SignatureTree(signature).types
@@ -81,7 +69,11 @@ def types_of(signature: str) -> Sequence[Type]:
     return types
 
 
-_encoder = Encoder(types_of, Variant)
+def _variant(signature: str, value: object) -> Variant:
+    return Variant(types_of(signature)[0], value)  # type: ignore[arg-type]
+
+
+_encoder = Encoder(types_of, _variant)
 
 
 class Bus:
@@ -95,9 +87,8 @@ class Bus:
         self.name = ""
         self._stream = Stream(self._take, self._end)
         self._serial = 0
-        self._pending: dict[int, asyncio.Future[Message]] = {}
-        self._watches: list[Watch] = []
-        self._owners: dict[str, str] = {}
+        self._pending: dict[int, asyncio.Future[list[Any]]] = {}
+        self._watches = Watches()
         self._reason: Exception | None = None
         self._closings: list[Callable[[Exception | None], None]] = []
 
@@ -148,19 +139,23 @@ class Bus:
         timeout: float | None = 25.0,
         autostart: bool = True,
     ) -> list[Any]:
-        """Call a method; returns its answer's values, plain (`values.plain`).
+        """Call a method; returns its answer's values: plain, structs as lists, None for a file descriptor.
 
         interface: "" leaves it to the object. body: plain values, one for each type in the signature; for a
-        variant see `values.variant_signature`. timeout: seconds, None for no end. autostart: whether the bus
-        may start the destination. Cancelled, it drops the answer; the method may have run.
-        Raises `DBusError`, `ValueError` (a malformed name or signature, a value that does not fit), and after
-        which the method may have run or not: `TimeoutError`, `ConnectionError`.
+        variant see `values.variant_signature`, and {"signature": ..., "value": ...} gives its type.
+        timeout: seconds, None for no end. autostart: whether the bus may start the destination. Cancelled, it
+        drops the answer; the method may have run.
+        Raises `DBusError`, `ValueError` (a malformed name or signature, a value that does not fit), `NotSent`,
+        and after which the method may have run or not: `TimeoutError`, `ConnectionError`.
         """
+        refuse_reserved(check_path(path), interface)
         if self._stream.ended:
-            raise ConnectionError("the connection to the bus has ended")
+            raise NotSent("the connection to the bus has ended")
+        if self._stream.waiting > MOST_WAITING:
+            raise NotSent(f"the bus does not read: {self._stream.waiting} bytes wait for it")
         message = Message(
             destination=check_bus_name(destination),
-            path=check_path(path),
+            path=path,
             interface=check_interface(interface) if interface else None,  # type: ignore[arg-type]
             member=check_member(member),
             signature=signature,
@@ -169,22 +164,22 @@ class Bus:
             serial=self._next_serial(),
         )
         data = _to_bytes(message)
-        answer = self._pending[message.serial] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._pending[message.serial] = answer
         try:
-            self._stream.send(data)
+            self._stream.send(message.serial, data)
             async with asyncio.timeout(timeout):
-                reply = await answer
+                return await answer
         except TimeoutError:
             raise TimeoutError(f"no answer from {destination} in {timeout} s") from None
         finally:
             self._pending.pop(message.serial, None)
-        values = plain(reply.signature_tree.types, reply.body)
-        if reply.message_type is MessageType.ERROR:
-            raise DBusError(reply.error_name, values[0] if values and isinstance(values[0], str) else "")
-        return values
+            self._stream.withdraw(message.serial)
 
-    async def _call_bus(self, member: str, signature: str = "", *body: object) -> list[Any]:
-        return await self.call(_DBUS, _DBUS_PATH, _DBUS, member, signature, body)
+    async def _call_bus(
+        self, member: str, signature: str = "", *body: object, timeout: float | None = 25.0
+    ) -> list[Any]:
+        return await self.call(DBUS, DBUS_PATH, DBUS, member, signature, body, timeout=timeout)
 
     # --- signals ----------------------------------------------------------------------------------
 
@@ -205,32 +200,56 @@ class Bus:
         the callback raises goes to the log. Raises as `call` does; cancelled or failed, no signal comes.
         """
         watch = Watch(Rule(sender, path, interface, member, arg0).check(), callback)
-        self._watches.append(watch)
+        granted: list[str] = []
+        self._watches.add(watch)
         try:
+            for rule in watch.rules():
+                await self._add_match(rule)
+                granted.append(rule)
             if watch.follows_owner:
-                await self._call_bus("AddMatch", "s", _owner_rule(sender).text())
-                # News of the owner that came meanwhile are not older than this answer.
-                self._owners.setdefault(sender, await self._owner(sender))
-            await self._call_bus("AddMatch", "s", watch.rule.text())
+                self._watches.note_first_owner(sender, await self._owner(sender))
         except BaseException:
-            self._forget(watch)
+            self._watches.forget(watch)
+            for rule in granted:
+                self._remove_match(rule)
             raise
         return watch
 
-    async def unwatch(self, watch: Watch) -> None:
+    def unwatch(self, watch: Watch) -> None:
         """No more signals for this watch, from now on. Once more, or after the end, does nothing."""
-        if watch not in self._watches:
-            return
-        self._forget(watch)
-        await self._call_bus("RemoveMatch", "s", watch.rule.text())
-        if watch.follows_owner:
-            await self._call_bus("RemoveMatch", "s", _owner_rule(watch.rule.sender).text())
+        if self._watches.forget(watch):
+            for rule in watch.rules():
+                self._remove_match(rule)
 
-    def _forget(self, watch: Watch) -> None:
-        if watch in self._watches:
-            self._watches.remove(watch)
-        if all(other.rule.sender != watch.rule.sender for other in self._watches):
-            self._owners.pop(watch.rule.sender, None)
+    async def _add_match(self, rule: str) -> None:
+        """Have the bus send what a rule matches. Cancelled or too late, it is taken back when the bus grants it."""
+        adding = asyncio.ensure_future(self._call_bus("AddMatch", "s", rule, timeout=None))
+        try:
+            await asyncio.wait([adding], timeout=PATIENCE)
+            if not adding.done():
+                raise TimeoutError(f"no answer from {DBUS} in {PATIENCE:g} s")
+        except (asyncio.CancelledError, TimeoutError):
+            adding.add_done_callback(functools.partial(self._take_back, rule))
+            raise
+        adding.result()
+
+    def _take_back(self, rule: str, adding: asyncio.Task[list[Any]]) -> None:
+        if not adding.cancelled() and adding.exception() is None:
+            self._remove_match(rule)
+
+    def _remove_match(self, rule: str) -> None:
+        """The opposite, which is not waited for: the bus takes away one such rule of those that it has from here."""
+        message = Message(
+            destination=DBUS,
+            path=DBUS_PATH,
+            interface=DBUS,
+            member="RemoveMatch",
+            signature="s",
+            body=[rule],
+            flags=MessageFlag.NO_REPLY_EXPECTED,
+            serial=self._next_serial(),
+        )
+        self._stream.send(message.serial, _to_bytes(message))
 
     async def _owner(self, name: str) -> str:
         try:
@@ -238,28 +257,6 @@ class Bus:
         except DBusError:
             return ""  # it has none
         return str(owner)
-
-    def _deliver(self, message: Message) -> None:
-        first = message.body[0] if message.signature.startswith("s") else ""
-        found = (message.path, message.interface, message.member)
-        if (message.sender, *found, message.signature) == _OWNER_NEWS:
-            self._note_owner(first, message.body[2])
-        wanting = [watch for watch in self._watches if self._wants(watch, message.sender, *found, first)]
-        if wanting:
-            body = plain(message.signature_tree.types, message.body)
-            signal = Signal(message.sender, *found, message.signature, body)
-        for watch in wanting:
-            if watch in self._watches:  # a callback may have ended it
-                _run(watch.callback, signal)
-
-    def _wants(self, watch: Watch, sender: str, path: str, interface: str, member: str, arg0: str) -> bool:
-        if watch.follows_owner and sender == self._owners.get(watch.rule.sender):
-            sender = watch.rule.sender
-        return watch.rule.matches(sender, path, interface, member, arg0)
-
-    def _note_owner(self, name: str, owner: str) -> None:
-        if any(watch.rule.sender == name for watch in self._watches):
-            self._owners[name] = owner
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -269,22 +266,46 @@ class Bus:
 
     def _take(self, data: bytes) -> None:
         try:
-            message = _from_bytes(data)
-        except Exception as error:  # whatever dbus-next raises; the bus only passes on what somebody wrote
-            _log.warning("a message of %s bytes can't be read: %s: %s", len(data), type(error).__name__, error)
+            message = read(data, types_of)
+        except Unreadable as error:  # the bus only passes on what somebody wrote
+            _log.warning("a message of %s bytes can't be read: %s", len(data), error)
+            self._answer(error.reply_to, DBusError(UNREADABLE, f"the answer can't be read: {error}"))
             return
-        if message.message_type is MessageType.SIGNAL:
-            self._deliver(message)
-        elif message.message_type is MessageType.METHOD_CALL:
+        if message.kind == SIGNAL:
+            values = (message.sender, message.path, message.interface, message.member, message.signature, message.body)
+            self._watches.deliver(Signal(*values))
+        elif message.kind == CALL:
             if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
                 self._refuse(message)
-        elif (answer := self._pending.get(message.reply_serial)) is not None and not answer.done():
-            answer.set_result(message)
+        elif message.kind == ERROR:
+            text = message.body[0] if message.signature.startswith("s") else ""
+            self._answer(message.reply_to, DBusError(message.error, text))
+        else:
+            self._answer(message.reply_to, message.body)
 
-    def _refuse(self, message: Message) -> None:
-        error = Message.new_error(message, f"{_DBUS}.Error.UnknownMethod", f"no method {message.member!r} here")
-        error.serial = self._next_serial()
-        self._stream.send(_to_bytes(error))
+    def _answer(self, serial: int, values: list[Any] | DBusError) -> None:
+        answer = self._pending.get(serial)
+        if answer is None or answer.done():
+            return  # whoever called has given up
+        if isinstance(values, DBusError):
+            answer.set_exception(values)
+        else:
+            answer.set_result(values)
+
+    def _refuse(self, call: Incoming) -> None:
+        if self._stream.waiting > MOST_WAITING:
+            return  # the bus does not read, and whoever calls gives up by itself
+        error = Message(
+            message_type=MessageType.ERROR,
+            flags=MessageFlag.NO_REPLY_EXPECTED,
+            error_name=f"{DBUS}.Error.UnknownMethod",
+            reply_serial=call.serial,
+            destination=call.sender or None,  # type: ignore[arg-type]
+            signature="s",
+            body=[f"no method {call.member!r} here"],
+            serial=self._next_serial(),
+        )
+        self._stream.send(error.serial, _to_bytes(error))
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -298,7 +319,7 @@ class Bus:
         An error that it raises goes to the log.
         """
         if self._stream.ended:
-            _run(callback, self._reason)
+            run(callback, self._reason)
         else:
             self._closings.append(callback)
 
@@ -314,29 +335,12 @@ class Bus:
                 answer.set_exception(ConnectionError(f"the connection ended: {reason or 'closed by this program'}"))
         closings, self._closings = self._closings, []
         for callback in closings:
-            _run(callback, reason)
-
-
-def _run(callback: Callable[[T], None], news: T) -> None:
-    """Call somebody's callback. What goes wrong there must not stop what comes after it."""
-    try:
-        callback(news)
-    except Exception:
-        _log.exception("a callback failed")
-
-
-def _owner_rule(name: str) -> Rule:
-    return Rule(_DBUS, _DBUS_PATH, _DBUS, "NameOwnerChanged", name)
-
-
-def _from_bytes(data: bytes) -> Message:
-    message: Message | None = Unmarshaller(io.BytesIO(data)).unmarshall()  # type: ignore[no-untyped-call]
-    if message is None:
-        raise ValueError("its parts are longer than the whole")
-    return message
+            run(callback, reason)
 
 
 def _to_bytes(message: Message) -> bytes:
+    if len(SignatureTree._cache) > _PARSED:  # dbus-next keeps each for ever
+        SignatureTree._cache.clear()
     data = bytes(message._marshall())  # type: ignore[no-untyped-call]
     if len(data) > LARGEST_SENT:
         raise ValueError(f"a message of {len(data)} bytes is too large for D-Bus: {LARGEST_SENT} are allowed")

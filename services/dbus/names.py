@@ -10,6 +10,9 @@ from typing import NamedTuple
 LONGEST = 255
 """Characters of a name, in the specification."""
 
+_RESERVED_PATH = "/org/freedesktop/DBus/Local"
+_RESERVED_INTERFACE = "org.freedesktop.DBus.Local"
+
 _PATH = re.compile(r"/|(/[A-Za-z0-9_]+)+")
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTERFACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
@@ -35,6 +38,17 @@ def check_interface(interface: str) -> str:
 def check_member(member: str) -> str:
     """The name of a method, signal or property."""
     return _check(_MEMBER, member, "member", "PlayPause")
+
+
+def refuse_reserved(path: str, interface: str) -> None:
+    """Raises `ValueError` for what the specification reserves: no message may have them.
+
+    It does so for the path in "Message Format" and for the interface in "Signal Disconnected".
+    """
+    if path == _RESERVED_PATH:
+        raise ValueError(f"the object path {path} is reserved: no bus takes a message with it")
+    if interface == _RESERVED_INTERFACE:
+        raise ValueError(f"the interface {interface} is reserved: no bus takes a message with it")
 
 
 def _check(grammar: re.Pattern[str], name: str, kind: str, example: str) -> str:

@@ -1,14 +1,13 @@
 """The service: calls from this bus go on to D-Bus, and the answers come back."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pybus
 
-from .bus import DBusError
-from .link import Link
+from .bus import DBusError, NotSent
+from .link import NO_BUS, Link
 
 NAME = "org.pybus.DBus"
 
@@ -23,6 +22,9 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 TIMEOUT = 20.0
 """Seconds for a call, unless the caller says otherwise: less than a call to this service has, so that
 the caller gets to know who did not answer."""
+
+LONGEST = 3600.0
+"""The most that a caller can say. A call that is never answered would stay for ever, even after its caller."""
 
 
 class Service:
@@ -52,18 +54,23 @@ class Service:
         method: with its interface, such as org.freedesktop.Notifications.Notify.
         args: a value for each that the method takes. Where it takes a variant, bool goes as b, float as d,
         text as s, bytes as ay, an integer as the first of i, x, t that holds it, a dict as a{sv}, and a list as
-        an array of one of these types or of variants.
+        an array of one of these types or of variants. A map of exactly these two keys gives another type:
+        {"signature": "y", "value": 2} is the byte 2, as a notification's hint "urgency" wants it.
         signature: the arguments' D-Bus types, such as susssasa{sv}i; if empty, the object is asked for them.
         bus: "session" or "system".
-        timeout: seconds. Your own call has its timeout, too, which must be longer.
+        timeout: seconds, up to 3600. Your own call has its timeout, too, which must be longer.
 
         Structs come as lists, object paths as text, variants as what is in them, file descriptors as None.
-        An error on D-Bus is raised under its name there. org.pybus.DBus.Error.NoBus: there is no such bus.
-        org.pybus.DBus.Error.ConnectionLost: it went away before the answer.
+        An error on D-Bus is raised under its name there. These have names that begin with org.pybus.DBus.Error.
+        NoBus: the bus can't be reached, or does not read; nothing has happened.
+        ConnectionLost: it went away before the answer; the method may have run or not.
+        Misdescribed: the object gives a malformed signature; give the right one.
+        Unreadable: the method has run, and its answer is malformed or has more than 50000 values.
         """
         async with _errors(bus, timeout):
             interface, member = _split(method)
-            answer = await self._link(bus).call(destination, path, interface, member, args or [], signature)
+            called = (destination, path, interface, member)
+            answer = await self._link(bus).call(called, args or [], signature, timeout)
         return _single(answer)
 
     async def get(self, destination: str, path: str, name: str, bus: str = "session", timeout: float = TIMEOUT) -> Any:
@@ -73,7 +80,7 @@ class Service:
         """
         async with _errors(bus, timeout):
             asked = list(_split(name))
-            answer = await self._link(bus).call(destination, path, PROPERTIES, "Get", asked, "ss")
+            answer = await self._link(bus).call((destination, path, PROPERTIES, "Get"), asked, "ss", timeout)
         return _single(answer)
 
     def _link(self, bus: str) -> Link:
@@ -96,18 +103,19 @@ def _split(name: str) -> tuple[str, str]:
 
 @asynccontextmanager
 async def _errors(bus: str, timeout: float) -> AsyncIterator[None]:
-    """What goes wrong within, or takes longer than the timeout, as the error answer for the caller."""
-    if not timeout > 0:
-        raise pybus.InvalidArguments(f"a timeout must be more than 0 seconds, not {timeout}")
+    """What goes wrong within as the error answer for the caller."""
+    if not 0 < timeout <= LONGEST:
+        raise pybus.InvalidArguments(f"a timeout must be more than 0 seconds and {LONGEST:g} at most, not {timeout}")
     try:
-        async with asyncio.timeout(timeout):
-            yield
+        yield
     except DBusError as error:
         raise pybus.ServiceError(error.name, error.message) from None
     except ValueError as error:
         raise pybus.InvalidArguments(str(error)) from None
     except TimeoutError:
         raise pybus.ServiceError(NO_REPLY, f"no answer in {timeout:g} s") from None
+    except NotSent as error:
+        raise pybus.ServiceError(NO_BUS, f"the {bus} bus of D-Bus: {error}; nothing has happened") from None
     except ConnectionError as error:
         text = f"the {bus} bus of D-Bus: {error}; the method may have run or not"
         raise pybus.ServiceError(CONNECTION_LOST, text) from None

@@ -6,6 +6,7 @@ Message boundaries are all that it knows of the protocol ("Message Format" in th
 import asyncio
 import os
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
@@ -30,18 +31,20 @@ _HEADER = 16
 class Stream:
     """An open connection, for the event loop that made it. File descriptors that come are closed at once.
 
-    ended: whether it has ended, by `close` or by itself.
+    ended: whether it has ended, by `close` or by itself. waiting: bytes that the socket has not taken yet.
     """
 
     def __init__(self, take: Callable[[bytes], None], end: Callable[[Exception | None], None]) -> None:
         """take: called with each message. end: once, with the reason, or None after `close`."""
         self.ended = False
+        self.waiting = 0
         self._take = take
         self._tell_end = end
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._loop = asyncio.get_running_loop()
         self._input = bytearray()
-        self._output = bytearray()
+        self._output: OrderedDict[int, bytes] = OrderedDict()
+        self._begun = 0  # bytes of the first in it that are written
 
     async def connect(self, path: str) -> None:
         """Connect to a socket and authenticate. Raises `OSError`; then, and cancelled, it is to be closed."""
@@ -68,10 +71,17 @@ class Stream:
                 raise ConnectionError("its answer during authentication is too long")
         return answer.removesuffix(b"\r\n")
 
-    def send(self, message: bytes) -> None:
+    def send(self, serial: int, message: bytes) -> None:
         """Write a message, now or as soon as the socket takes it. After the end it does nothing."""
-        self._output += message
-        self._write()
+        if not self.ended:
+            self._output[serial] = message
+            self.waiting += len(message)
+            self._write()
+
+    def withdraw(self, serial: int) -> None:
+        """Don't write a message, if it is not begun."""
+        if serial in self._output and not (self._begun and serial == next(iter(self._output))):
+            self.waiting -= len(self._output.pop(serial))
 
     def close(self) -> None:
         """End the connection. Once more does nothing."""
@@ -81,7 +91,8 @@ class Stream:
         if self.ended:
             return
         try:
-            del self._output[: self._socket.send(self._output)]
+            while self._output:
+                self._write_first()
         except (BlockingIOError, InterruptedError):
             pass  # it is full: the loop says when it takes more
         except OSError as error:
@@ -91,6 +102,15 @@ class Stream:
             self._loop.add_writer(self._socket, self._write)
         else:
             self._loop.remove_writer(self._socket)
+
+    def _write_first(self) -> None:
+        serial, message = next(iter(self._output.items()))
+        written = self._socket.send(memoryview(message)[self._begun :])
+        self.waiting -= written
+        self._begun += written
+        if self._begun == len(message):
+            del self._output[serial]
+            self._begun = 0
 
     def _read(self) -> None:
         """Take one chunk. The rest waits for another turn of the loop, so that other tasks have theirs."""
@@ -132,6 +152,8 @@ class Stream:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
+        self._output.clear()
+        self.waiting = 0
         self._tell_end(reason)
 
 

@@ -1,4 +1,4 @@
-"""Python values to the values of D-Bus, by a signature, and back.
+"""Python values to the values of D-Bus, by a signature.
 
 A value that does not fit raises `ValueError` saying which argument, what it must be and what it is:
 a bus ends the connection of whoever sends a message with a malformed value.
@@ -9,6 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .names import check_path
+
+MOST_VALUES = 50_000
+"""Values in one message, containers and what is in them. To turn so many into bytes or back takes a tenth of
+a second or two, in which nobody else is served. systemd's list of a thousand units has 11 000 values."""
+
+PATH_LETTERS, SIGNATURE_LETTERS = 16, 4
+"""Letters that count as one more value, for each of them is looked at."""
 
 DEEPEST = 64
 """Containers in each other, variants among them: the specification's "Valid Signatures", 32 arrays and 32 structs."""
@@ -61,22 +68,42 @@ def check_types(types: Sequence[Type], arrays: int = 0, structs: int = 0) -> Non
             check_types(kind.children, *deeper)
 
 
+class Budget:
+    """Counts the values of one message."""
+
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+
+    def spend(self, number: int, container: object = None) -> None:
+        """Take so many. container: what they are to be followed by, if it is a list or dict.
+
+        Raises `ValueError` if that is more than are left.
+        """
+        self._left -= number
+        following = len(container) if isinstance(container, (list, tuple, dict)) else 0
+        if self._left < following:
+            raise ValueError(f"a message can have {MOST_VALUES} values here, and this one has more")
+
+
 class Encoder:
     """Makes what dbus-next writes. parse: the types of a signature; variant: one of a signature and a value."""
 
     def __init__(self, parse: Callable[[str], Sequence[Type]], variant: Callable[[str, object], object]) -> None:
         self._parse = parse
         self._variant = variant
+        self._budget = Budget()
 
     def arguments(self, signature: str, values: Sequence[object]) -> list[object]:
         """The values of a message. Raises `ValueError`, also for a malformed signature."""
         types = self._parse(signature)
         if len(types) != len(values):
             raise ValueError(f"given are {len(values)} arguments, and the signature {signature!r} has {len(types)}")
+        self._budget = Budget()
         numbered = enumerate(zip(types, values, strict=True), 1)
         return [self._value(kind, value, f"argument {number}", 0) for number, (kind, value) in numbered]
 
     def _value(self, kind: Type, value: Any, place: str, depth: int) -> object:
+        self._budget.spend(1, value)
         token = kind.token
         if token in _INTEGERS and isinstance(value, int) and not isinstance(value, bool):
             return _integer(token, value, place)
@@ -92,8 +119,7 @@ class Encoder:
 
     def _container(self, kind: Type, value: Any, place: str, depth: int) -> object:
         if kind.token == "v":
-            signature = variant_signature(value, place)
-            return self._variant(signature, self._value(self._parse(signature)[0], value, place, depth))
+            return self._typed(value, place, depth)
         children = kind.children
         if kind.token == "(":
             if isinstance(value, (list, tuple)) and len(value) == len(children):
@@ -108,6 +134,21 @@ class Encoder:
             return bytes(items) if children[0].token == "y" else items  # type: ignore[arg-type]
         raise _misfit(kind, value, place)
 
+    def _typed(self, value: Any, place: str, depth: int) -> object:
+        """A variant: of the type that the caller gives, else of the one that fits the value."""
+        if isinstance(value, dict) and value.keys() == {"signature", "value"} and isinstance(value["signature"], str):
+            signature, value = value["signature"], value["value"]
+            self._budget.spend(len(signature) // SIGNATURE_LETTERS)
+        else:
+            signature = variant_signature(value, place)
+        try:
+            types = self._parse(signature)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        if len(types) != 1:
+            raise ValueError(f"{place}: a variant has a signature of one type, not {signature!r}")
+        return self._variant(signature, self._value(types[0], value, place, depth))
+
     def _items(self, types: Sequence[Type], values: Sequence[object], place: str, depth: int) -> list[object]:
         numbered = enumerate(zip(types, values, strict=True))
         return [self._value(kind, value, f"{place}[{index}]", depth) for index, (kind, value) in numbered]
@@ -115,21 +156,32 @@ class Encoder:
     def _entries(self, types: Sequence[Type], entries: dict[Any, Any], place: str, depth: int) -> dict[object, object]:
         made = {}
         for key, value in entries.items():
-            made_key = self._value(types[0], key, f"key {key!r} of {place}", depth)
-            made[made_key] = self._value(types[1], value, f"{place}[{key!r}]", depth)
+            shown = repr(key) if isinstance(key, int) else _REPR.repr(key)
+            made_key = self._value(types[0], key, f"key {shown} of {place}", depth)
+            made[made_key] = self._value(types[1], value, f"{place}[{shown}]", depth)
         return made
 
     def _text(self, token: str, value: str, place: str) -> str:
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if "\0" in value or not _encodable(value):
             raise ValueError(f"{place} has a character that no text of D-Bus can have: NUL or a lone surrogate")
         try:
             if token == "o":
+                self._budget.spend(len(value) // PATH_LETTERS)
                 check_path(value)
             elif token == "g":
+                self._budget.spend(len(value) // SIGNATURE_LETTERS)
                 self._parse(value)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
         return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def variant_signature(value: Any, place: str = "the value") -> str:
@@ -161,29 +213,6 @@ def _common(values: Sequence[object]) -> str:
         return ""
     kinds = {_VARIANTS.get(type(value), "") for value in values}
     return kinds.pop() if len(kinds) == 1 else ""
-
-
-def plain(types: Sequence[Type], values: Sequence[object]) -> list[Any]:
-    """The values of a message that came: variants unwrapped, structs as lists, paths and signatures as str.
-
-    A file descriptor is None: they are closed as they come.
-    """
-    return [_plain(kind, value) for kind, value in zip(types, values, strict=True)]
-
-
-def _plain(kind: Type, value: Any) -> object:
-    if kind.token == "v":
-        return _plain(value.type, value.value)
-    if kind.token == "h":
-        return None
-    if kind.token == "(":
-        return plain(kind.children, value)
-    if kind.token != "a" or isinstance(value, bytes):
-        return value
-    child = kind.children[0]
-    if child.token == "{":
-        return {key: _plain(child.children[1], one) for key, one in value.items()}
-    return [_plain(child, one) for one in value]
 
 
 def _deeper(depth: int, place: str) -> int:

@@ -27,6 +27,8 @@ def newest(events: Sequence[Device]) -> list[Device]:
     looks at the device when he hears it sees what all of them were about. Their number (SEQNUM) is not
     what they say.
     """
+    if len(events) == 1:
+        return list(events)
     kept: list[Device] = []
     later: dict[str, dict[str, str]] = {}
     for device in reversed(events):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pybus_services.dbus.bus import Bus, DBusError, Signal
+from pybus_services.dbus.bus import LARGEST_SENT, Bus, DBusError, Signal
 
 from .hal_scene import PATIENCE
 from .private_dbus import PrivateDBus, needs_dbus, notifier
@@ -137,9 +138,9 @@ async def test_who_ended_a_watch_hears_no_more(alice: Bus, bob: Bus) -> None:
     watch = await alice.watch(ended, **rule)
     await alice.watch(going_on, **rule)
     follower = await alice.watch(other, sender="org.example.Bob")
-    await alice.unwatch(watch)
-    await alice.unwatch(watch)
-    await alice.unwatch(follower)
+    alice.unwatch(watch)
+    alice.unwatch(watch)
+    alice.unwatch(follower)
     await own(bob, "org.example.Bob")
     assert (await going_on.next()).body == ["org.example.Bob", "", bob.name]
     assert ended.nothing_more()
@@ -147,7 +148,7 @@ async def test_who_ended_a_watch_hears_no_more(alice: Bus, bob: Bus) -> None:
 
 
 async def test_the_bus_forgets_the_rules_of_an_ended_watch(alice: Bus) -> None:
-    await alice.unwatch(await alice.watch(Ear(), sender="org.example.Bob"))
+    alice.unwatch(await alice.watch(Ear(), sender="org.example.Bob"))
     about_owner = f"sender='{DBUS}',path='{DBUS_PATH}',interface='{DBUS}',member='NameOwnerChanged'"
     for rule in ("sender='org.example.Bob'", f"{about_owner},arg0='org.example.Bob'"):
         await ask(alice, "AddMatch", "s", f"type='signal',{rule}")
@@ -155,6 +156,34 @@ async def test_the_bus_forgets_the_rules_of_an_ended_watch(alice: Bus) -> None:
         with pytest.raises(DBusError) as refused:
             await ask(alice, "RemoveMatch", "s", f"type='signal',{rule}")
         assert refused.value.name == "org.freedesktop.DBus.Error.MatchRuleNotFound"
+
+
+async def test_a_watch_that_is_cancelled_leaves_no_rule_behind(alice: Bus, bob: Bus) -> None:
+    rules = [
+        f"type='signal',sender='{DBUS}',path='{DBUS_PATH}',interface='{DBUS}',member='NameOwnerChanged',arg0='a.b'",
+        "type='signal',sender='a.b'",
+    ]
+    for turns in range(12):  # in any of these the answer to the first rule may have come, or to the second
+        watching = asyncio.ensure_future(alice.watch(Ear(), sender="a.b"))
+        for _ in range(turns):
+            await ask(bob, "GetId")
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            alice.unwatch(await watching)
+        await ask(alice, "GetId")  # a rule that was asked for is granted by then,
+        await ask(alice, "GetId")  # and taken back by then
+        assert [await _rules_of(alice, rule) for rule in rules] == [0, 0]
+
+
+async def _rules_of(bus: Bus, rule: str) -> int:
+    """How many such rules the daemon has for it; they are gone then."""
+    for count in range(10):
+        try:
+            await ask(bus, "RemoveMatch", "s", rule)
+        except DBusError as refused:
+            assert refused.name == "org.freedesktop.DBus.Error.MatchRuleNotFound"  # noqa: PT017
+            return count
+    raise AssertionError("so many")
 
 
 # --- calls ----------------------------------------------------------------------------------------
@@ -207,6 +236,8 @@ MALFORMED: list[tuple[tuple[Any, ...], str]] = [
     (("org.example", "/", "org.example-", "GetId"), "'org.example-' is no interface"),
     (("org.example", "/", "org.example\n", "GetId"), "is no interface"),
     (("org.example", "/", "a.b" * 100, "GetId"), "of 255 characters at most"),
+    ((DBUS, "/org/freedesktop/DBus/Local", DBUS, "GetId"), "the object path .* is reserved"),
+    (("org.example", "/", "org.freedesktop.DBus.Local", "GetId"), "the interface .* is reserved"),
     ((DBUS, "/", DBUS, "Get Id"), "'Get Id' is no member"),
     ((DBUS, "/", DBUS, "GetId\n"), "is no member"),
     ((DBUS, "/", DBUS, "GetId", "s", ["a\0b"]), "argument 1 has a character"),
@@ -233,10 +264,10 @@ async def test_what_would_end_the_connection_is_refused_before(
 
 async def test_the_largest_message_passes_and_a_larger_one_is_refused_before(alice: Bus) -> None:
     with pytest.raises(DBusError) as refused:
-        await ask(alice, "GetNameOwner", "ay", bytes(2**26 - HEADERS))
+        await ask(alice, "GetNameOwner", "ay", bytes(LARGEST_SENT - HEADERS))
     assert refused.value.name == "org.freedesktop.DBus.Error.InvalidArgs"
-    with pytest.raises(ValueError, match="a message of 67108865 bytes is too large for D-Bus: 67108864 are allowed"):
-        await ask(alice, "GetNameOwner", "ay", bytes(2**26 - HEADERS + 1))
+    with pytest.raises(ValueError, match="a message of 33554433 bytes is too large for D-Bus: 33554432 are allowed"):
+        await ask(alice, "GetNameOwner", "ay", bytes(LARGEST_SENT - HEADERS + 1))
     assert await ask(alice, "NameHasOwner", "s", alice.name) == [True]
 
 

@@ -66,10 +66,10 @@ async def _connections(alice: pybus.aio.Bus) -> list[str]:
 
 
 async def test_a_notification_by_the_signature_that_the_object_gives(alice: pybus.aio.Bus, desktop: Notifier) -> None:
-    hints = {"urgency": 1, "transient": True, "image-path": "/a.png"}
+    hints = {"urgency": {"signature": "y", "value": 1}, "transient": True, "image-path": "/a.png"}
     sent = ["alice", 0, "", "Lunch", "at noon", ["ok", "Yes"], hints, 5000]
     assert await alice.call(NAME, "call", NOTIFICATIONS, PATH, NOTIFY, sent) == 1
-    wrapped = {"urgency": ["i", 1], "transient": ["b", True], "image-path": ["s", "/a.png"]}
+    wrapped = {"urgency": ["y", 1], "transient": ["b", True], "image-path": ["s", "/a.png"]}
     assert await desktop.next() == ["alice", 0, "", "Lunch", "at noon", ["ok", "Yes"], wrapped, 5000]
     assert await alice.call(NAME, "call", NOTIFICATIONS, PATH, NOTIFY, sent) == 2
 
@@ -150,6 +150,8 @@ async def test_arguments_that_do_not_fit(alice: pybus.aio.Bus, desktop: Notifier
         await _refusal(alice, NOTIFICATIONS, "a", NOTIFY),
         await _refusal(alice, *close, [1], bus="user"),
         await _refusal(alice, *close, [1], timeout=0),
+        await _refusal(alice, *close, [1], timeout=1e9),
+        await _refusal(alice, NOTIFICATIONS, PATH, "org.freedesktop.DBus.Local.Disconnected"),
     ]
     assert {name for name, _ in refusals} == {"org.pybus.Error.InvalidArguments"}
     assert [message for _, message in refusals] == [
@@ -159,7 +161,9 @@ async def test_arguments_that_do_not_fit(alice: pybus.aio.Bus, desktop: Notifier
         "'Notify' lacks its interface: it must be like org.example.Player.Play",
         "'a' is no object path: it must be like /org/example/Player",
         "there is no bus 'user'; there are: session, system",
-        "a timeout must be more than 0 seconds, not 0",
+        "a timeout must be more than 0 seconds and 3600 at most, not 0",
+        "a timeout must be more than 0 seconds and 3600 at most, not 1000000000.0",
+        "the interface org.freedesktop.DBus.Local is reserved: no bus takes a message with it",
     ]
 
 

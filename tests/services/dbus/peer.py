@@ -11,7 +11,7 @@ HELLO_SERIAL = 1
 NAME = ":1.7"
 """What it calls its only client."""
 
-RETURN, ERROR, SIGNAL = 2, 3, 4
+CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _SENDER, _SIGNATURE = 1, 2, 3, 4, 5, 7, 8
 
 
@@ -53,6 +53,11 @@ def signal(member: str, signature: str = "", body: bytes = b"", **unknown: tuple
     return message(SIGNAL, 9, fields, body)
 
 
+def call(member: str, serial: int) -> bytes:
+    """A call of a method of the client's."""
+    return message(CALL, serial, {_PATH: ("o", "/"), _MEMBER: ("s", member), _SENDER: ("s", ":1.1")})
+
+
 def answer(to: int, signature: str = "", body: bytes = b"") -> bytes:
     """The answer to the call of that serial."""
     fields: dict[int, tuple[str, str | int]] = {_REPLY_SERIAL: ("u", to)}
@@ -80,10 +85,12 @@ class Peer:
 
     async def heard(self, part: bytes) -> bytes:
         """All that comes, until these bytes have come."""
-        data = await self._loop.sock_recv(self.to_client, 65536)
-        while part not in data:
-            data += await self._loop.sock_recv(self.to_client, 65536)
-        return data
+        data = bytearray(await self._loop.sock_recv(self.to_client, 2**20))
+        searched = 0
+        while data.find(part, searched) < 0:
+            searched = max(0, len(data) - len(part))
+            data += await self._loop.sock_recv(self.to_client, 2**20)
+        return bytes(data)
 
     async def send(self, data: bytes) -> None:
         await self._loop.sock_sendall(self.to_client, data)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pybus_services.dbus.names import Rule, check_bus_name, check_interface, check_member, check_path
+from pybus_services.dbus.names import Rule, check_bus_name, check_interface, check_member, check_path, refuse_reserved
 
 LONG = "a." + "b" * 253
 """At the limit."""
@@ -28,6 +28,15 @@ def test_the_grammar(check: Callable[[str], str], good: list[str], bad: list[str
     for name in bad:
         with pytest.raises(ValueError, match="it must be like"):
             check(name)
+
+
+def test_what_no_message_may_have() -> None:
+    refuse_reserved("/org/freedesktop/DBus", "org.freedesktop.DBus")
+    refuse_reserved("/org/freedesktop/DBus/Local/a", "")
+    with pytest.raises(ValueError, match="the object path /org/freedesktop/DBus/Local is reserved"):
+        refuse_reserved("/org/freedesktop/DBus/Local", "a.b")
+    with pytest.raises(ValueError, match="the interface org.freedesktop.DBus.Local is reserved"):
+        refuse_reserved("/", "org.freedesktop.DBus.Local")
 
 
 def test_a_rule_as_the_bus_takes_it() -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pybus_services.dbus.bus import Bus, Signal
+from pybus_services.dbus.bus import MOST_WAITING, UNREADABLE, Bus, DBusError, NotSent, Signal
 from pybus_services.dbus.stream import CHUNK
 from tests.integration.private_dbus import PrivateDBus, needs_dbus
 
-from .peer import NAME, Peer, answer, signal, text
+from .peer import NAME, Peer, answer, call, signal, text
 
 DBUS = "org.freedesktop.DBus"
 DBUS_PATH = "/org/freedesktop/DBus"
@@ -256,9 +256,13 @@ async def test_a_message_that_cannot_be_read_costs_only_itself(
 ) -> None:
     heard = Heard()
     await _watch(alice, peer, heard)
-    await peer.send(signal("Odd", field_77=("s", "unknown")) + signal("Cut", "s", text("hello")[:-4]) + signal("Good"))
-    assert [one.member for one in await heard.count(1)] == ["Good"]
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    odd, cut = signal("Odd", field_77=("s", "unknown")), signal("Cut", "s", text("hello")[:-4])
+    await peer.send(odd + cut + call("Open", 0) + signal("Good"))
+    assert [one.member for one in await heard.count(2)] == ["Odd", "Good"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a message of 94 bytes can't be read: it is cut short",
+        "a message of 64 bytes can't be read: it has no serial",
+    ]
 
 
 async def test_descriptors_that_come_are_closed(alice: Bus, peer: Peer) -> None:
@@ -294,6 +298,48 @@ async def test_a_cancelled_call_drops_its_answer(alice: Bus, peer: Peer) -> None
     calling = asyncio.ensure_future(alice.call("a.b", "/", "a.b", "D"))
     await peer.send(answer(2, "s", text("late")) + answer(3))
     assert await calling == []
+
+
+async def test_an_answer_that_cannot_be_read_is_the_end_of_its_call_only(alice: Bus, peer: Peer) -> None:
+    one = asyncio.ensure_future(alice.call("a.b", "/", "a.b", "One"))
+    two = asyncio.ensure_future(alice.call("a.b", "/", "a.b", "Two"))
+    await peer.heard(b"Two\0")
+    await peer.send(answer(2, "s", text("hello")[:-4]) + answer(3))
+    with pytest.raises(DBusError) as failed:
+        await one
+    assert (failed.value.name, failed.value.message) == (UNREADABLE, "the answer can't be read: it is cut short")
+    assert await two == []
+
+
+async def test_a_bus_that_does_not_read_gets_no_more(alice: Bus, peer: Peer) -> None:
+    large = bytes(MOST_WAITING // 2)
+    calls = [asyncio.ensure_future(alice.call("a.b", "/", "a.b", "Large", "ay", [large])) for _ in range(3)]
+    await asyncio.sleep(0)  # all three wait now
+    with pytest.raises(NotSent, match="the bus does not read: [0-9]+ bytes wait for it"):
+        await alice.call("a.b", "/", "a.b", "Small")
+    await _cancel(calls.pop())
+    calls.append(asyncio.ensure_future(alice.call("a.b", "/", "a.b", "Last")))
+    await asyncio.sleep(0)
+    data = await peer.heard(b"Last\0")
+    assert data.count(b"Large\0") == 2
+    await peer.send(answer(2) + answer(3) + answer(5))
+    assert await asyncio.gather(*calls) == [[], [], []]
+
+
+async def test_a_message_that_is_begun_goes_out_whole(alice: Bus, peer: Peer) -> None:
+    begun = asyncio.ensure_future(alice.call("a.b", "/", "a.b", "Begun", "ay", [bytes(2_000_000)]))
+    await asyncio.sleep(0)
+    await _cancel(begun)
+    later = asyncio.ensure_future(alice.call("a.b", "/", "a.b", "Later"))
+    assert len(await peer.heard(b"Later\0")) > 2_000_000
+    await peer.send(answer(3))
+    assert await later == []
+
+
+async def _cancel(call: asyncio.Future[list[object]]) -> None:
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 async def test_calls_leave_nothing_behind(alice: Bus, peer: Peer) -> None:

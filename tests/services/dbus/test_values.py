@@ -1,11 +1,9 @@
-"""Python values to D-Bus values and back. Variants are shown as (signature, value)."""
-
-from typing import Any
+"""Python values to D-Bus values. Variants are shown as (signature, value)."""
 
 import pytest
 
 from pybus_services.dbus.bus import types_of
-from pybus_services.dbus.values import Encoder, plain, variant_signature
+from pybus_services.dbus.values import MOST_VALUES, Encoder, variant_signature
 
 _encoder = Encoder(types_of, lambda signature, value: (signature, value))
 
@@ -78,6 +76,21 @@ def test_integers_within_their_range(token: str, least: int, most: int) -> None:
         ("v", {"a": {"b": 1}}, ("a{sv}", {"a": ("a{sv}", {"b": ("i", 1)})})),
         ("v", {1: "a"}, ("a{iv}", {1: ("s", "a")})),
         ("a{sv}", {"urgency": 2}, {"urgency": ("i", 2)}),
+        ("a{sv}", {"urgency": {"signature": "y", "value": 2}}, {"urgency": ("y", 2)}),
+        ("v", {"signature": "o", "value": "/a"}, ("o", "/a")),
+        ("v", {"signature": "(uv)", "value": [7, "a"]}, ("(uv)", [7, ("s", "a")])),
+        ("v", {"signature": "v", "value": {"signature": "q", "value": 1}}, ("v", ("q", 1))),
+        (
+            "v",
+            {"signature": "u", "value": 1, "more": 2},
+            ("a{sv}", {"signature": ("s", "u"), "value": ("i", 1), "more": ("i", 2)}),
+        ),
+        ("v", {"signature": 1, "value": 2}, ("a{sv}", {"signature": ("i", 1), "value": ("i", 2)})),
+        (
+            "v",
+            {"signature": "a{sv}", "value": {"signature": "u", "value": 1}},
+            ("a{sv}", {"signature": ("s", "u"), "value": ("i", 1)}),
+        ),
     ],
 )
 def test_values_that_are_turned_into_another(signature: str, value: object, wanted: object) -> None:
@@ -110,6 +123,19 @@ def test_values_that_are_turned_into_another(signature: str, value: object, want
         ("v", [2**64], "argument 1 is a value for which D-Bus has no type: 18446744073709551616"),
         ("v", [{"a": 1, 2: 3}], "argument 1: the keys of a dict must be all texts or all integers"),
         ("v", [{True: 1}], "argument 1: the keys of a dict must be all texts or all integers"),
+        (
+            "v",
+            [{"signature": "u", "value": -1}],
+            "argument 1 is -1, and type 'u', unsigned 32-bit integer, is from 0 to 4294967295",
+        ),
+        ("v", [{"signature": "uu", "value": 1}], "argument 1: a variant has a signature of one type, not 'uu'"),
+        ("v", [{"signature": "", "value": 1}], "argument 1: a variant has a signature of one type, not ''"),
+        ("v", [{"signature": "(", "value": 1}], 'argument 1: missing closing ")" for struct'),
+        (
+            "a{si}",
+            [{"k" * 99: "a"}],
+            f"argument 1['{'k' * 27}...{'k' * 28}'] must be a 32-bit integer (type 'i'), not 'a'",
+        ),
         ("o", ["a"], "argument 1: 'a' is no object path: it must be like /org/example/Player"),
         ("i", ["x" * 100], f"argument 1 must be a 32-bit integer (type 'i'), not '{'x' * 27}...{'x' * 28}'"),
     ],
@@ -125,26 +151,25 @@ def test_the_signature_of_a_variant(value: object, signature: str) -> None:
     assert variant_signature(value) == signature
 
 
-class Variant:
-    """As dbus-next has it in a message that came."""
-
-    def __init__(self, signature: str, value: object) -> None:
-        [self.type] = types_of(signature)
-        self.value = value
-
-
 @pytest.mark.parametrize(
-    ("signature", "value", "wanted"),
+    ("signature", "value", "too_many"),
     [
-        ("s", "a", "a"),
-        ("ay", b"a", b"a"),
-        ("h", 0, None),
-        ("ah", [0, 1], [None, None]),
-        ("v", Variant("v", Variant("i", 1)), 1),
-        ("a{sv}", {"a": Variant("as", ["b"])}, {"a": ["b"]}),
-        ("(sv)", ["a", Variant("(h)", [3])], ["a", [None]]),
-        ("aav", [[Variant("d", 0.5)]], [[0.5]]),
+        ("as", ["a"] * (MOST_VALUES - 1), ["a"] * MOST_VALUES),
+        ("ay", [1] * (MOST_VALUES - 1), [1] * MOST_VALUES),
+        ("aas", [["a"] * (MOST_VALUES - 2)], [["a"] * (MOST_VALUES // 2), ["a"] * (MOST_VALUES // 2)]),
+        ("v", ["a"] * (MOST_VALUES - 2), [["a"]] * MOST_VALUES),
+        ("a{ss}", {"a": "b"}, {str(number): "a" for number in range(MOST_VALUES // 2)}),
+        ("s", "x" * 1_000_000, ["a"] * (MOST_VALUES + 1)),
+        ("o", "/a" * MOST_VALUES, "/a" * MOST_VALUES * 8),
+        ("ag", ["s" * 200] * 900, ["s" * 200] * 1000),
+        (
+            "av",
+            [{"signature": f"a({'s' * 200})", "value": []}] * 900,
+            [{"signature": f"a({'s' * 200})", "value": []}] * 1000,
+        ),
     ],
 )
-def test_what_comes_is_made_plain(signature: str, value: Any, wanted: object) -> None:
-    assert plain(types_of(signature), [value]) == [wanted]
+def test_so_many_values_pass_and_more_are_refused(signature: str, value: object, too_many: object) -> None:
+    encoded(signature, value)
+    with pytest.raises(ValueError, match="a message can have 50000 values here, and this one has more"):
+        encoded(signature, too_many)
