@@ -57,7 +57,8 @@ class Limits(NamedTuple):
     """Retained topics, all peers together."""
 
     retained_topics_each: int = 4096
-    """Retained topics whose last value came from one connection, so that none fills the table alone."""
+    """Retained topics whose last value came from one connection, and ephemeral ones that it holds, so that none
+    fills the table alone."""
 
     retained_value: int = 64 * KIB
     """Largest body of a retained signal, and of a will. State is small; no newcomer should be handed a

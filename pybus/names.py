@@ -120,14 +120,19 @@ def is_own(topic: str) -> bool:
 def overlap(one: str, other: str) -> bool:
     """Whether some topic is matched by both patterns; both well-formed. Time: the product of their words."""
     rows, columns = one.split("."), other.split(".")
+    for row, column in zip(rows, columns, strict=False):  # before any # they go word by word, and most differ there
+        if "#" in (row, column):
+            break
+        if row != column and "*" not in (row, column):
+            return False
     after = [all(word == "#" for word in columns[column:]) for column in range(len(columns) + 1)]
-    for row in reversed(range(len(rows))):
-        here = [False] * len(columns) + [rows[row] == "#" and after[-1]]
-        for column in reversed(range(len(columns))):
-            if "#" in (rows[row], columns[column]):  # it stands for no word more, or for one of the other's
-                here[column] = after[column] or here[column + 1]
-            elif rows[row] == columns[column] or "*" in (rows[row], columns[column]):
-                here[column] = after[column + 1]
+    for row in reversed(rows):
+        here = [False] * len(columns) + [row == "#" and after[-1]]
+        for place, column in reversed(list(enumerate(columns))):
+            if "#" in (row, column):  # it stands for no word more, or for one of the other's
+                here[place] = after[place] or here[place + 1]
+            elif row == column or "*" in (row, column):
+                here[place] = after[place + 1]
         after = here
     return after[0]
 

@@ -1,9 +1,9 @@
 """TOML files read against a table of what they may hold, every mistake named with its place.
 
 The table has a check for each key, by its name with dots (`limits.frame`). A check takes the value
-from the file and returns it as the program wants it, or raises `Wrong`; those that most keys need
-are in `pybus.checks`. A list of tables (`[[rule]]`) has `Tables` in place of a check. A problem is
-one line, such as
+from the file and returns it as the program wants it, or raises `Wrong` (any other `ValueError` is told
+the same way); those that most keys need are in `pybus.checks`. A list of tables (`[[rule]]`) has
+`Tables` in place of a check. A problem is one line, such as
 
     /home/alice/.config/pybus/pybus.toml:7: limits.outbox: must be a whole number of bytes, ...
     /home/alice/.config/pybus/hal.toml:9: [[rule]] topic: is missing; write the topic to publish to
@@ -44,7 +44,8 @@ class ConfigError(PybusError):
 class Wrong(ValueError):
     """A value is not what it should be; says what is expected.
 
-    item: if only one item is wrong, its index in the list, or its key in the table.
+    item: if only one item is wrong, its index in the list, or its key in the table; of lists in a list, the
+    index of the outer one's. Where the item has no line of its own, that of what it is in is told.
     """
 
     def __init__(self, text: str, item: int | str | None = None) -> None:
@@ -220,8 +221,8 @@ class _Reader:
         check = self._checks[key]
         try:
             self._found.values[name] = self._list(key, value, check) if isinstance(check, Tables) else check(value)
-        except Wrong as error:
-            self._complain(key, str(error), error.item)
+        except ValueError as error:
+            self._complain(key, str(error), error.item if isinstance(error, Wrong) else None)
         self._found.places[name] = self._place(key)
 
     def _list(self, key: tuple[str, ...], value: object, each: Tables) -> list[Contents]:
@@ -254,7 +255,10 @@ class _Reader:
         return _written(word for word in (*self._inside, *key) if isinstance(word, str))
 
     def _place(self, path: Path) -> str:
-        line = self._lines.get((*self._inside, *path))
+        path = (*self._inside, *path)
+        while path and path not in self._lines:  # nested too deeply to have a line
+            path = path[:-1]
+        line = self._lines.get(path)
         return self._path if line is None else f"{self._path}:{line}"
 
     def _advice(self, key: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybus.checks import count, flag, table, text
-from pybus.tables import MAX_BYTES, MAX_PROBLEMS, Check, Contents, Tables, place_of, read_tables
+from pybus.tables import MAX_BYTES, MAX_PROBLEMS, Check, Contents, Tables, Wrong, place_of, read_tables
 
 ALLOWED: dict[str, Check] = {
     "title": text,
@@ -55,6 +55,19 @@ def test_values_come_with_their_places(file: Path) -> None:
     )
     file.write_text("")
     assert read_tables(str(file), ALLOWED) == ({}, {}, [])
+
+
+def test_a_check_may_raise_any_value_error(file: Path) -> None:
+    file.write_text("title = 'x'\n")
+    assert without_path(file, {"title": int}) == ["1: title: invalid literal for int() with base 10: 'x'"]
+
+
+def test_an_item_without_a_line_of_its_own_is_told_with_that_of_its_list(file: Path) -> None:
+    def check(value: object) -> object:
+        raise Wrong("is wrong", 7)
+
+    file.write_text("\ntitle = [[1]]\n")
+    assert without_path(file, {"title": check}) == ["2: title: is wrong"]
 
 
 def test_all_mistakes_are_told_in_their_order(file: Path) -> None:

@@ -96,10 +96,11 @@ class Broker:
         return peer
 
     def leave(self, peer: Peer, now: float, *, goodbye: bool) -> None:
-        """A connection has ended. Its names pass on, its callers are told, its will is published.
+        """A connection has ended. Its callers are told, its will is published, its ephemeral values and names go.
 
-        goodbye: whether it ended as planned, which leaves its will unpublished. Its ephemeral values are
-        forgotten last: where the will sets one of them, that is all that its subscribers hear.
+        goodbye: whether it ended as planned, which leaves its will unpublished. Where the will sets an
+        ephemeral value, that is all that its subscribers hear. The names pass on last: who gets one of them,
+        or asked for it, finds nothing left of the one who had it.
         """
         self.now = now
         del self.peers[peer.number]
@@ -113,12 +114,12 @@ class Broker:
         for pattern in peer.patterns:
             self.listen(peer, pattern, -1)
         peer.patterns.clear()
-        for name in list(peer.names):
-            self.announce(self.registry.release(name, peer)[1])
         self.dispatch.leave(peer)
         if peer.will is not None and not goodbye:
             self.signals.publish_will(peer)
         self.signals.forget_ephemeral(peer)
+        for name in list(peer.names):
+            self.announce(self.registry.release(name, peer)[1])
 
     def tell_gone(self, peer: Peer, names: list[str], how: str, status: int | None, signal: str | None) -> None:
         """Let everybody know how a connection ended, once that is known. names: the well-known ones it had.
@@ -283,7 +284,7 @@ class Broker:
     def offer(self, services: Mapping[str, Service], now: float) -> None:
         """These are the services from now on; calls that wait for another one fail."""
         self.now = now
-        had_listeners = {life.service.name: bool(life.listeners) for life in self.services.all()}
+        before = {life.service.name: (life.service, bool(life.listeners)) for life in self.services.all()}
         for name in self.services.replace(services, now):
             if self.services.get(name) is None:
                 self.dispatch.fail_held(name, _no_file(name))
@@ -292,8 +293,12 @@ class Broker:
                 for service in self._asked_by(peer, pattern):
                     self.services.listen(service.name, 1)
         for life in self.services.all():
-            if bool(life.listeners) != had_listeners.get(life.service.name, False):
+            service, listened = before.get(life.service.name, (life.service, False))
+            if bool(life.listeners) != listened:
                 self._tell_listeners(life)
+            elif life.service != service:
+                self.services.listened(life.service.name, now)
+        self.dispatch.files_changed()
 
     def service_not_started(self, name: str, reason: str) -> None:
         """A service's command can't be executed."""
@@ -314,7 +319,7 @@ class Broker:
             self.dispatch.fail_held(name, _no_file(name))
         elif was_starting or life.state == FAILED:
             self.dispatch.fail_held(name, StartFailed(life.reason))
-        elif self.dispatch.is_awaited(name):
+        elif self.dispatch.held.is_awaited(name):
             self.services.need(name, "calls wait for it", now)
 
     def stop_service(self, name: str) -> None:
@@ -335,8 +340,7 @@ class Broker:
 
     def _asking(self, peer: Peer | None, name: str) -> int:
         """How many of a peer's patterns ask for a service if it is not its own."""
-        patterns = peer.patterns if peer is not None else ()
-        return sum(one.name == name for pattern in patterns for one in self.services.declaring(pattern))
+        return sum(self.services.declares(name, pattern) for pattern in (peer.patterns if peer is not None else ()))
 
     def _count_listeners(self, name: str, more: int) -> None:
         life = self.services.find(name)

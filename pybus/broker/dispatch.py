@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pybus.broker.calls import Call, OpenCalls
-from pybus.broker.driver import NotYet
+from pybus.broker.driver import NotYet, no_value
+from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
 from pybus.errors import (
     BusError,
@@ -40,36 +41,13 @@ if TYPE_CHECKING:
 _BUS_KEY = BUS_NAME.encode()
 
 
-class _Held(NamedTuple):
-    """A call that waits for its service to start. call: None if it wants no answer.
-
-    topic: "" unless it is a `get`, which the bus answers itself when the service has come.
-    """
-
-    caller: Peer
-    call: Call | None
-    data: bytes
-    topic: str
-
-
-class _Queue:
-    """The calls that wait for one service, in their order. bytes: their size."""
-
-    __slots__ = ("bytes", "calls")
-
-    def __init__(self) -> None:
-        self.calls: dict[int, _Held] = {}
-        self.bytes = 0
-
-
 class Dispatch:
     """All calls of the bus, and their answers."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._held: dict[str, _Queue] = {}
-        self._last_held = 0
         self.open = OpenCalls()
+        self.held = HeldCalls()
         self.late_answers = 0
 
     # --- calls ------------------------------------------------------------------------------------
@@ -108,30 +86,32 @@ class Dispatch:
 
     def _call_bus(self, peer: Peer, run: Run, method: bytes, deadline: float) -> None:
         """A call to the bus itself."""
-        _, flags, _, _, serial, _, _, _ = run
+        _, flags, _, _, serial, key, data, _ = run
         reply = not flags & NO_REPLY
         self._broker.observe_call(run, BUS)
         try:
             try:
-                answer = self._broker.driver.call(peer, serial, method, body_of(run))
+                body = self._broker.driver.call(peer, serial, method, body_of(run))
             except NotYet as value:
                 if reply:
                     self._check_room(peer, None, b"", reply)
-                    self._hold(peer, run, value.service, deadline, value.topic)
+                    call = self.open.open(peer, serial, key, self._broker.now, deadline)
+                    self._ask(Held(peer, call, data, value.topic))
             else:
                 if reply:
-                    self._answer_from_bus(peer, serial, answer)
+                    answer = self._answer_of_bus(peer, serial, body)
+                    self._broker.observe_answer(answer, peer, None)
+                    peer.owe(answer)
         except (InvalidName, BusError) as error:
             if reply:
                 self._answer_error(peer, serial, error)
 
-    def _answer_from_bus(self, peer: Peer, serial: int, answer: bytes, call: Call | None = None) -> None:
-        size = HEADER_SIZE + len(answer)
+    def _answer_of_bus(self, peer: Peer, serial: int, body: bytes) -> bytes:
+        """The frame of an answer of the bus itself. Raises `TooLarge`."""
+        size = HEADER_SIZE + len(body)
         if size > self._broker.limits.frame:
             raise TooLarge(f"the answer has {size} bytes; the limit is {self._broker.limits.frame}")
-        data = frame(ANSWER, 0, BUS, peer.number, serial, b"", answer)
-        self._broker.observe_answer(data, peer, call)
-        peer.owe(data)
+        return frame(ANSWER, 0, BUS, peer.number, serial, b"", body)
 
     def _find_callee(self, name: bytes) -> Peer | None:
         """The callee by its unique name; None if a service of that name can be started. Raises if there is none."""
@@ -159,76 +139,86 @@ class Dispatch:
 
     # --- calls to services that do not run yet --------------------------------------------------------
 
-    def _hold(self, peer: Peer, run: Run, name: str, deadline: float, topic: str = "") -> None:
-        """Keep a call until its service has claimed its name. topic: see `_Held`.
-
-        Raises `StartFailed`, `ReceiverFull`, `LimitExceeded`.
-        """
+    def _hold(self, peer: Peer, run: Run, name: str, deadline: float) -> None:
+        """Keep a call until its service has claimed its name. Raises `StartFailed`, `ReceiverFull`, `LimitExceeded`."""
         _, flags, _, _, serial, key, data, _ = run
         broker = self._broker
-        why = f"{peer} asked for {topic}" if topic else f"called by {peer}"
-        broker.services.need_for_call(name, why, deadline, broker.now)
-        queue = self._held.get(name) or _Queue()
-        if len(queue.calls) >= broker.limits.serving or queue.bytes >= broker.limits.outbox:
-            raise ReceiverFull(f"{len(queue.calls)} calls wait for {name} to start, its limit")
-        if peer.held >= broker.limits.held:
-            raise LimitExceeded(f"{peer.held} of your calls wait for services to start, the limit")
+        broker.services.need_for_call(name, f"called by {peer}", deadline, broker.now)
+        self.held.check(name, peer, broker.limits)
         call = None if flags & NO_REPLY else self.open.open(peer, serial, key, broker.now, deadline)
-        self._last_held += 1
-        if call is not None:
-            call.held = name, self._last_held
-        self._held[name] = queue
-        queue.calls[self._last_held] = _Held(peer, call, data, topic)
-        queue.bytes += len(data)
-        peer.held += 1
-
-    def _take_held(self, name: str) -> list[_Held]:
-        """Take out the calls that wait for a service."""
-        queue = self._held.pop(name, None)
-        held = list(queue.calls.values()) if queue is not None else []
-        for one in held:
-            one.caller.held -= 1
-        return held
-
-    def _forget_held(self, call: Call) -> None:
-        """A call that waits for its service has been answered, or nobody waits for it any more."""
-        if call.callee is not None or call.held is None:
-            return
-        name, place = call.held
-        queue = self._held[name]
-        queue.bytes -= len(queue.calls.pop(place).data)
-        call.caller.held -= 1
-        if not queue.calls:
-            del self._held[name]
+        self.held.add(name, Held(peer, call, data))
 
     def deliver_held(self, name: str, callee: Peer) -> None:
         """The service has claimed its name: hand over the calls that wait for it, in their order."""
-        for caller, call, data, topic in self._take_held(name):
-            if call is not None and topic:
-                self._answer_get(call, topic)
+        for one in self.held.take(name):
+            if one.topic:
+                self._ask(one)
                 continue
-            if call is not None:
-                self.open.deliver(call, callee)
-            self._hand_over(caller, callee, data)
-
-    def _answer_get(self, call: Call, topic: str) -> None:
-        """The service that was to have the topic's value is here."""
-        self.open.close(call)
-        try:
-            self._answer_from_bus(call.caller, call.serial, pack(self._broker.driver.kept(topic)), call)
-        except BusError as error:
-            self._answer_error(call.caller, call.serial, error, call)
+            if one.call is not None:
+                self.open.deliver(one.call, callee)
+            self._hand_over(one.caller, callee, one.data)
 
     def fail_held(self, name: str, error: BusError) -> None:
         """The service will not come: answer the calls that wait for it."""
-        for caller, call, _, _ in self._take_held(name):
-            if call is not None:
-                self.open.close(call)
-                self._answer_error(caller, call.serial, error, call)
+        for one in self.held.take(name):
+            if one.topic:
+                self._ask(one._replace(failure=one.failure or error))
+            elif one.call is not None:
+                self.open.close(one.call)
+                self._answer_error(one.caller, one.call.serial, error, one.call)
 
-    def is_awaited(self, name: str) -> bool:
-        """Whether calls wait for that service to start."""
-        return name in self._held
+    # --- a `get` that waits -------------------------------------------------------------------------
+
+    def _ask(self, one: Held) -> None:
+        """Let it wait for the next service that may have the value. If there is none, it is answered."""
+        broker, call = self._broker, one.call
+        assert call is not None
+        body = broker.driver.get_now(one.topic)
+        if body is not None:
+            self._answer_get(call, body)
+            return
+        for name in broker.driver.ask_services(one.topic, one.caller):
+            if name in one.tried:
+                continue
+            one = one._replace(tried=(*one.tried, name))
+            try:
+                why = f"{one.caller} asked for {one.topic}"
+                broker.services.need_for_call(name, why, call.deadline, broker.now)
+                self.held.check(name, one.caller, broker.limits)
+            except BusError as error:
+                one = one._replace(failure=one.failure or error)
+            else:
+                self.held.add(name, one)
+                return
+        self.open.close(call)
+        self._answer_error(one.caller, call.serial, one.failure or no_value(one.topic), call)
+
+    def value_came(self, topic: str) -> None:
+        """The topic has a value: answer those that wait for it."""
+        if topic not in self.held.asked:
+            return
+        body = self._broker.driver.get_now(topic)
+        if body is None:
+            return
+        for one in self.held.take_asking(topic):
+            assert one.call is not None
+            self._answer_get(one.call, body)
+            self._broker.effort += 1
+
+    def files_changed(self) -> None:
+        """Other services have files: those that wait for one which does not declare their topic any more ask anew."""
+        for topic, places in list(self.held.asked.items()):
+            declaring = {one.name for one in self._broker.services.declaring(topic) if one.calls}
+            for name in set(places.values()) - declaring:
+                for one in self.held.take_asking(topic, name):
+                    self._ask(one)
+
+    def _answer_get(self, call: Call, body: bytes) -> None:
+        self.open.close(call)
+        try:
+            self._hand_back(call, self._answer_of_bus(call.caller, call.serial, body))
+        except TooLarge as error:
+            self._answer_error(call.caller, call.serial, error, call)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -242,10 +232,14 @@ class Dispatch:
         self.open.close(call)
         peer.answered += 1
         peer.answer_time += self._broker.now - call.since
+        self._hand_back(call, data)
+
+    def _hand_back(self, call: Call, data: bytes) -> None:
+        """Give an answer that came later to who called, unless it does not read."""
         caller = call.caller
         if caller.queued >= 2 * self._broker.limits.outbox:
             error = ReceiverFull("the answer came, but you do not read what is sent to you")
-            self._answer_error(caller, serial, error, call)
+            self._answer_error(caller, call.serial, error, call)
             return
         self._broker.observe_answer(data, caller, call)
         caller.owe(data)
@@ -264,7 +258,7 @@ class Dispatch:
             error = ServiceDied(f"{peer.credentials.text} ended before it answered")
             self._answer_error(call.caller, call.serial, error, call)
         for call in list(peer.calls.values()):
-            self._forget_held(call)
+            self.held.forget(call)
             self.open.close(call)
         for other in self._broker.peers.values():
             if peer.number in other.acquainted:
@@ -276,7 +270,7 @@ class Dispatch:
     def expire(self, now: float) -> None:
         """Answer the calls whose time has passed."""
         for call in self.open.expired(now):
-            self._forget_held(call)
+            self.held.forget(call)
             self._answer_error(call.caller, call.serial, _too_late(call), call)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybus.broker.descriptions import describe_bus, describe_peer, describe_service, owned_by
+from pybus.broker.life import STARTING, STOPPING
 from pybus.broker.observers import Meter, Monitor
 from pybus.broker.peer import Peer, Will
 from pybus.broker.topics import check_publishable
@@ -28,6 +29,7 @@ from pybus.protocol.frames import CLEAR, RAW, RETAIN, RETAINED, SIGNAL, frame
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
+    from pybus.broker.retained import Retained
 
 METHODS = (
     "request_name",
@@ -63,10 +65,9 @@ _QUICK = {"request_name", "release_name", "owner", "get", "set_will", "clear_wil
 class NotYet(NoSuchValue):
     """No value is retained there, but a service declares the topic and does not run: the answer waits for it."""
 
-    def __init__(self, topic: str, service: str) -> None:
-        super().__init__(f"no value is retained under {topic} until {service} has started")
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"no value is retained under {topic} until a service has started")
         self.topic = topic
-        self.service = service
 
 
 class Driver:
@@ -81,7 +82,7 @@ class Driver:
     def call(self, caller: Peer, serial: int, method: bytes, body: bytes) -> bytes:
         """Carry out one call and return its answer's body. Raises `BusError` or `InvalidName` to refuse it.
 
-        `NotYet` is no refusal: the answer is that of `kept` as soon as the service has claimed its name.
+        `NotYet` is no refusal: the answer is that of `get_now` as soon as there is one.
         """
         self._caller = caller
         self._serial = serial
@@ -184,47 +185,68 @@ class Driver:
             self._caller.offer(data, 1, key)
 
     def get(self, topic: str) -> dict[str, object]:
-        """The retained value of a topic: topic, body (bytes as published), raw, sender, age (seconds), ephemeral.
+        """The retained value of a topic: topic, body (as published), raw, sender, age (seconds), ephemeral, holder.
 
-        ephemeral: whether it is forgotten when its publisher's connection ends. If there is none, a service
-        that declares the topic is started, and the answer waits until it has claimed its name.
+        ephemeral: whether it is forgotten when its holder's connection ends. holder: that one's unique name, if so;
+        the sender is another one where somebody stands in for it. If there is no value, a service that declares
+        the topic is started, and the answer waits until there is one, or the service has claimed its name.
         """
-        absent = self._ask_services(check_topic(topic))
-        if absent is not None and self._broker.signals.retained.get(topic) is None:
-            raise NotYet(topic, absent)
-        return self.kept(topic)
-
-    def kept(self, topic: str) -> dict[str, object]:
-        """What `get` answers when it waits for nobody. Raises `NoSuchValue`."""
+        absent = self.ask_services(check_topic(topic), self._caller)
         value = self._broker.signals.retained.get(topic)
+        if absent and (value is None or self._is_dying(value)):
+            raise NotYet(topic)
         if value is None:
-            raise NoSuchValue(f"no value is retained under {topic}")
+            raise no_value(topic)
+        return self._describe(value)
+
+    def get_now(self, topic: str) -> bytes | None:
+        """What `get` answers one who waits for it, as a body; None if that has to go on waiting."""
+        value = self._broker.signals.retained.get(topic)
+        return None if value is None or self._is_dying(value) else pack(self._describe(value))
+
+    def _describe(self, value: Retained) -> dict[str, object]:
         return {
-            "topic": topic,
+            "topic": value.topic,
             "body": value.body,
             "raw": bool(value.flags & RAW),
             "sender": unique_name(value.publisher),
             "age": self._broker.now - value.since,
             "ephemeral": bool(value.holder),
+            "holder": unique_name(value.holder) if value.holder else None,
         }
 
-    def _ask_services(self, topic: str) -> str | None:
-        """Note that the services which declare the topic are in use. Returns one that would have to start first.
+    def ask_services(self, topic: str, caller: Peer) -> list[str]:
+        """Note that the services which declare the topic are in use. Returns those that would have to start first.
 
         One that asks for its own topic, be it before it has claimed its name, neither uses nor awaits itself.
         """
-        broker, caller = self._broker, self._caller
-        absent = None
+        broker = self._broker
+        absent = []
         for service in broker.services.declaring(topic):
-            pid = broker.services.find(service.name).pid
-            if broker.registry.owner(service.name) is caller or (pid and pid == caller.credentials.pid):
+            if self._is_of(service.name, caller):
                 continue
             serving = broker.registry.owners.get(service.name.encode())
             if serving is not None:
                 serving.called = broker.now
             elif service.calls:
-                absent = absent or service.name
+                absent.append(service.name)
         return absent
+
+    def _is_dying(self, value: Retained) -> bool:
+        """Whether it is about to be forgotten, as it is held by a service that was told to end."""
+        holder = self._broker.peers.get(value.holder)
+        if holder is None:
+            return False
+        services = self._broker.services
+        declaring = [one.name for one in services.declaring(value.topic) if one.calls]
+        return any(services.find(name).state == STOPPING and self._is_of(name, holder) for name in declaring)
+
+    def _is_of(self, service: str, peer: Peer) -> bool:
+        """Whether a connection is a service's own, be it before the service has claimed its name."""
+        life, pid = self._broker.services.find(service), peer.credentials.pid
+        if self._broker.registry.owner(service) is peer or (life.pid and life.pid == pid):
+            return True
+        return life.state in (STARTING, STOPPING) and self._broker.services.belongs(service, pid)
 
     def topics(self, pattern: str = "#") -> list[dict[str, object]]:
         """The retained topics that match, each as `get` has it, and program (None if gone)."""
@@ -233,7 +255,7 @@ class Driver:
         for value in values:
             publisher = self._broker.peers.get(value.publisher)
             program = publisher.credentials.program if publisher is not None else None
-            found.append({**self.kept(value.topic), "program": program})
+            found.append({**self._describe(value), "program": program})
         return found
 
     def set_will(self, topic: str, body: bytes, raw: bool = False, retain: bool = False, clear: bool = False) -> None:
@@ -355,3 +377,8 @@ class Driver:
                 raise InvalidArguments(f"patterns must be text, and {pattern!r} is not")
             check_pattern(pattern)
         return patterns
+
+
+def no_value(topic: str) -> NoSuchValue:
+    """What `get` is refused with."""
+    return NoSuchValue(f"no value is retained under {topic}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.peer import OTHERS
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import BUS, ERROR, HEADER_SIZE, SIGNAL, Run, bodies_of, frame, sender_of
+from pybus.protocol.frames import BUS, EPHEMERAL, ERROR, HEADER_SIZE, RETAIN, SIGNAL, Run, bodies_of, frame, sender_of
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -54,7 +54,7 @@ class Monitor(Observer):
     """Sends its peer a record of each run of frames, as a signal to `bus.monitor`.
 
     The record has the keys at (monotonic seconds), kind, sender, receivers and missed (numbers), key,
-    serial, flags, count, size (bytes) and bodies. What the peer itself sends is left out.
+    serial, flags, ephemeral, count, size (bytes) and bodies. What the peer itself sends is left out.
     """
 
     def __init__(self, broker: Broker, peer: Peer, patterns: tuple[str, ...], calls: bool) -> None:
@@ -63,7 +63,8 @@ class Monitor(Observer):
 
     def see_signals(self, data: bytes, count: int, key: bytes, receivers: list[Peer]) -> None:
         missed = [receiver.number for receiver in receivers if receiver.missed is not None]
-        run = (SIGNAL, data[5], sender_of(data), 0, int.from_bytes(data[16:20], "little"), key, data, count)
+        target, serial = (int.from_bytes(data[place : place + 4], "little") for place in (12, 16))
+        run = (SIGNAL, data[5], sender_of(data), target, serial, key, data, count)
         self._tell("signal", run, [receiver.number for receiver in receivers], missed)
 
     def see_call(self, run: Run, receiver: int | None) -> None:
@@ -78,7 +79,7 @@ class Monitor(Observer):
             self._tell("error" if data[4] == ERROR else "answer", run, [caller.number], [])
 
     def _tell(self, kind: str, run: Run, receivers: list[int], missed: list[int]) -> None:
-        _, flags, sender, _, serial, key, data, count = run
+        frame_kind, flags, sender, target, serial, key, data, count = run
         number = self.peer.number
         if number == sender or (kind in ("answer", "error") and number == receivers[0]):
             return
@@ -91,6 +92,7 @@ class Monitor(Observer):
             "key": key.decode(errors="replace"),
             "serial": serial,
             "flags": flags,
+            "ephemeral": frame_kind == SIGNAL and bool(flags & RETAIN) and bool(target & EPHEMERAL),
             "count": count,
             "size": len(data),
             "bodies": bodies_of(run),

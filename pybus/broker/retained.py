@@ -69,6 +69,8 @@ class RetainedTable:
         """
         former = self._values.get(value.topic)
         self._check(value, former)
+        if ephemeral:
+            self._check_held(value.topic, value.publisher)
         holder = 0
         if former is not None:
             holder = former.holder
@@ -90,9 +92,12 @@ class RetainedTable:
         """A connection has published the value that is kept: see with whose end it is forgotten.
 
         That is the last one who said ephemeral, until it publishes a value that is not. What others publish
-        there goes with the holder too, as it stands in for what the holder knows.
+        there goes with the holder too, as it stands in for what the holder knows. Raises `LimitExceeded`; then
+        nothing changes.
         """
         value = self._values[topic]
+        if ephemeral:
+            self._check_held(topic, publisher)
         if ephemeral or value.holder == publisher:
             self._release(value)
             self._hold(value, publisher if ephemeral else 0)
@@ -171,6 +176,11 @@ class RetainedTable:
         own = self._set_by.get(value.publisher, 0) - (former is not None and former.publisher == value.publisher)
         if own >= limits.retained_topics_each:
             raise LimitExceeded(f"this connection has {own} retained topics, its limit")
+
+    def _check_held(self, topic: str, holder: int) -> None:
+        held = self._held.get(holder, {})
+        if topic not in held and len(held) >= self._limits.retained_topics_each:
+            raise LimitExceeded(f"this connection holds {len(held)} ephemeral values, its limit")
 
 
 def _steps(node: _Node, word: str, place: int) -> Iterator[tuple[_Node, int]]:

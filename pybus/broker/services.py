@@ -40,6 +40,9 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 FORGIVEN = 300.0
 """Seconds after which a service that was given up is tried again by those who need it."""
 
+_REMEMBERED = 16384
+"""Patterns of which it is remembered which services they ask for. Past it the memory starts anew."""
+
 
 class Services:
     """All services that have a file.
@@ -54,14 +57,17 @@ class Services:
         """owned: whether somebody has a name. last_use: when a name was called last, infinity while a call is open.
 
         output, last_words: what the shell sets to give the lines that a service wrote: all that are
-        kept, and the last ones of its present process.
+        kept, and the last ones of its present process. belongs: the same, to tell whether a process
+        is one of a service's, such as what a wrapper has started.
         """
         self.output: Callable[[str], list[str]] = lambda _name: []
         self.last_words: Callable[[str], list[str]] = lambda _name: []
+        self.belongs: Callable[[str, int], bool] = lambda _name, _pid: False
         self.due: float | None = None
         self._todo = todo
         self._lives: dict[str, Life] = {}
         self._by_word: dict[str, list[Service]] = {}
+        self._declaring: dict[str, tuple[Service, ...]] = {}
         self._owned = owned
         self._last_use = last_use
 
@@ -88,6 +94,7 @@ class Services:
             if not life.withdrawn:
                 life.listeners = 0
         self._by_word = {}
+        self._declaring.clear()
         for service in services.values():
             for word in {topic.split(".")[0] for topic in service.topics}:
                 self._by_word.setdefault(word, []).append(service)
@@ -118,17 +125,25 @@ class Services:
         """One life, or None."""
         return self._lives.get(name)
 
-    def declaring(self, pattern: str) -> list[Service]:
+    def declaring(self, pattern: str) -> tuple[Service, ...]:
         """The services that declare a topic which the pattern may match.
 
         None if its first word is a wildcard: who listens to everything asks for nothing in particular.
         """
-        word = pattern.partition(".")[0]
-        if word in ("*", "#"):
-            return []
-        candidates = [one for first in (word, "*", "#") for one in self._by_word.get(first, ())]
-        found = {one.name: one for one in candidates if any(overlap(topic, pattern) for topic in one.topics)}
-        return list(found.values())
+        found = self._declaring.get(pattern)
+        if found is None:
+            if len(self._declaring) >= _REMEMBERED:
+                self._declaring.clear()
+            word = pattern.partition(".")[0]
+            candidates = {one.name: one for first in (word, "*", "#") for one in self._by_word.get(first, ())}
+            found = tuple(one for one in candidates.values() if _asks(pattern, one))
+            self._declaring[pattern] = found
+        return found
+
+    def declares(self, name: str, pattern: str) -> bool:
+        """Whether this one is among them."""
+        life = self._lives[name]
+        return not life.withdrawn and _asks(pattern, life.service)
 
     # --- what people want ---------------------------------------------------------------------------
 
@@ -223,7 +238,7 @@ class Services:
         self._lives[name].listeners += listeners
 
     def listened(self, name: str, now: float) -> None:
-        """A service that nobody listened to has a listener, or has no more: see when it is idle."""
+        """Somebody listens to a service or nobody does any more, or its file is another: see when it is idle."""
         life = self._lives[name]
         if life.state == RUNNING and life.again is None:
             life.due = self._idle_from(life, now)
@@ -345,6 +360,12 @@ class Services:
     def _tell(self, life: Life, event: str, **more: object) -> None:
         name = life.service.name
         self._todo.append(News(f"bus.service.{name}", {"name": name, "event": event, **more}))
+
+
+def _asks(pattern: str, service: Service) -> bool:
+    if pattern.partition(".")[0] in ("*", "#"):
+        return False
+    return any(overlap(topic, pattern) for topic in service.topics)
 
 
 def _circumstances(life: Life, words: list[str]) -> str:

@@ -123,9 +123,11 @@ class Signals:
         elif flags & RETAIN:
             if flags & ON_CHANGE and self.retained.is_same(topic, flags & RAW, body):
                 self.retained.settle(topic, peer.number, ephemeral=ephemeral)
+                self._broker.dispatch.value_came(topic)
                 return False
             value = Retained(topic, flags & RAW, body, peer.number, self._broker.now)
             self.retained.put(value, ephemeral=ephemeral)
+            self._broker.dispatch.value_came(topic)
         return True
 
     def _refuse(self, peer: Peer, run: Run, error: InvalidName | BusError) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation
-from pybus.cli.hints import mistakes
+from pybus.cli.hints import disabled, mistakes, unpublished
 from pybus.cli.show import signature
 from pybus.cli.text import is_terminal, paint, plain, safe, to_json
 from pybus.client.blocking import Bus, connect
@@ -107,6 +107,7 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
             for one in services
             if (found := _matching(one["topics"], topic))
         ],
+        "unpublished": [] if own else unpublished([topic], services),
         "near": _near(topic, peers, services),
         "near_topics": [] if kept else _near_topics(bus, topic),
     }
@@ -173,6 +174,8 @@ def _topic_lines(facts: dict[str, Any], same: bool) -> Iterator[Line]:
             else "; it starts when somebody listens there or asks for a value, not by publishing"
         )
         yield "service", f"{one['name']} publishes {' and '.join(one['patterns'])} ({one['state']}){how}"
+    for why in facts["unpublished"]:
+        yield "service", f"none; {why}"
     for near in facts["near"]:
         yield "near", _near_line(near)
     for one in facts["near_topics"]:
@@ -218,6 +221,7 @@ def _call_facts(bus: Bus, name: str, method: str) -> dict[str, Any]:
         "waiting": [{key: peer[key] for key in keys} for peer in peers if name in peer["waiting_for"]],
         "service": services.get(name),
         "mistakes": "",
+        "disabled": "",
         "near_names": [],
         "description": None,
         "methods": [],
@@ -230,7 +234,8 @@ def _call_facts(bus: Bus, name: str, method: str) -> dict[str, Any]:
     else:
         known = {BUS_NAME, *services, *(one for peer in peers for one in peer["names"])}
         facts["near_names"] = similar(name, known)
-        facts["mistakes"] = mistakes(name) if name not in services else ""
+        if name not in services:
+            facts["mistakes"], facts["disabled"] = mistakes(name), disabled(name)
         facts["reached"] = name in services and services[name]["state"] != "failed"
     return facts
 
@@ -267,7 +272,8 @@ def _call_lines(facts: dict[str, Any]) -> Iterator[Line]:
     elif service is not None:
         yield from _service_lines(service)
     elif not name.startswith(":"):
-        why = facts["mistakes"] or "no service file describes it"
+        off = f"it is disabled in {facts['disabled']}" if facts["disabled"] else ""
+        why = facts["mistakes"] or off or "no service file describes it"
         yield "service", f"none: {why}, so a call starts nothing"
     for one in facts["near_names"]:
         yield "near", one

@@ -209,6 +209,7 @@ def as_json(message: Message, directory: Directory) -> str:
     fields["body"] = to_json(message.value)
     if piece.kind == "signal":
         fields["retain"] = "true" if piece.flags & RETAIN else "false"
+        fields["ephemeral"] = "true" if piece.ephemeral else "false"
         fields["cleared"] = "true" if piece.flags & CLEAR else "false"
     elif piece.kind == "call":
         fields["reply"] = "false" if piece.flags & NO_REPLY else "true"
@@ -277,7 +278,10 @@ def _receivers(piece: Piece, directory: Directory, most: int, *, short: bool = F
 def _value(message: Message) -> str:
     kind, flags = message.piece.kind, message.piece.flags
     if kind == "signal":
-        return "(cleared)" if flags & CLEAR else plain(message.value) + (" (retained)" if flags & RETAIN else "")
+        if flags & CLEAR:
+            return "(cleared)"
+        kept = " (retained, ephemeral)" if message.piece.ephemeral else " (retained)" if flags & RETAIN else ""
+        return plain(message.value) + kept
     match kind, message.value:
         case "call", [list(args), dict(named)]:
             shown = [to_json(one) for one in args] + [f"{plain(key)}={to_json(one)}" for key, one in named.items()]

@@ -18,7 +18,8 @@ class Publishers:
     """Follows the services that declare topics which some patterns can match.
 
     The program has subscribed already, which starts them. The bus is asked once for those that are down by
-    now; of the others it tells while the program waits for signals.
+    now, and where it has none, the files are searched for the reason; of the others it tells while the program
+    waits for signals.
     """
 
     def __init__(self, bus: Bus, patterns: list[str], tell: Callable[[str], object]) -> None:
@@ -34,6 +35,13 @@ class Publishers:
             if topics:
                 self._topics[service["name"]] = " and ".join(topics)
                 self._look(service)
+        declared = [topic for service in services for topic in service["topics"]]
+        if all(any(overlap(topic, pattern) for topic in declared) for pattern in patterns):
+            return
+        from pybus.cli.hints import unpublished  # which takes a while
+
+        for why in unpublished(patterns, services):
+            tell(why)
 
     def _look(self, service: dict[str, Any]) -> None:
         """See whether the service is down, though it has just been needed."""

@@ -1,8 +1,8 @@
 """`pybus record FILE`: what is published, to a file. `pybus replay FILE`: publish it again.
 
 The format is in `pybus.cli.recording`. A recording begins with the values that the bus keeps, so that
-a replay starts from the same state. What happens in the very moment of the start may be in it twice: as
-a kept value, and as the signal that set it.
+a replay starts from the same state. Ephemeral values live as long as the replay. What happens in the very
+moment of the start may be in it twice: as a kept value, and as the signal that set it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from time import monotonic, sleep
-from typing import IO
+from typing import IO, Any
 
 from pybus.cli.command import NOBODY, OK, WRONG_USE, complain
 from pybus.cli.parsing import count, seconds
@@ -26,7 +26,7 @@ from pybus.cli.text import safe
 from pybus.cli.traffic import Piece, Traffic
 from pybus.client.blocking import Bus, connect
 from pybus.errors import InvalidName
-from pybus.names import check_pattern, check_topic, is_own, unique_number
+from pybus.names import BUS_NAME, check_pattern, check_topic, is_own, unique_number
 from pybus.protocol.codec import unpack_or_keep
 from pybus.protocol.frames import BUS, CLEAR, RETAIN
 
@@ -102,8 +102,16 @@ class Recorder:
         with self._bus.subscribe(*self._patterns) as kept:
             while (value := kept.receive(0)) is not None and value.retained:
                 sender = self.traffic.directory.who(unique_number(value.sender) or BUS).program
-                self.initial += self._write(Recorded(0.0, value.topic, value.body, True, False, True, sender))
+                ephemeral = self._is_ephemeral(value.topic)
+                self.initial += self._write(
+                    Recorded(0.0, value.topic, value.body, True, ephemeral, initial=True, sender=sender)
+                )
             self._lost += sum(kept.missed.values())
+
+    def _is_ephemeral(self, topic: str) -> bool:
+        """Whether a kept value is; one that has just gone was recorded, and so is its end."""
+        kept: list[dict[str, Any]] = self._bus.proxy(BUS_NAME).topics(topic)
+        return any(one["ephemeral"] for one in kept)
 
     def run(self, until: float | None, most: int | None) -> bool:
         """Write what comes until a time, or until so many have come; whether so many have."""
@@ -132,7 +140,8 @@ class Recorder:
         after = piece.at - self._started
         retain, clear = bool(piece.flags & RETAIN), bool(piece.flags & CLEAR)
         for body in piece.bodies:
-            yield Recorded(after, piece.key, unpack_or_keep(piece.flags, body), retain, clear, False, sender)
+            value = unpack_or_keep(piece.flags, body)
+            yield Recorded(after, piece.key, value, retain, piece.ephemeral, clear, sender=sender)
 
     def _write(self, one: Recorded) -> bool:
         """Write a signal; whether that could be done."""
@@ -232,7 +241,7 @@ class Replay:
             if one.clear:
                 self._bus.clear(one.topic)
             else:
-                self._bus.publish(one.topic, one.body, retain=one.retain)
+                self._bus.publish(one.topic, one.body, retain=one.retain, ephemeral=one.ephemeral)
             self.sent += 1
 
     def summary(self, total: int) -> str:

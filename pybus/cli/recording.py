@@ -7,8 +7,9 @@ The first line is a header, each other line a signal:
     {"t": 1.204518, "topic": "demo.door", "body": {"open": true}, "sender": "pybus-send"}
 
 `t` is the time since the start, in seconds. `sender` is the program that published it, null if it is not
-known. Three marks are there only where they are true: `retain`, the bus is to keep the value; `clear`,
-the topic's kept value was forgotten; `initial`, the value had been kept from before the start.
+known. Four marks are there only where they are true: `retain`, the bus is to keep the value; `ephemeral`,
+only for as long as its publisher is there; `clear`, the topic's kept value was forgotten; `initial`, the
+value had been kept from before the start.
 
 A body is what JSON makes of it, but for what JSON does not have. That is an object with one key:
 
@@ -40,6 +41,8 @@ from pybus.protocol.codec import encode
 
 VERSION = 1
 
+_MARKS = ("retain", "ephemeral", "clear", "initial")
+
 _MOST_SECONDS = 10**9
 """Thirty years; what is more was not recorded."""
 
@@ -59,6 +62,7 @@ class Recorded(NamedTuple):
     topic: str
     body: object
     retain: bool = False
+    ephemeral: bool = False
     clear: bool = False
     initial: bool = False
     sender: str | None = None
@@ -82,7 +86,7 @@ def to_line(signal: Recorded) -> bytes:
     """A signal as a line. Raises `Unwritable`."""
     try:
         shown: dict[str, object] = {"t": round(signal.t, 6), "topic": signal.topic, "body": _written(signal.body)}
-        shown.update((mark, True) for mark in ("retain", "clear", "initial") if getattr(signal, mark))
+        shown.update((mark, True) for mark in _MARKS if getattr(signal, mark))
         return _line({**shown, "sender": signal.sender})
     except RecursionError:
         raise Unwritable("the value is nested too deeply") from None
@@ -137,7 +141,7 @@ def _check_types(found: dict[str, Any]) -> None:
         raise Malformed(f"must have as 't' a number of seconds from 0 to {_MOST_SECONDS}")
     if not isinstance(found["topic"], str):
         raise Malformed("must have text as 'topic'")
-    for mark in ("retain", "clear", "initial"):
+    for mark in _MARKS:
         if not isinstance(found.get(mark, False), bool):
             raise Malformed(f"must have true or false as {mark!r}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pybus.cli.command import OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation, without_words
-from pybus.cli.hints import mistakes
+from pybus.cli.hints import disabled, mistakes
 from pybus.cli.text import age, is_terminal, moment, paint, safe, table, to_json
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.errors import NoSuchService
@@ -51,6 +51,8 @@ def service_command(options: argparse.Namespace) -> int:
         try:
             service: dict[str, Any] = bus.proxy(BUS_NAME).service(name)
         except NoSuchService as error:
+            if place := disabled(name):
+                return complain("pybus service", f"{name} is disabled in {place}", REFUSED)
             return complain("pybus service", error.message + _hint(bus, name), REFUSED)
         if action == "status":
             return _status(service, options.json)

@@ -47,15 +47,16 @@ def topics_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def topics_command(options: argparse.Namespace) -> int:
-    """`pybus topics`: the retained values."""
+    """`pybus topics`: the retained values. One that is ephemeral has a holder, with whose end it is forgotten."""
     check_pattern(options.pattern)
     with connect() as bus:
         values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
     rows = []
     for value in values:
         body = _short(plain(unpack_or_keep(int(value["raw"]), value["body"])))
-        rows.append([value["topic"], body, _since(value["age"]), value["sender"], value["program"] or "(gone)"])
-    table(["TOPIC", "VALUE", "SINCE", "SENDER", "PROGRAM"], rows)
+        who = [value["sender"], value["holder"] or "-", value["program"] or "(gone)"]
+        rows.append([value["topic"], body, _since(value["age"]), *who])
+    table(["TOPIC", "VALUE", "SINCE", "SENDER", "HOLDER", "PROGRAM"], rows)
     return OK
 
 
@@ -72,7 +73,10 @@ def get_command(options: argparse.Namespace) -> int:
         try:
             value = bus.get(options.topic)
         except NoSuchValue as error:
-            return complain("pybus get", error.message, NOBODY)
+            from pybus.cli.hints import unpublished
+
+            services: list[dict[str, Any]] = bus.proxy(BUS_NAME).services()
+            return complain("pybus get", "; ".join([error.message, *unpublished([options.topic], services)]), NOBODY)
     if isinstance(value, bytes) and not is_terminal(sys.stdout):
         sys.stdout.buffer.write(value)
     else:

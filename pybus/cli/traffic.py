@@ -29,8 +29,8 @@ class Piece(NamedTuple):
 
     at: when, on CLOCK_MONOTONIC. kind: signal, call, answer or error. sender, receivers, missed: numbers of
     connections; those of `missed` were too full to get it. key: a topic, "NAME METHOD" or "".
-    flags: as in `pybus.protocol.frames`. size: the frames' bytes together. bodies: as on the wire, one for
-    each frame.
+    flags: as in `pybus.protocol.frames`. ephemeral: whether a value is kept only while its publisher is there.
+    size: the frames' bytes together. bodies: as on the wire, one for each frame.
     """
 
     at: float
@@ -41,6 +41,7 @@ class Piece(NamedTuple):
     key: str
     serial: int
     flags: int
+    ephemeral: bool
     size: int
     bodies: list[bytes]
 

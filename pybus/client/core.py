@@ -15,6 +15,7 @@ from collections import deque
 
 from pybus.client.cause import marked
 from pybus.client.inbox import Inbox, Inboxes
+from pybus.client.kept import Kept
 from pybus.client.output import Output
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.errors import (
@@ -57,7 +58,6 @@ from pybus.protocol.frames import (
     Run,
     body_of,
     frame,
-    key_of,
     with_sender,
 )
 from pybus.protocol.handshake import Welcome, greeting
@@ -111,7 +111,7 @@ class Core:
         self._keys: dict[str, bytes] = {}
         self._services: Services | None = None
         self._will: tuple[str, bytes, bool, bool, bool] | None = None
-        self._kept: dict[bytes, tuple[int, int, bytes]] = {}
+        self._kept = Kept()
         self._bus = ""
 
     # --- the connection ---------------------------------------------------------------------------
@@ -186,12 +186,10 @@ class Core:
         for inbox in self.inboxes:
             if inbox.serial not in self._pending:  # else it was made meanwhile, and its call waits to be sent
                 self._ask_for(inbox)
-        newer = {key_of(one) for one in waiting if one[5] & (RETAIN | CLEAR)}
-        for key, (flags, target, body) in self._kept.items():
-            if key not in newer and (target == EPHEMERAL or self._bus != self.welcome.bus):
-                self.output.put(frame(SIGNAL, flags, self.number, target, 0, key, body))
+        same_bus = self._bus == self.welcome.bus
+        before, after = self._kept.again(waiting, self.number, self._next_serial, same_bus=same_bus)
         self._bus = self.welcome.bus
-        for one in waiting:
+        for one in (*before, *waiting, *after):
             self.output.put(one)
         if self._services is not None:
             self._services.connected()
@@ -249,24 +247,29 @@ class Core:
         target = EPHEMERAL if ephemeral else 0
         if retain or ephemeral:
             flags |= RETAIN | ON_CHANGE if on_change else RETAIN
-            self._kept[key] = flags, target, data
-        elif on_change:
+            serial = self._next_serial()
+            self._kept.put(key, serial, flags, target, data)
+            return self._send_signal(flags, target, key, data, confirm, serial)
+        if on_change:
             raise UsageError("on_change compares with the value that the bus keeps, so it needs retain=True")
         return self._send_signal(flags, target, key, data, confirm)
 
     def clear(self, topic: str, *, confirm: bool) -> Pending | None:
         """Forget the topic's retained value. Raises `InvalidName`."""
         key = self._keys.get(topic) or self._key(topic)
-        self._kept.pop(key, None)
+        self._kept.clear(key)
         return self._send_signal(CLEAR, 0, key, pack(None), confirm)
 
-    def _send_signal(self, flags: int, target: int, key: bytes, data: bytes, confirm: bool) -> Pending | None:
+    def _send_signal(
+        self, flags: int, target: int, key: bytes, data: bytes, confirm: bool, serial: int = 0
+    ) -> Pending | None:
         flags, target = marked(flags, target)
         if not confirm:
             self._doubtful = self._serial
-            self.output.put(frame(SIGNAL, flags, self.number, target, 0, key, data))
+            self.output.put(frame(SIGNAL, flags, self.number, target, serial, key, data))
             return None
-        pending = self._expect()
+        pending = Pending(serial or self._next_serial())
+        self._pending[pending.serial] = pending
         self.output.put(frame(SIGNAL, flags | CONFIRM, self.number, target, pending.serial, key, data))
         return pending
 
@@ -387,7 +390,7 @@ class Core:
         if pending is not None:
             pending.settle(value, error)
         if error is not None and key:
-            self._kept.pop(key, None)
+            self._kept.refused(key, serial)
             if pending is None:
                 self.refusals.append(error)
 
@@ -408,11 +411,6 @@ class Core:
 
             self._services = Services(self)
         return self._services
-
-    def _expect(self) -> Pending:
-        pending = Pending(self._next_serial())
-        self._pending[pending.serial] = pending
-        return pending
 
     def _next_serial(self) -> int:
         self._serial = self._serial % 0xFFFFFFFF + 1

@@ -78,7 +78,8 @@ Names, subscriptions, wills and statistics are method calls to the name `org.pyb
     request_name(name, allow_replacement=false, replace=false, queue=true) -> "owner", "queued",
         "taken" or "already owner";  release_name(name) -> "released", "not owner" or "no such name"
     subscribe(patterns, retained=true) -> nil;  unsubscribe(patterns) -> nil
-    get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds), ephemeral; see 7
+    get(topic) -> map: topic, body (the frame's body as bytes), raw, sender, age (seconds), ephemeral,
+        holder (unique name, or nil if it is not ephemeral); see 7
     set_will(topic, body (bytes), raw, retain, clear) -> nil;  clear_will() -> nil
 
 When a name changes hands the bus publishes `bus.name.NAME` with {"name", "old", "new"}, where the
@@ -128,9 +129,11 @@ until the name is claimed, within its time. If the service fails to start, the c
 the error StartFailed with the reason; they go to it in their order otherwise. A subscription to a topic
 that a service file declares starts the service too, unless the pattern's first word is `*` or `#`.
 
-So does a `get` of such a topic that has no value, if the service takes calls: like a call it waits until the
-name is claimed, or fails with StartFailed; then the answer is the topic's value, or NoSuchValue. A service
-should therefore publish its states before it claims its name.
+So does a `get` of such a topic that has no value, if the service takes calls. Like a call it waits until the
+name is claimed, but is answered as soon as the topic has a value, whoever publishes it. If the service claims
+its name without one, or fails to start, the next one that declares the topic is started; if there is none, the
+answer is the first one's StartFailed, or NoSuchValue. A service should therefore publish its states before
+it claims its name. An ephemeral value whose holder is a service that has been told to end counts as none.
 
 Before the first call of a caller that a service does not know yet, the service gets a PEER frame:
 number, uid, pid, program (short name), executable (path). When that caller has gone, another one
@@ -148,8 +151,9 @@ alternatives joined by ` | `), kind one of `plain`, `named`, `rest` and `named r
 ---------
 BYE from a client: all that it sent before has been handled; the bus answers BYE with nil and closes.
 A connection that ends without one publishes its will, if it left one; closing the client's direction
-of the socket ends it. With or without one, its ephemeral values are forgotten (see 6). BYE from the bus
-gives the reason as [name, message].
+of the socket ends it. With or without one, its ephemeral values are forgotten (see 6). All that happens in
+this order: its callers are told, its will is published, its ephemeral values are forgotten, its names pass
+on. BYE from the bus gives the reason as [name, message].
 
 9. Errors
 ---------
@@ -188,5 +192,5 @@ Their bodies are maps; `name` is a unique name but in the three lines where it s
     bus.monitor       to a connection that called `monitor` only, one for each run of frames that passes:
                       at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
                       receivers, missed (of these, who was full), all numbers of connections; key,
-                      serial, flags, count (frames), size (bytes), bodies (as on the wire)
+                      serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire)
 """

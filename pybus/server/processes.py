@@ -130,6 +130,11 @@ class Processes:
         """Whether any service runs, or is not wholly gone yet."""
         return bool(self._runs)
 
+    def belongs(self, name: str, pid: int) -> bool:
+        """Whether a process is one of a service's: its main process, or what that has started."""
+        run = self._runs.get(name)
+        return run is not None and (pid == run.pid or run.owns(pid))
+
     def lines(self, name: str) -> list[str]:
         """What a service wrote last, in all its runs, oldest first."""
         return [line for _, line in self._history.get(name, ())]
@@ -281,7 +286,7 @@ class _Run:
         self._timer = timer
 
     def owns(self, pid: int) -> bool:
-        """Whether an orphan comes from this run."""
+        """Whether a process, such as an orphan, comes from this run."""
         return session_of(pid) in self._sessions or variable_of(pid, _MARK) == self._mark
 
     def becomes(self, pid: int) -> None:

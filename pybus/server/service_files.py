@@ -123,10 +123,14 @@ def _load(
     while "exec" not in values:
         path = others.pop(0)
         if not others:
-            required["exec"] = "write the command that serves this name"
+            required["exec"] = "write the command that serves this name (no further file has it to take it from)"
         found = _read(path, allowed, required)
         if found.problems:
             problems += found.problems
+            problems += [
+                f"{part}: takes its command from {path}; until that is mended there is no {name}"
+                for part in paths[: paths.index(path)]
+            ]
             problems += [
                 f"{path}: until it is mended there is no {name}; {other} is not used in its place" for other in others
             ]

@@ -42,6 +42,7 @@ class Supervisor:
         self.processes.has_forked = self._has_forked
         broker.services.output = self.processes.lines
         broker.services.last_words = self._last_words
+        broker.services.belongs = self.processes.belongs
 
     @property
     def busy(self) -> bool:

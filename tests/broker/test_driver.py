@@ -150,7 +150,7 @@ def test_one_bad_pattern_refuses_them_all() -> None:
 def test_a_kept_value_can_be_had_without_subscribing() -> None:
     scene, alice, bob, _ = trio()
     alice.publish("a", "on", RETAIN)
-    kept = {"topic": "a", "sender": ":1", "ephemeral": False}
+    kept = {"topic": "a", "sender": ":1", "ephemeral": False, "holder": None}
     scene.wait(2.5)
     assert bob.ask("get", "a") == {**kept, "body": b"\xa2on", "raw": False, "age": 2.5}
     alice.publish("a", b"\xc1", RETAIN)
@@ -165,7 +165,7 @@ def test_the_kept_topics_are_listed_with_who_set_them() -> None:
     bob.publish("a.a", 2, RETAIN)
     bob.publish("c", 3, RETAIN)
     bob.leave()
-    both = {"raw": False, "age": 0.0, "ephemeral": False}
+    both = {"raw": False, "age": 0.0, "ephemeral": False, "holder": None}
     first = {"topic": "a.a", "body": b"\x02", "sender": ":2", "program": None, **both}
     second = {"topic": "a.b", "body": b"\x01", "sender": ":1", "program": "alice", **both}
     assert carol.ask("topics", "a.#") == [first, second]

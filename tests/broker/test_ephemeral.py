@@ -3,10 +3,11 @@
 import pytest
 
 from pybus.broker.broker import Broker
+from pybus.errors import LimitExceeded, ServiceDied
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import CAUSED, CLEAR, CONFIRM, EPHEMERAL, ON_CHANGE, RETAIN, RETAINED, SIGNAL, caused_target
-from tests.broker.scene import Heard, Person, Scene, answer, signal
+from tests.broker.scene import Heard, Person, Scene, answer, name_change, refusal, signal
 
 AC = "hal.power.ac"
 
@@ -92,11 +93,57 @@ def test_the_bus_tells_which_values_are_ephemeral() -> None:
     _, alice, bob, _ = trio()
     say(alice, 1, topic="a")
     alice.publish("b", 1, RETAIN)
-    value = {"topic": "a", "body": pack(1), "raw": False, "sender": ":1", "age": 0.0, "ephemeral": True}
+    value = {"topic": "a", "body": pack(1), "raw": False, "sender": ":1", "age": 0.0, "ephemeral": True, "holder": ":1"}
     assert bob.ask("get", "a") == value
     assert bob.ask("topics") == [
         {**value, "program": "alice"},
-        {**value, "topic": "b", "ephemeral": False, "program": "alice"},
+        {**value, "topic": "b", "ephemeral": False, "holder": None, "program": "alice"},
+    ]
+
+
+def test_of_one_that_stands_in_both_the_sender_and_the_holder_are_told() -> None:
+    _, alice, bob, _ = trio()
+    say(alice, 1, topic="a")
+    bob.publish("a", 2, RETAIN)
+    value = {"topic": "a", "body": pack(2), "raw": False, "sender": bob.name, "age": 0.0}
+    assert bob.ask("get", "a") == {**value, "ephemeral": True, "holder": alice.name}
+
+
+@pytest.mark.parametrize("flags", [RETAIN, RETAIN | ON_CHANGE])
+def test_one_connection_holds_no_more_than_its_limit_of_what_others_published(flags: int) -> None:
+    scene = Scene(Limits()._replace(retained_topics_each=2))
+    alice, bob = scene.join("alice"), scene.join("bob")
+    for topic in ("a", "b"):
+        say(alice, 1, topic=topic)
+        bob.publish(topic, 2, RETAIN)
+    carol = scene.join("carol")
+    carol.publish("c", 1, RETAIN)
+    alice.publish("c", 1, flags, serial=5, target=EPHEMERAL)
+    message = "this connection holds 2 ephemeral values, its limit"
+    assert alice.heard() == [refusal(alice, 5, LimitExceeded, message, "c")]
+    say(alice, 3, topic="b")
+    assert (alice.heard(), kept(scene.broker)["b"]) == ([], (pack(3), alice.number))
+
+
+# --- the end, and the names ---------------------------------------------------------------------------
+
+
+def test_the_names_pass_on_last() -> None:
+    _, alice, bob, carol = trio()
+    alice.ask("request_name", "org.example.Hal")
+    bob.ask("request_name", "org.example.Hal")
+    alice.ask("set_will", "hal.gone", pack("alice"))
+    bob.subscribe("hal.#", "bus.name.#")
+    say(alice, "plugged")
+    serial = carol.call("org.example.Hal", "ping")
+    bob.heard()
+    alice.leave()
+    died = "alice (pid 101) ended before it answered"
+    assert carol.heard() == [refusal(carol, serial, ServiceDied, died)]
+    assert bob.heard() == [
+        signal(alice, "hal.gone", "alice"),
+        forgotten(alice),
+        name_change("org.example.Hal", alice, bob),
     ]
 
 

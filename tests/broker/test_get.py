@@ -3,7 +3,7 @@
 import pytest
 
 from pybus.broker.life import Service
-from pybus.errors import DeadlinePassed, LimitExceeded, NoSuchValue, ReceiverFull, StartFailed
+from pybus.errors import PREFIX, DeadlinePassed, LimitExceeded, NoSuchValue, ReceiverFull, StartFailed
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
 from pybus.protocol.codec import pack
@@ -22,7 +22,7 @@ def get(who: Person, topic: str = TOPIC, allowed: int = 0) -> int:
 def value(sender: Person, to: Person, serial: int, body: object, *, ephemeral: bool = True) -> Heard:
     """The answer to `get`, just after the value came."""
     found = {"topic": TOPIC, "body": pack(body), "raw": False, "sender": sender.name, "age": 0.0}
-    return answer(None, to, serial, {**found, "ephemeral": ephemeral})
+    return answer(None, to, serial, {**found, "ephemeral": ephemeral, "holder": sender.name if ephemeral else None})
 
 
 def none(to: Person, serial: int, topic: str = TOPIC) -> Heard:
@@ -46,19 +46,20 @@ def come(scene: Scene, *, volume: int | None) -> Person:
 # --- what waits, and until when -----------------------------------------------------------------------
 
 
-def test_it_starts_the_service_and_is_answered_when_that_has_its_name() -> None:
+def test_it_starts_the_service_and_is_answered_when_the_value_is_there() -> None:
     scene, alice = stage()
     carol = scene.join("carol")
     first, second = get(alice), get(carol)
     scene.start(NAME)
     bob = scene.join("bob")
-    bob.publish(TOPIC, 40, RETAIN, target=EPHEMERAL)
-    bob.publish(TOPIC, 50, RETAIN, target=EPHEMERAL)
+    bob.publish("media.film", 40, RETAIN, target=EPHEMERAL)
     assert alice.heard() == []
-    bob.ask("request_name", NAME)
+    bob.publish(TOPIC, 50, RETAIN, target=EPHEMERAL)
+    bob.publish(TOPIC, 60, RETAIN, target=EPHEMERAL)
     assert alice.heard() == [value(bob, alice, first, 50)]
     assert carol.heard() == [value(bob, carol, second, 50)]
-    assert bob.heard() == []
+    bob.ask("request_name", NAME)
+    assert (alice.heard(), carol.heard(), bob.heard()) == ([], [], [])
     assert (alice.peer.held, alice.peer.calls, len(scene.broker.dispatch.open)) == (0, {}, 0)
 
 
@@ -144,6 +145,18 @@ def test_a_service_that_asks_for_its_own_topic_does_not_wait_for_itself() -> Non
     scene.broker.services.started(NAME, pid_of(bob), scene.now)
     serial = get(bob)
     assert bob.heard() == [none(bob, serial)]
+
+
+def test_nor_does_one_that_the_service_has_started() -> None:
+    scene, alice = stage()
+    alice.call(NAME, "play")
+    scene.start(NAME)
+    bob = scene.join("bob")
+    scene.broker.services.belongs = lambda name, pid: (name, pid) == (NAME, pid_of(bob))
+    serial = get(bob)
+    assert bob.heard() == [none(bob, serial)]
+    get(alice)
+    assert alice.heard() == []
 
 
 # --- while it is neither stopped nor running ----------------------------------------------------------
@@ -238,7 +251,7 @@ def test_its_deadline_holds_while_it_waits() -> None:
     assert alice.heard() == [refusal(alice, short, DeadlinePassed, f"{NAME} did not come in time")]
     scene.wait(23)
     assert alice.heard() == [refusal(alice, usual, DeadlinePassed, f"{NAME} did not come in time")]
-    assert (alice.peer.held, scene.broker.dispatch.is_awaited(NAME)) == (0, False)
+    assert (alice.peer.held, scene.broker.dispatch.held.is_awaited(NAME)) == (0, False)
     come(scene, volume=50)
     assert alice.heard() == []
 
@@ -251,7 +264,7 @@ def test_one_who_leaves_leaves_nothing_behind() -> None:
     alice.leave()
     assert (alice.peer.held, carol.peer.held, len(scene.broker.dispatch.open)) == (0, 1, 1)
     carol.leave()
-    assert (len(scene.broker.dispatch.open), scene.broker.dispatch.is_awaited(NAME)) == (0, False)
+    assert (len(scene.broker.dispatch.open), scene.broker.dispatch.held.is_awaited(NAME)) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +285,23 @@ def test_the_limits_of_waiting_calls_hold(
     assert alice.heard() == []
     serial = get(alice)
     assert alice.heard() == [refusal(alice, serial, error, message)]
+
+
+def test_those_who_do_not_read_are_not_given_more_than_they_may_owe() -> None:
+    body = "x" * 1000
+    scene = Scene(Limits()._replace(outbox=2000))
+    scene.offer(PLAYER)
+    alice = scene.join("alice")
+    for _ in range(6):
+        get(alice)
+    alice.publish(TOPIC, body, RETAIN)
+    full = [PREFIX + ReceiverFull.__name__, "the answer came, but you do not read what is sent to you"]
+    assert [one.value for one in alice.heard()] == [
+        *[value(alice, alice, serial, body, ephemeral=False).value for serial in (1, 2, 3, 4)],
+        full,
+        full,
+    ]
+    assert (alice.peer.calls, alice.peer.held) == ({}, 0)
 
 
 # --- what it counts as --------------------------------------------------------------------------------
@@ -300,13 +330,12 @@ def test_a_monitor_sees_one_call_and_one_answer() -> None:
     scene.start(NAME)
     bob = scene.join("bob")
     bob.publish(TOPIC, 50, RETAIN, target=EPHEMERAL)
-    shown = [one.value for one in carol.heard() if isinstance(one.value, dict)]
-    assert [(one["kind"], one["receivers"], one["key"]) for one in shown] == [("call", [0], f"{BUS_NAME} get")]
     bob.ask("request_name", NAME)
     shown = [one.value for one in carol.heard() if isinstance(one.value, dict)]
     assert [(one["kind"], one["sender"], one["receivers"]) for one in shown if one["serial"] == 1] == [
-        ("call", bob.number, [0]),
+        ("call", alice.number, [0]),
         ("answer", 0, [alice.number]),
+        ("call", bob.number, [0]),
         ("answer", 0, [bob.number]),
     ]
 

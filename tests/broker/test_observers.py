@@ -8,7 +8,7 @@ from pybus.broker.observers import MAX_ENTRIES
 from pybus.errors import BadName, NameHasNoOwner
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import CONFIRM, RETAIN, SIGNAL
+from pybus.protocol.frames import CONFIRM, EPHEMERAL, RETAIN, SIGNAL
 from tests.broker.scene import Person, Scene
 
 NAME = "org.example.Player"
@@ -41,6 +41,7 @@ def record(
         "key": key,
         "serial": 0,
         "flags": 0,
+        "ephemeral": False,
         "count": 1,
         "size": size,
         "bodies": bodies,
@@ -54,9 +55,13 @@ def test_a_monitor_sees_signals_with_their_receivers() -> None:
     assert carol.ask("monitor") is None
     alice.publish("a.b", 1)
     alice.publish("c", None, RETAIN)
-    assert seen(carol) == [
+    alice.publish("c", 2, RETAIN, target=EPHEMERAL)
+    alice.publish("c", 3, CONFIRM, target=EPHEMERAL)
+    assert seen(carol)[:4] == [
         record("signal", alice, [bob], "a.b", 1),
         record("signal", alice, [], "c", None, flags=RETAIN),
+        record("signal", alice, [], "c", 2, flags=RETAIN, ephemeral=True),
+        record("signal", alice, [], "c", 3, flags=CONFIRM),
     ]
     assert [one.value for one in bob.heard()] == [1]
 

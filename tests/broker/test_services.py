@@ -386,6 +386,28 @@ def test_an_idle_one_is_ended_and_one_in_use_is_not() -> None:
     assert scene.orders() == [("terminate", NAME)]
 
 
+def test_a_reload_that_changes_the_time_holds_for_the_one_that_runs() -> None:
+    scene, alice, _ = running(idle=60.0)
+    scene.offer(PLAYER)
+    assert scene.broker.next_deadline() is None
+    scene.wait(100)
+    scene.offer(PLAYER._replace(idle=30.0))
+    assert scene.broker.next_deadline() == scene.now + 30.0
+    alice.subscribe("media.#")
+    scene.offer(PLAYER._replace(idle=20.0))
+    assert (scene.broker.next_deadline(), scene.orders()) == (None, [])
+
+
+def test_a_reload_that_changes_something_else_leaves_a_wait_for_the_name_alone() -> None:
+    scene, alice, bob = running()
+    bob.ask("release_name", NAME)
+    alice.call(NAME, "play")
+    due = scene.broker.services.due
+    scene.wait(1)
+    scene.offer(PLAYER._replace(idle=60.0))
+    assert scene.broker.services.due == due
+
+
 def test_a_service_that_nobody_described_is_refused() -> None:
     _, alice = stage()
     for method in ("service", "start_service", "stop_service", "restart_service", "service_log"):
@@ -672,4 +694,4 @@ def test_a_call_that_is_refused_keeps_nothing_waiting() -> None:
     alice = scene.join("alice")
     alice.call(other, "play")
     alice.call(NAME, "play")
-    assert (scene.broker.dispatch.is_awaited(other), scene.broker.dispatch.is_awaited(NAME)) == (True, False)
+    assert (scene.broker.dispatch.held.is_awaited(other), scene.broker.dispatch.held.is_awaited(NAME)) == (True, False)

@@ -75,13 +75,14 @@ def test_list_shows_peers_names_and_programs(daemon: BusDaemon, bob: pybus.Bus) 
 def test_topics_and_get_show_retained_values(daemon: BusDaemon, bob: pybus.Bus) -> None:
     bob.publish("hal.power.ac", "plugged", retain=True)
     bob.publish("other.x", b"\xff\n", retain=True)
+    bob.publish("hal.power.source", "ac", ephemeral=True)
     bob.flush()
     code, out, err = run(daemon, "pybus", "topics", "hal.#")
     assert (code, err) == (0, "")
-    assert [cell for index, cell in enumerate(out.rstrip("\n").split("\t")) if index in (0, 1, 3)] == [
-        "hal.power.ac",
-        "plugged",
-        bob.name,
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [[*row[:2], *row[3:5]] for row in rows] == [
+        ["hal.power.ac", "plugged", bob.name, "-"],
+        ["hal.power.source", "ac", bob.name, bob.name],
     ]
     assert run(daemon, "pybus", "get", "hal.power.ac") == (0, "plugged\n", "")
     assert run(daemon, "pybus", "get", "hal.power.ac", "--json") == (0, '"plugged"\n', "")
@@ -270,8 +271,8 @@ def test_on_a_terminal_tables_are_aligned_under_titles(daemon: BusDaemon, bob: p
     os.close(theirs)
     lines = os.read(ours, 4096).decode().splitlines()
     os.close(ours)
-    assert lines[0] == "\x1b[1mTOPIC         VALUE    SINCE  SENDER  PROGRAM\x1b[0m"
-    assert re.fullmatch(r"hal\.power\.ac  plugged  \d s    :1      .+", lines[1])
+    assert lines[0] == "\x1b[1mTOPIC         VALUE    SINCE  SENDER  HOLDER  PROGRAM\x1b[0m"
+    assert re.fullmatch(r"hal\.power\.ac  plugged  \d s    :1      -       .+", lines[1])
 
 
 # --- pybus run ------------------------------------------------------------------------------------

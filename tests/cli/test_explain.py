@@ -127,6 +127,7 @@ def test_the_facts_as_json(daemon: BusDaemon, alice: pybus.Bus) -> None:
             }
         ],
         "near_topics": [],
+        "unpublished": [],
     }
 
 

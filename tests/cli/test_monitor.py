@@ -83,8 +83,9 @@ def carol(daemon: BusDaemon) -> Iterator[pybus.Bus]:
 
 def test_a_signal_is_shown_with_all_that_belongs_to_it(daemon: BusDaemon, bob: pybus.Bus, carol: pybus.Bus) -> None:
     carol.subscribe("lamp.*")
-    with monitor(daemon, "lamp.#", "--json", "--count", "3") as watching:
+    with monitor(daemon, "lamp.#", "--json", "--count", "4") as watching:
         bob.publish("lamp.hall", {"on": True}, retain=True)
+        bob.publish("lamp.hall", 1, ephemeral=True)
         bob.publish("lamp.hall.old", b"\x00")
         bob.clear("lamp.hall")
         shown = messages(watching)
@@ -92,17 +93,19 @@ def test_a_signal_is_shown_with_all_that_belongs_to_it(daemon: BusDaemon, bob: p
     hall = {**around, "receivers": [who(carol)], "topic": "lamp.hall"}
     old = {**around, "receivers": [], "topic": "lamp.hall.old", "body": {"base64": "AA=="}}
     assert shown == [
-        {**hall, "body": {"on": True}, "retain": True, "cleared": False, "size": 20 + 9 + 5},
-        {**old, "retain": False, "cleared": False, "size": 20 + 13 + 1},
-        {**hall, "body": None, "retain": False, "cleared": True, "size": 20 + 9 + 1},
+        {**hall, "body": {"on": True}, "retain": True, "ephemeral": False, "cleared": False, "size": 20 + 9 + 5},
+        {**hall, "body": 1, "retain": True, "ephemeral": True, "cleared": False, "size": 20 + 9 + 1},
+        {**old, "retain": False, "ephemeral": False, "cleared": False, "size": 20 + 13 + 1},
+        {**hall, "body": None, "retain": False, "ephemeral": False, "cleared": True, "size": 20 + 9 + 1},
     ]
 
 
 def test_in_a_pipe_a_message_is_a_line_of_columns(daemon: BusDaemon, bob: pybus.Bus, carol: pybus.Bus) -> None:
     carol.register("org.example.Hall", {})
     carol.subscribe("lamp.*")
-    with monitor(daemon, "lamp.#", "--count", "4") as watching:
+    with monitor(daemon, "lamp.#", "--count", "5") as watching:
         bob.publish("lamp.hall", "on", retain=True)
+        bob.publish("lamp.hall", "on", ephemeral=True)
         bob.publish("lamp.hall.old", "two\n\tlines \x1b[31m")
         bob.flush()
         carol.publish("lamp.hall", [1])
@@ -112,6 +115,7 @@ def test_in_a_pipe_a_message_is_a_line_of_columns(daemon: BusDaemon, bob: pybus.
     hall = label(carol, "org.example.Hall")
     assert shown == [
         ["signal", label(bob), hall, "lamp.hall", "on (retained)", "32", ""],
+        ["signal", label(bob), hall, "lamp.hall", "on (retained, ephemeral)", "32", ""],
         ["signal", label(bob), "nobody", "lamp.hall.old", '"two\\n\\tlines \\u001b[31m"', "50", ""],
         ["signal", hall, hall, "lamp.hall", "[1]", "31", ""],
         ["signal", label(bob), hall, "lamp.hall", "(cleared)", "30", ""],

@@ -99,3 +99,41 @@ def test_others_and_those_who_listen_to_everything_hear_nothing_of_it(daemon: Bu
     assert run(daemon, "pybus", "service", NAME, "start")[0] == 1
     for pattern in ("#", "*.hall", "door.#", "bus.name.#"):
         assert run(daemon, "pybus-listen", pattern, "--timeout", "0.05") == (0, "", "")
+
+
+def test_that_a_service_is_disabled_or_its_file_wrong_is_told_wherever_it_is_missed(daemon: BusDaemon) -> None:
+    daemon.configure(f'[services]\ndisabled = ["{NAME}"]\n')
+    daemon.offer("org.example.Door", 'exec = "true"\ntopics = 7\n')
+    offer(daemon, "")
+    off = f"{NAME}, which publishes lamp.#, is disabled in {daemon.configuration}:2"
+    file = f"{daemon.services}/org.example.Door.toml"
+    wrong = f"a service file has a mistake: {file}:3: topics: must be a list of texts, not 7"
+    code, out, err = run(daemon, "pybus", "get", "lamp.hall")
+    assert (code, out, err) == (3, "", f"pybus get: no value is retained under lamp.hall; {off}; {wrong}\n")
+    code, out, err = run(daemon, "pybus", "get", "other")
+    assert (code, out, err) == (3, "", f"pybus get: no value is retained under other; {wrong}\n")
+    code, out, err = run(daemon, "pybus", "explain", "lamp.hall")
+    assert (code, [line for line in out.splitlines() if line.startswith("service")], err) == (
+        3,
+        [f"service\tnone; {off}", f"service\tnone; {wrong}"],
+        "",
+    )
+    with started(daemon, "pybus-listen", "lamp.hall") as listening:
+        assert [line_of(listening.stderr) for _ in range(2)] == [f"pybus-listen: {off}\n", f"pybus-listen: {wrong}\n"]
+        assert end(listening) == ("", "")
+
+
+def test_a_disabled_service_is_not_told_to_have_no_file(daemon: BusDaemon) -> None:
+    daemon.configure(f'[services]\ndisabled = ["{NAME}", "org.example.None"]\n')
+    offer(daemon, "")
+    place = f"disabled in {daemon.configuration}:2"
+    assert run(daemon, "pybus", "service", NAME, "start") == (1, "", f"pybus service: {NAME} is {place}\n")
+    code, out, err = run(daemon, "pybus", "call", NAME, "on")
+    assert (code, out, err) == (1, "", f"pybus call: nobody owns the name {NAME}; it is {place} (NameHasNoOwner)\n")
+    code, out, err = run(daemon, "pybus", "explain", "--call", NAME, "on")
+    assert (code, out.splitlines()[:2]) == (
+        3,
+        [f"nobody\tnobody owns {NAME}", f"service\tnone: it is {place}, so a call starts nothing"],
+    )
+    code, out, err = run(daemon, "pybus", "service", "org.example.None")
+    assert err.startswith("pybus service: no service file describes org.example.None;")

@@ -61,15 +61,19 @@ def test_a_recording_begins_with_what_is_kept(daemon: BusDaemon, bob: pybus.Bus,
     program = bob.proxy("org.pybus.Bus").peer(bob.name)["program"]
     bob.publish("lamp.hall", "on", retain=True)
     bob.publish("door", "open", retain=True)
-    with recording(daemon, str(tmp_path / "file"), "lamp.#", "--count", "3") as process:
+    bob.publish("lamp.old", 1, ephemeral=True)
+    with recording(daemon, str(tmp_path / "file"), "lamp.#", "--count", "4") as process:
         bob.publish("lamp.hall", "off", retain=True)
+        bob.publish("lamp.hall", "low", ephemeral=True)
         bob.publish("door", "closed")
         bob.publish("lamp.flash", {"times": 2})
         bob.clear("lamp.hall")
-        assert ended(process) == "pybus record: 4 signals written, 1 of them kept from before\n"
+        assert ended(process) == "pybus record: 6 signals written, 2 of them kept from before\n"
     assert signals(tmp_path / "file") == [
         {"topic": "lamp.hall", "body": "on", "retain": True, "initial": True, "sender": program},
+        {"topic": "lamp.old", "body": 1, "retain": True, "ephemeral": True, "initial": True, "sender": program},
         {"topic": "lamp.hall", "body": "off", "retain": True, "sender": program},
+        {"topic": "lamp.hall", "body": "low", "retain": True, "ephemeral": True, "sender": program},
         {"topic": "lamp.flash", "body": {"times": 2}, "sender": program},
         {"topic": "lamp.hall", "body": None, "clear": True, "sender": program},
     ]
@@ -210,10 +214,12 @@ def test_a_replay_leaves_the_same_values_kept(daemon: BusDaemon, bob: pybus.Bus)
         {"t": 0, "topic": "lamp.hall", "body": "on", "retain": True, "initial": True},
         {"t": 0, "topic": "lamp.event", "body": {"$bytes": "AA=="}},
         {"t": 0, "topic": "lamp.old", "clear": True},
+        {"t": 0, "topic": "lamp.now", "retain": True, "ephemeral": True},
     )
     news = bob.subscribe("lamp.#", retained=False)
-    assert run(daemon, "pybus", "replay", "-", stdin=file) == (0, "", "pybus replay: 3 signals sent\n")
-    assert heard(news) == [("lamp.hall", "on"), ("lamp.event", b"\x00"), ("lamp.old", None)]
+    assert run(daemon, "pybus", "replay", "-", stdin=file) == (0, "", "pybus replay: 4 signals sent\n")
+    sent = [("lamp.hall", "on"), ("lamp.event", b"\x00"), ("lamp.old", None), ("lamp.now", None)]
+    assert heard(news) == [*sent, ("lamp.now", None)]  # which is its end
     assert [one["topic"] for one in bob.proxy("org.pybus.Bus").topics()] == ["lamp.hall"]
 
 

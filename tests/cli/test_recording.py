@@ -99,6 +99,7 @@ def test_what_is_no_header_is_refused(line: bytes, complaint: str) -> None:
         (b'{"t":"1","topic":"a.b","body":1}\n', "must have as 't' a number of seconds"),
         (b'{"t":0,"topic":7,"body":1}\n', "must have text as 'topic'"),
         (b'{"t":0,"topic":"a.b","body":1,"retain":1}\n', "must have true or false as 'retain'"),
+        (b'{"t":0,"topic":"a.b","body":1,"ephemeral":1}\n', "must have true or false as 'ephemeral'"),
         (b'{"t":0,"topic":"a..b","body":1}\n', "can't be published: topic 'a..b' has an empty word"),
         (b'{"t":0,"topic":"a.b","body":99999999999999999999}\n', "can't be published: an integer of more than 64 bits"),
         (b'{"t":0,"topic":"a.b","body":{"$bytes":"?"}}\n', r"holds an object with '\$bytes' that means nothing"),

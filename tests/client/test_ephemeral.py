@@ -7,12 +7,14 @@ import pytest
 import pybus
 from pybus.client.cause import cause
 from pybus.client.core import Core
+from pybus.client.pending import Pending
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
     CALL,
     CAUSED,
     CLEAR,
     EPHEMERAL,
+    ERROR,
     ON_CHANGE,
     RAW,
     RETAIN,
@@ -27,16 +29,17 @@ from tests.daemon import PATIENCE, BusDaemon
 AC = "hal.power.ac"
 
 
-def publish(core: Core, topic: str, body: object, **options: bool) -> None:
+def publish(core: Core, topic: str, body: object, **options: bool) -> Pending | None:
     """Publish, as a face does."""
-    core.publish(topic, body, **{"retain": False, "ephemeral": False, "confirm": False, "on_change": False, **options})
+    usual = {"retain": False, "ephemeral": False, "confirm": False, "on_change": False}
+    return core.publish(topic, body, **{**usual, **options})
 
 
 def connect(core: Core, number: int, bus: str = "one") -> list[bytes]:
-    """A connection to the bus of that identity begins; the frames that the program then sends."""
+    """A connection to the bus of that identity begins; the frames that the program then sends, their serials as 0."""
     core.open()
     core.receive(welcome(number, bus, "1.2.3", 65536))
-    return core.output.take_all()
+    return [one[:16] + bytes(4) + one[20:] for one in core.output.take_all()]
 
 
 def connected() -> Core:
@@ -46,8 +49,10 @@ def connected() -> Core:
     return core
 
 
-def state(number: int, topic: str, body: object, flags: int = RETAIN, target: int = EPHEMERAL) -> bytes:
-    return frame(SIGNAL, flags, number, target, 0, topic.encode(), pack(body))
+def state(
+    number: int, topic: str, body: object, flags: int = RETAIN, target: int = EPHEMERAL, serial: int = 0
+) -> bytes:
+    return frame(SIGNAL, flags, number, target, serial, topic.encode(), pack(body))
 
 
 def cut(core: Core) -> None:
@@ -62,7 +67,7 @@ def cut(core: Core) -> None:
 def test_the_bytes() -> None:
     core = connected()
     publish(core, "a", "off", ephemeral=True)
-    assert core.output.take_all() == [b"\x19\0\0\0\x03\x02\x01\0\x07\0\0\0\x01\0\0\0\0\0\0\0a\xa3off"]
+    assert core.output.take_all() == [b"\x19\0\0\0\x03\x02\x01\0\x07\0\0\0\x01\0\0\0\x01\0\0\0a\xa3off"]
 
 
 @pytest.mark.parametrize(
@@ -72,13 +77,12 @@ def test_the_bytes() -> None:
         ({"ephemeral": True, "retain": True}, RETAIN, EPHEMERAL),
         ({"ephemeral": True, "on_change": True}, RETAIN | ON_CHANGE, EPHEMERAL),
         ({"retain": True}, RETAIN, 0),
-        ({}, 0, 0),
     ],
 )
 def test_to_be_ephemeral_is_to_be_kept(options: dict[str, bool], flags: int, target: int) -> None:
     core = connected()
     publish(core, AC, "plugged", **options)
-    assert core.output.take_all() == [state(7, AC, "plugged", flags, target)]
+    assert core.output.take_all() == [state(7, AC, "plugged", flags, target, serial=1)]
 
 
 def test_it_is_said_beside_the_depth_of_a_chain_but_not_when_it_comes_back() -> None:
@@ -86,7 +90,8 @@ def test_it_is_said_beside_the_depth_of_a_chain_but_not_when_it_comes_back() -> 
     token = cause.set(3)
     publish(core, AC, "plugged", ephemeral=True)
     cause.reset(token)
-    assert core.output.take_all() == [state(7, AC, "plugged", RETAIN | CAUSED, caused_target(3, EPHEMERAL))]
+    flags, target = RETAIN | CAUSED, caused_target(3, EPHEMERAL)
+    assert core.output.take_all() == [state(7, AC, "plugged", flags, target, serial=1)]
     cut(core)
     assert connect(core, 8) == [state(8, AC, "plugged")]
 
@@ -136,6 +141,39 @@ def test_a_newer_value_that_waits_takes_its_place() -> None:
     core.clear("c", confirm=False)
     gone = frame(SIGNAL, CLEAR, 8, 0, 0, b"c", pack(None))
     assert connect(core, 8) == [state(8, "a", 1), state(8, "b", 2), gone]
+
+
+def test_a_value_whose_confirmation_failed_comes_after_the_older_one_that_waits() -> None:
+    core = connected()
+    cut(core)
+    for topic in ("a", "b"):
+        publish(core, topic, 2, ephemeral=True)
+    core.clear("b", confirm=False)
+    lost = publish(core, "a", 3, ephemeral=True, confirm=True), publish(core, "b", 3, retain=True, confirm=True)
+    core.disconnected(pybus.ConnectionLost(""))
+    assert [one.done and type(one.error) for one in lost if one] == [pybus.ConnectionLost, pybus.ConnectionLost]
+    gone = frame(SIGNAL, CLEAR, 8, 0, 0, b"b", pack(None))
+    waited = [state(8, "a", 2), state(8, "b", 2), gone]
+    assert connect(core, 8) == [*waited, state(8, "a", 3), state(8, "b", 3, target=0)]
+
+
+def refuse(core: Core, topic: str, serial: int) -> None:
+    body = pack(["org.pybus.Error.LimitExceeded", "too large"])
+    core.receive(frame(ERROR, 0, 0, core.number, serial, topic.encode(), body))
+
+
+def test_the_refusal_of_an_older_value_leaves_the_newer_one() -> None:
+    core = connected()
+    publish(core, "a", "large", ephemeral=True)
+    publish(core, "a", "small", ephemeral=True)
+    refuse(core, "a", 1)
+    assert [one.message for one in core.refusals] == ["too large"]
+    core.refusals.clear()
+    cut(core)
+    assert connect(core, 8) == [state(8, "a", "small")]
+    refuse(core, "a", 3)  # the one that came back
+    cut(core)
+    assert connect(core, 9) == []
 
 
 @pytest.mark.parametrize("bus", ["one", "two"])
@@ -197,4 +235,5 @@ def test_a_refused_one_does_not_come_back(daemon: BusDaemon) -> None:
         alice.publish(AC, bytes(65 * 1024), ephemeral=True)
         with pytest.raises(pybus.LimitExceeded, match="at most 65536 are retained"):
             alice.flush()
-        assert alice._core._kept == {}
+        alice.publish("kept", 1, ephemeral=True)
+        assert list(alice._core._kept._values) == [b"kept"]

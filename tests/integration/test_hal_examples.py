@@ -84,7 +84,16 @@ async def test_battery_warning_shows_a_notification_where_there_is_a_desktop(
             await change(bed, mains, {"online": "0"}, {})
             for battery in batteries:
                 await change(bed, battery, {"status": "Discharging", "energy_now": "3000000"}, {})
-            words = ["battery-warning", 0, "battery-caution", "The battery is low: 15 %", "", [], {"urgency": ["y", 1]}, -1]
+            words = [
+                "battery-warning",
+                0,
+                "battery-caution",
+                "The battery is low: 15 %",
+                "",
+                [],
+                {"urgency": ["y", 1]},
+                -1,
+            ]
             assert await shown.next() == words
             assert await ended(warning) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +28,18 @@ with pybus.connect(program="service") as bus:
     bus.run()
 """
 """Tells how many listen to it, when it has started and whenever that is told."""
+
+ASKS_ITSELF = """\
+import os, pybus
+with pybus.connect(program="service") as bus:
+    try:
+        found = bus.get("media.player.state")
+    except pybus.NoSuchValue:
+        found = "nothing before"
+    bus.publish("media.player.state", found, retain=True)
+    bus.register(os.environ["PYBUS_SERVICE"], {})
+    bus.run()
+"""
 
 
 @pytest.fixture
@@ -67,6 +81,11 @@ def test_the_command_does_it_and_says_what_went_wrong(scene: Scene, daemon: BusD
     assert err.endswith(" before it claimed its name; its last words: no disk | no hope (StartFailed)\n")
     message = "org.example.Hang did not claim its name in 0.5 s; its last words: thinking"
     assert run(daemon, "pybus", "get", "hang") == (1, "", f"pybus get: {message} (StartFailed)\n")
+
+
+def test_one_behind_a_wrapper_that_asks_for_its_own_topic_does_not_wait_for_itself(scene: Scene) -> None:
+    scene.offer(["sh", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(ASKS_ITSELF)}; true"], topics=["media.#"])
+    assert scene.alice.get(TOPIC) == "nothing before"
 
 
 def test_a_service_knows_whether_somebody_listens(scene: Scene, daemon: BusDaemon) -> None:

@@ -172,7 +172,7 @@ def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
         "3: x: unknown table; there are: autostart, calls, description, exec, idle, name, restart, start_timeout,"
         " stop_timeout, topics",
         ' name: is missing; write name = "org.example.Player"',
-        " exec: is missing; write the command that serves this name",
+        " exec: is missing; write the command that serves this name (no further file has it to take it from)",
     ]
 
 
@@ -256,13 +256,15 @@ def test_a_file_with_exec_takes_nothing_from_another(tmp_path: Path) -> None:
 
 def test_a_partial_file_that_overrides_none_is_told_what_it_lacks(tmp_path: Path) -> None:
     alarm = write(tmp_path / "alice", "org.example.Alarm", 'name = "org.example.Alarm"\nidle = 5')
-    write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 5')
+    own = write(tmp_path / "alice", "org.example.Player", 'name = "org.example.Player"\nidle = 5')
+    missing = "is missing; write the command that serves this name (no further file has it to take it from)"
     other = write(tmp_path / "system", "org.example.Player", 'name = "org.example.Player"')
     assert load(tmp_path / "alice", tmp_path / "system") == (
         {},
         [
-            f"{alarm}: exec: is missing; write the command that serves this name",
-            f"{other}: exec: is missing; write the command that serves this name",
+            f"{alarm}: exec: {missing}",
+            f"{other}: exec: {missing}",
+            f"{own}: takes its command from {other}; until that is mended there is no org.example.Player",
         ],
     )
 
@@ -285,6 +287,7 @@ def test_a_mistake_is_told_where_it_is_in_a_partial_file_and_in_the_other(tmp_pa
         {},
         [
             f"{base}:6: idel: unknown key; did you mean idle?",
+            f"{own}: takes its command from {base}; until that is mended there is no org.example.Player",
             f"{base}: until it is mended there is no org.example.Player; {last} is not used in its place",
         ],
     )
