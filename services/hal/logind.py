@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from ..dbus.bus import Bus, DBusError, Signal  # noqa: TID252 (mypy knows the folder's name, not the installed one)
+from ..dbus.bus import Bus, DBusError, Signal
 
 _SHORTEST, _LONGEST = 0.25, 60.0
 """Seconds from a failed connection to the next, which double each time; after the longest nobody asks any more."""

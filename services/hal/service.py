@@ -209,19 +209,19 @@ class Service:
             messages = [message for translate in self._catalogue.events for message in translate(device)]
             if not messages and not self._is_told_otherwise(device):
                 messages = [every_event(device)]
-        return messages + [message for message in self._catalogue.own(device) if self._has_room(message)]
+        return messages + [self._within_limit(message) for message in self._catalogue.own(device)]
 
-    def _has_room(self, message: Message) -> bool:
-        """Whether a rule of the user's may retain this: fields in a topic can make any number of them."""
+    def _within_limit(self, message: Message) -> Message:
+        """What a rule of the user's says; not retained past the limit, as fields can make any number of topics."""
         if not message.retained or message.topic in self._own_topics:
-            return True
+            return message
         if len(self._own_topics) < OWN_TOPICS:
             self._own_topics.add(message.topic)
-            return True
+            return message
         if not self._is_full:
             _log.warning("%s is not retained: your rules have retained %d topics, the limit", message.topic, OWN_TOPICS)
         self._is_full = True
-        return False
+        return message._replace(retained=False)
 
     def _is_told_otherwise(self, device: Device) -> bool:
         """Whether states say what there is to say."""
@@ -254,6 +254,7 @@ class Service:
                 values = state.values(devices)
             except Exception:
                 _log.exception("%s can't be derived; please report this with the devices: %s", state.pattern, devices)
+                self._pauses.pop(state, None)
                 continue
             await self._publish_all(self._told.update(state.pattern, values))
             self._plan(state, devices)

@@ -1,21 +1,11 @@
 """What comes and goes on a desk, and every message that a listener in another process gets of it."""
 
-from collections.abc import AsyncIterator, Mapping
-
-import pytest
-
 from . import beds
 from .beds import change, devpath, plug, pull
 from .hal_desk import cleared, event, kept, raw, set_up
-from .hal_scene import Scene, needs_umockdev, scene
+from .hal_scene import Scene, needs_umockdev
 
 pytestmark = needs_umockdev
-
-
-@pytest.fixture
-async def people(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
 
 
 # --- the laptop itself ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pybus_services.hal.service import BATCH, Service
 from pybus_services.hal.udev import Monitor
 from tests.daemon import BusDaemon
 
-from .hal_scene import PATIENCE, Program, Scene, needs, needs_root, scene
+from .hal_scene import PATIENCE, Program, Scene, needs, needs_root
 
 NULL_UEVENT = Path("/sys/class/mem/null/uevent")
 """Writing an action here makes a uevent of a device that is everywhere and to which nobody minds one."""
@@ -32,12 +32,6 @@ BURST = 300
 SMALL_BUFFER = 8192
 
 needs_uevents = pytest.mark.skipif(not os.access(NULL_UEVENT, os.W_OK), reason="/sys can't be written to")
-
-
-@pytest.fixture
-async def on_the_bus(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
 
 
 def _run(*command: str | bytes) -> str:
@@ -75,9 +69,9 @@ async def _service_of_a_net(people: Scene) -> tuple[Program, tuple[str, ...]]:
 
 @needs_root
 @needs("unshare", "nsenter", "ip")
-async def test_a_network_interface_comes_and_goes(on_the_bus: Scene) -> None:
-    listener = await on_the_bus.listener()
-    _, inside = await _service_of_a_net(on_the_bus)
+async def test_a_network_interface_comes_and_goes(people: Scene) -> None:
+    listener = await people.listener()
+    _, inside = await _service_of_a_net(people)
     _run(*inside, "ip", "link", "add", "pbv0", "type", "veth", "peer", "name", "pbv1")
     added = await listener.hear("hal.net.added", about={"name": "pbv0"})
     _run(*inside, "ip", "link", "set", "pbv0", "name", "pbv9")
@@ -95,9 +89,9 @@ async def test_a_network_interface_comes_and_goes(on_the_bus: Scene) -> None:
 
 @needs_root
 @needs("unshare", "nsenter", "ip")
-async def test_a_name_that_is_not_text_does_no_harm(on_the_bus: Scene) -> None:
-    listener = await on_the_bus.listener()
-    _, inside = await _service_of_a_net(on_the_bus)
+async def test_a_name_that_is_not_text_does_no_harm(people: Scene) -> None:
+    listener = await people.listener()
+    _, inside = await _service_of_a_net(people)
     _run(*inside, "ip", "link", "add", b"pb\xffx", "type", "veth", "peer", "name", "pbv1")
     event = await listener.hear("hal.net.added", about={"name": "pb\\xffx"})
     assert event[1]["path"] == "/devices/virtual/net/pb\\xffx"
@@ -105,9 +99,9 @@ async def test_a_name_that_is_not_text_does_no_harm(on_the_bus: Scene) -> None:
 
 @needs_root
 @needs("losetup")
-async def test_a_loop_device_goes_with_its_file(on_the_bus: Scene, loop_device: str) -> None:
-    listener = await on_the_bus.listener()
-    await on_the_bus.service("--source", "kernel")
+async def test_a_loop_device_goes_with_its_file(people: Scene, loop_device: str) -> None:
+    listener = await people.listener()
+    await people.service("--source", "kernel")
     _run("losetup", "--detach", f"/dev/{loop_device}")
     record = {
         "path": f"/devices/virtual/block/{loop_device}",
@@ -151,7 +145,7 @@ def _size_state(loop_device: str) -> State:
 @pytest.mark.usefixtures("only_burst")
 @pytest.mark.parametrize("batch", [1, 4, BATCH])
 async def test_lost_events_are_told_and_states_read_afresh(
-    on_the_bus: Scene, bus_env: Mapping[str, str], loop_device: str, monkeypatch: pytest.MonkeyPatch, batch: int
+    people: Scene, bus_env: Mapping[str, str], loop_device: str, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     """The service runs in this process, so that nothing reads while the burst is made.
 
@@ -159,7 +153,7 @@ async def test_lost_events_are_told_and_states_read_afresh(
     the queue's end, even if that is also the end of a batch.
     """
     monkeypatch.setattr("pybus_services.hal.service.BATCH", batch)
-    listener = await on_the_bus.listener()
+    listener = await people.listener()
     monitor = Monitor("kernel")
     _shrink_buffer(monitor)
     async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
@@ -190,9 +184,9 @@ async def test_lost_events_are_told_and_states_read_afresh(
 
 @needs_uevents
 @pytest.mark.usefixtures("only_burst")
-async def test_a_burst_of_equal_changes_is_one_message(on_the_bus: Scene, bus_env: Mapping[str, str]) -> None:
+async def test_a_burst_of_equal_changes_is_one_message(people: Scene, bus_env: Mapping[str, str]) -> None:
     """The service runs in this process, so that nothing reads while the burst is made."""
-    listener = await on_the_bus.listener()
+    listener = await people.listener()
     async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
         service = Service(bus, Monitor("kernel"), Catalogue())
         await service.start()
@@ -210,17 +204,17 @@ async def test_a_burst_of_equal_changes_is_one_message(on_the_bus: Scene, bus_en
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_cleanly(on_the_bus: Scene, number: signal.Signals) -> None:
-    service = await on_the_bus.service("--source", "kernel")
+async def test_a_signal_ends_it_cleanly(people: Scene, number: signal.Signals) -> None:
+    service = await people.service("--source", "kernel")
     assert await service.end(number) == 0
     assert await service.rest() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_dead_or_hanging_bus_does_not_hold_it_up(
-    on_the_bus: Scene, daemon: BusDaemon, number: signal.Signals
+    people: Scene, daemon: BusDaemon, number: signal.Signals
 ) -> None:
-    service = await on_the_bus.service("--source", "kernel")
+    service = await people.service("--source", "kernel")
     daemon.process.send_signal(number)
     assert await service.end(signal.SIGTERM) == 0
     assert await service.rest() == []
@@ -232,18 +226,18 @@ async def _outcome(people: Scene, *command: str, environment: Mapping[str, str] 
     return await program.process.wait(), lines
 
 
-async def test_a_second_one_is_turned_away(on_the_bus: Scene) -> None:
-    await on_the_bus.service("--source", "kernel")
-    code, [line] = await _outcome(on_the_bus, "-m", "pybus_services.hal", "--source", "kernel")
+async def test_a_second_one_is_turned_away(people: Scene) -> None:
+    await people.service("--source", "kernel")
+    code, [line] = await _outcome(people, "-m", "pybus_services.hal", "--source", "kernel")
     assert code == 5
     assert re.fullmatch(r"pybus-hal: org\.pybus\.Hal is owned by .+", line)
 
 
 async def test_of_two_that_start_at_once_one_is_turned_away_and_the_values_stay(
-    on_the_bus: Scene, bus_env: Mapping[str, str]
+    people: Scene, bus_env: Mapping[str, str]
 ) -> None:
     command = (sys.executable, "-m", "pybus_services.hal", "--source", "kernel")
-    both = [Program(await on_the_bus.start(*command)) for _ in range(2)]
+    both = [Program(await people.start(*command)) for _ in range(2)]
     async with asyncio.timeout(PATIENCE):
         done, _ = await asyncio.wait(
             [asyncio.create_task(one.process.wait()) for one in both], return_when=asyncio.FIRST_COMPLETED
@@ -258,40 +252,40 @@ async def test_of_two_that_start_at_once_one_is_turned_away_and_the_values_stay(
         assert "org.pybus.Hal.Starting" not in [one["name"] for one in await bus.call("org.pybus.Bus", "names")]
 
 
-async def test_without_a_bus_it_says_so(on_the_bus: Scene, tmp_path: Path) -> None:
+async def test_without_a_bus_it_says_so(people: Scene, tmp_path: Path) -> None:
     nowhere = {"PYBUS_ADDRESS": f"unix:{tmp_path}/bus"}
-    code, [line] = await _outcome(on_the_bus, "-m", "pybus_services.hal", "--source", "kernel", environment=nowhere)
+    code, [line] = await _outcome(people, "-m", "pybus_services.hal", "--source", "kernel", environment=nowhere)
     assert code == 4
     assert line.startswith(f"pybus-hal: no bus at unix:{tmp_path}/bus")
 
 
-async def test_without_pyudev_it_says_what_to_install(on_the_bus: Scene) -> None:
+async def test_without_pyudev_it_says_what_to_install(people: Scene) -> None:
     hide = (
         "import runpy, sys; sys.modules['pyudev'] = None; runpy.run_module('pybus_services.hal', run_name='__main__')"
     )
-    assert await _outcome(on_the_bus, "-c", hide) == (
+    assert await _outcome(people, "-c", hide) == (
         3,
         ["pybus-hal: pyudev is not installed; install it with: pip install 'pybus[services]'"],
     )
 
 
-async def test_debug_shows_where_an_error_comes_from(on_the_bus: Scene, tmp_path: Path) -> None:
+async def test_debug_shows_where_an_error_comes_from(people: Scene, tmp_path: Path) -> None:
     nowhere = {"PYBUS_ADDRESS": f"unix:{tmp_path}/bus"}
     command = ("-m", "pybus_services.hal", "--source", "kernel", "--debug")
-    code, lines = await _outcome(on_the_bus, *command, environment=nowhere)
+    code, lines = await _outcome(people, *command, environment=nowhere)
     assert code == 1
     assert lines[0].strip() == "Traceback (most recent call last):"
 
 
-async def test_without_udevd_it_says_so_once(on_the_bus: Scene) -> None:
-    program = Program(await on_the_bus.start(sys.executable, "-m", "pybus_services.hal"))
+async def test_without_udevd_it_says_so_once(people: Scene) -> None:
+    program = Program(await people.start(sys.executable, "-m", "pybus_services.hal"))
     if not glob.glob("/run/udev/control"):
         assert await program.line() == "pybus-hal: no udevd runs, so events come from the kernel, with fewer properties"
     assert await program.line() == "pybus-hal: serving"
 
 
 @pytest.mark.skipif(bool(glob.glob("/sys/class/power_supply/*")), reason="this machine has a power supply")
-async def test_without_a_mains_supply_nothing_is_retained(on_the_bus: Scene, bus_env: Mapping[str, str]) -> None:
-    await on_the_bus.service("--source", "kernel")
+async def test_without_a_mains_supply_nothing_is_retained(people: Scene, bus_env: Mapping[str, str]) -> None:
+    await people.service("--source", "kernel")
     async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
         assert await bus.call("org.pybus.Bus", "topics", "hal.power.#") == []

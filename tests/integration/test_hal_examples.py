@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,12 @@ import pybus
 
 from . import beds
 from .beds import change, plug, pull
-from .hal_scene import PATIENCE, Bed, Program, Scene, needs_umockdev, scene
+from .hal_scene import PATIENCE, Bed, Program, Scene, needs_umockdev
 from .private_dbus import PrivateDBus, needs_dbus, notifier
 
 pytestmark = [needs_umockdev, needs_dbus]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture
-async def people(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(people: Scene, bus_env: Mapping[str, str]) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"], program="alice") as bus:
-        yield bus
 
 
 async def example(people: Scene, alice: pybus.aio.Bus, *command: str) -> Program:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from pybus_services.hal.device import Device
 from pybus_services.hal.lid import Lid
 
-from .hal_scene import PATIENCE, Bed, Program, Scene, needs_umockdev, scene
+from .hal_scene import PATIENCE, Bed, Program, Scene, needs_umockdev
 from .mockbed import PRELOAD
 
 ROOT = str(Path(__file__).parents[2])
@@ -27,12 +27,6 @@ OPEN, CLOSED = (5, 0, 0), (5, 0, 1)
 TABLET = (5, 1, 0)
 
 needs_evdev = pytest.mark.skipif(importlib.util.find_spec("evdev") is None, reason="evdev is not installed")
-
-
-@pytest.fixture
-async def on_the_bus(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
 
 
 # --- D-Bus ----------------------------------------------------------------------------------------
@@ -126,10 +120,10 @@ async def _end_of_others(tasks: set[asyncio.Task[Any]]) -> None:
 
 
 @pytest.fixture
-async def system_bus(on_the_bus: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SystemBus:
+async def system_bus(people: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SystemBus:
     if shutil.which("dbus-daemon") is None:
         pytest.skip("not installed: dbus-daemon")
-    system_bus = SystemBus(on_the_bus, tmp_path)
+    system_bus = SystemBus(people, tmp_path)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", system_bus.address)
     await system_bus.start()
     return system_bus
@@ -255,10 +249,10 @@ async def test_closing_ends_an_attempt_to_connect(tmp_path: Path, monkeypatch: p
 
 
 @pytest.fixture
-async def bed(on_the_bus: Scene) -> AsyncIterator[Bed]:
+async def bed(people: Scene) -> AsyncIterator[Bed]:
     """A bed whose methods are those of `lidbed.LidBed`."""
     environment = {"LD_PRELOAD": PRELOAD, "PYTHONPATH": ROOT}
-    program = Program(await on_the_bus.start(sys.executable, "-m", "tests.integration.lidbed", environment=environment))
+    program = Program(await people.start(sys.executable, "-m", "tests.integration.lidbed", environment=environment))
     bed = Bed(program, json.loads(await program.line()))
     yield bed
     await bed.close()
@@ -266,11 +260,11 @@ async def bed(on_the_bus: Scene) -> AsyncIterator[Bed]:
 
 @needs_umockdev
 @needs_evdev
-async def test_the_switch_is_moved(on_the_bus: Scene, bed: Bed) -> None:
+async def test_the_switch_is_moved(people: Scene, bed: Bed) -> None:
     """Closed at the start, which no event says."""
     await bed.do("plug", "closed")
-    await on_the_bus.service("--source", "udev", bed=bed)
-    listener = await on_the_bus.listener()
+    await people.service("--source", "udev", bed=bed)
+    listener = await people.listener()
     assert await listener.hear(LID) == [LID, "closed", True, False]
     await bed.do("switch", [OPEN, SYNCHRONISE])
     assert await listener.hear(LID) == [LID, "open", False, False]
@@ -280,11 +274,11 @@ async def test_the_switch_is_moved(on_the_bus: Scene, bed: Bed) -> None:
 
 @needs_umockdev
 @needs_evdev
-async def test_after_dropped_events_the_state_is_read_again(on_the_bus: Scene, bed: Bed) -> None:
+async def test_after_dropped_events_the_state_is_read_again(people: Scene, bed: Bed) -> None:
     """The state that can be read is `closed` all the time."""
     await bed.do("plug", "closed")
-    await on_the_bus.service("--source", "udev", bed=bed)
-    listener = await on_the_bus.listener()
+    await people.service("--source", "udev", bed=bed)
+    listener = await people.listener()
     assert await listener.hear(LID) == [LID, "closed", True, False]
     await bed.do("switch", [OPEN, SYNCHRONISE])
     assert await listener.hear(LID) == [LID, "open", False, False]
@@ -294,9 +288,9 @@ async def test_after_dropped_events_the_state_is_read_again(on_the_bus: Scene, b
 
 @needs_umockdev
 @needs_evdev
-async def test_a_switch_that_comes_goes_and_comes_back(on_the_bus: Scene, bed: Bed) -> None:
-    listener = await on_the_bus.listener()
-    await on_the_bus.service("--source", "udev", bed=bed)
+async def test_a_switch_that_comes_goes_and_comes_back(people: Scene, bed: Bed) -> None:
+    listener = await people.listener()
+    await people.service("--source", "udev", bed=bed)
     await bed.do("plug", "open")
     assert await listener.hear(LID) == [LID, "open", False, False]
     await bed.do("unplug")
@@ -307,15 +301,13 @@ async def test_a_switch_that_comes_goes_and_comes_back(on_the_bus: Scene, bed: B
 
 @needs_umockdev
 @needs_evdev
-async def test_while_the_switch_can_not_be_read_logind_is_asked(
-    on_the_bus: Scene, bed: Bed, system_bus: SystemBus
-) -> None:
+async def test_while_the_switch_can_not_be_read_logind_is_asked(people: Scene, bed: Bed, system_bus: SystemBus) -> None:
     """The node vanishes before the events that say so."""
     logind = await system_bus.witness("logind", "closed")
     bed.environment["DBUS_SYSTEM_BUS_ADDRESS"] = system_bus.address
     await bed.do("plug", "open")
-    await on_the_bus.service("--source", "udev", bed=bed)
-    listener = await on_the_bus.listener()
+    await people.service("--source", "udev", bed=bed)
+    listener = await people.listener()
     assert await listener.hear(LID) == [LID, "open", True, False]
     await bed.do("hang_up")
     heard = [await listener.hear(LID)]

@@ -1,7 +1,7 @@
 """`hal.power.ac`, with a simulated mains adapter: from sysfs through the daemon to another process."""
 
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,6 @@ from .hal_scene import Bed, Listener, Relay, Scene, needs_umockdev, scene
 pytestmark = needs_umockdev
 
 AC = "hal.power.ac"
-
-
-@pytest.fixture
-async def on_the_bus(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
 
 
 class Adapter:
@@ -56,11 +50,11 @@ async def _hear_power(listener: Listener, count: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("source", ["kernel", "udev"])
-async def test_the_life_of_an_adapter(on_the_bus: Scene, source: str) -> None:
+async def test_the_life_of_an_adapter(people: Scene, source: str) -> None:
     """Plugged at the start, unplugged, a doubled event, plugged again."""
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    await on_the_bus.service("--source", source, bed=adapter.bed)
-    listener = await on_the_bus.listener()
+    adapter = await Adapter.plugged(await people.bed())
+    await people.service("--source", source, bed=adapter.bed)
+    listener = await people.listener()
     assert await _hear_power(listener, 1) == [[AC, "plugged", True, False]]
     await adapter.change("0")
     assert await _hear_power(listener, 1) == [[AC, "unplugged", False, False]]
@@ -69,10 +63,10 @@ async def test_the_life_of_an_adapter(on_the_bus: Scene, source: str) -> None:
     assert await _hear_power(listener, 1) == [[AC, "plugged", False, False]]
 
 
-async def test_sigterm_takes_the_value_back(on_the_bus: Scene, bus_env: Mapping[str, str]) -> None:
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    listener = await on_the_bus.listener()
-    service = await on_the_bus.service("--source", "udev", bed=adapter.bed)
+async def test_sigterm_takes_the_value_back(people: Scene, bus_env: Mapping[str, str]) -> None:
+    adapter = await Adapter.plugged(await people.bed())
+    listener = await people.listener()
+    service = await people.service("--source", "udev", bed=adapter.bed)
     assert await service.end(signal.SIGTERM) == 0
     assert await _hear_power(listener, 2) == [[AC, "plugged", False, False], [AC, None, False, True]]
     async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
@@ -80,44 +74,42 @@ async def test_sigterm_takes_the_value_back(on_the_bus: Scene, bus_env: Mapping[
             await bus.get(AC)
 
 
-async def test_a_crash_leaves_no_stale_truth(on_the_bus: Scene) -> None:
+async def test_a_crash_leaves_no_stale_truth(people: Scene) -> None:
     """The will clears the value; the next service says what is."""
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    listener = await on_the_bus.listener()
-    service = await on_the_bus.service("--source", "udev", bed=adapter.bed)
+    adapter = await Adapter.plugged(await people.bed())
+    listener = await people.listener()
+    service = await people.service("--source", "udev", bed=adapter.bed)
     assert await service.end(signal.SIGKILL) == -signal.SIGKILL
     assert await _hear_power(listener, 2) == [[AC, "plugged", False, False], [AC, None, False, True]]
-    late = await on_the_bus.listener()
-    await on_the_bus.service("--source", "udev", bed=adapter.bed)
+    late = await people.listener()
+    await people.service("--source", "udev", bed=adapter.bed)
     assert await _hear_power(late, 1) == [[AC, "plugged", False, False]]
 
 
-async def test_what_others_said_is_cleared_where_there_is_no_supply(
-    on_the_bus: Scene, bus_env: Mapping[str, str]
-) -> None:
-    adapter = await Adapter.plugged(await on_the_bus.bed())
+async def test_what_others_said_is_cleared_where_there_is_no_supply(people: Scene, bus_env: Mapping[str, str]) -> None:
+    adapter = await Adapter.plugged(await people.bed())
     await adapter.vanish()
     async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"]) as bus:
         await bus.publish(AC, "plugged", retain=True)
-    listener = await on_the_bus.listener()
-    await on_the_bus.service("--source", "udev", bed=adapter.bed)
+    listener = await people.listener()
+    await people.service("--source", "udev", bed=adapter.bed)
     assert await _hear_power(listener, 2) == [[AC, "plugged", True, False], [AC, None, False, True]]
 
 
-async def test_an_adapter_that_comes_later(on_the_bus: Scene) -> None:
-    bed = await on_the_bus.bed()
-    listener = await on_the_bus.listener()
-    await on_the_bus.service("--source", "udev", bed=bed)
+async def test_an_adapter_that_comes_later(people: Scene) -> None:
+    bed = await people.bed()
+    listener = await people.listener()
+    await people.service("--source", "udev", bed=bed)
     adapter = await Adapter.plugged(bed)
     await adapter.appear()
     assert await _hear_power(listener, 1) == [[AC, "plugged", False, False]]
 
 
-async def test_an_adapter_that_goes_away(on_the_bus: Scene) -> None:
+async def test_an_adapter_that_goes_away(people: Scene) -> None:
     """Gone from sysfs by the time that its event is read, as on a real machine."""
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    listener = await on_the_bus.listener()
-    service = await on_the_bus.service("--source", "udev", bed=adapter.bed)
+    adapter = await Adapter.plugged(await people.bed())
+    listener = await people.listener()
+    service = await people.service("--source", "udev", bed=adapter.bed)
     service.process.send_signal(signal.SIGSTOP)
     await adapter.announce_removal()
     await adapter.vanish()
@@ -125,25 +117,25 @@ async def test_an_adapter_that_goes_away(on_the_bus: Scene) -> None:
     assert await _hear_power(listener, 2) == [[AC, "plugged", False, False], [AC, None, False, True]]
 
 
-async def test_a_restarted_daemon_gets_the_value_anew(on_the_bus: Scene, daemon: BusDaemon) -> None:
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    await on_the_bus.service("--source", "udev", bed=adapter.bed)
+async def test_a_restarted_daemon_gets_the_value_anew(people: Scene, daemon: BusDaemon) -> None:
+    adapter = await Adapter.plugged(await people.bed())
+    await people.service("--source", "udev", bed=adapter.bed)
     daemon.kill()
     daemon.restart()
-    listener = await on_the_bus.listener()
+    listener = await people.listener()
     heard = await listener.hear(AC)  # kept or news, as the service is back before the listener or after
     assert [*heard[:2], heard[3]] == [AC, "plugged", False]
     await adapter.change("0")
     assert await _hear_power(listener, 1) == [[AC, "unplugged", False, False]]
 
 
-async def test_a_change_while_the_daemon_is_away_is_not_missed(on_the_bus: Scene, daemon: BusDaemon) -> None:
-    adapter = await Adapter.plugged(await on_the_bus.bed())
-    await on_the_bus.service("--source", "udev", bed=adapter.bed)
+async def test_a_change_while_the_daemon_is_away_is_not_missed(people: Scene, daemon: BusDaemon) -> None:
+    adapter = await Adapter.plugged(await people.bed())
+    await people.service("--source", "udev", bed=adapter.bed)
     daemon.kill()
     await adapter.change("0")
     daemon.restart()
-    listener = await on_the_bus.listener()
+    listener = await people.listener()
     while (await listener.hear(AC))[1] != "unplugged":
         pass
 

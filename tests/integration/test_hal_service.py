@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,12 @@ from tests.daemon import BusDaemon
 
 from . import beds
 from .beds import change, devpath, plug, pull
-from .hal_scene import PATIENCE, ROOMY, Bed, Scene, needs, needs_root, needs_umockdev, scene
+from .hal_scene import PATIENCE, ROOMY, Bed, Scene, needs, needs_root, needs_umockdev
 
 pytestmark = needs_umockdev
 
 HAL = "org.pybus.Hal"
 BUS = "org.pybus.Bus"
-
-
-@pytest.fixture
-async def people(bus_env: Mapping[str, str]) -> AsyncIterator[Scene]:
-    async with scene(bus_env) as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(people: Scene, bus_env: Mapping[str, str]) -> AsyncIterator[pybus.aio.Bus]:
-    async with pybus.aio.connect(bus_env["PYBUS_ADDRESS"], program="alice") as bus:
-        yield bus
 
 
 def offer(daemon: BusDaemon, bed: Bed, **keys: object) -> None:
