@@ -1,12 +1,25 @@
 """Fixtures of the hardware's scenes."""
 
-from collections.abc import AsyncIterator, Mapping
+import fcntl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 import pybus
 
 from .hal_scene import Scene, scene
+
+
+@pytest.fixture
+def only_loops() -> Iterator[None]:
+    """No other run of these tests on this machine takes or frees a loop device now."""
+    control = Path("/dev/loop-control")
+    if not control.exists():
+        pytest.skip("there are no loop devices")
+    with control.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

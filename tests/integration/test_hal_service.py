@@ -57,9 +57,10 @@ async def test_who_asks_for_a_value_starts_it_and_waits(people: Scene, daemon: B
     bed = await people.bed()
     await plug(bed, beds.LAPTOP)
     offer(daemon, bed)
+    news = alice.subscribe(f"bus.service.{HAL}")
     assert (await alice.call(BUS, "service", HAL))["state"] == "stopped"
     assert await asyncio.to_thread(run, daemon, "pybus", "get", "hal.power.ac") == (0, "plugged\n", "")
-    assert (await alice.call(BUS, "service", HAL))["state"] == "running"
+    await until(news, "running")
     assert await alice.get("hal.power.battery.level") == 75
     code, out, err = await asyncio.to_thread(run, daemon, "pybus", "get", "hal.power.battery.low")
     assert (code, out, err) == (3, "", "pybus get: no value is retained under hal.power.battery.low\n")

@@ -52,7 +52,7 @@ async def place(bus_env: Mapping[str, str]) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-async def node(place: Place, tmp_path: Path) -> AsyncIterator[str]:
+async def node(only_loops: None, place: Place, tmp_path: Path) -> AsyncIterator[str]:
     """A free loop device."""
     image = tmp_path / "image"
     image.write_bytes(bytes(SIZE))
@@ -74,6 +74,15 @@ async def _hear(listener: Listener, node: str, word: str) -> dict[str, object]:
         return dict(body)
 
 
+async def _hear_first(listener: Listener, node: str, record: object) -> str:
+    """The topic under which the device was told first. Waits for this record, which udevd may find at a later look."""
+    first = body = None
+    while body != record:
+        [topic, body, _, _] = await listener.hear("hal.block.added", "hal.block.changed", about={"node": node})
+        first = first or topic
+    return str(first)
+
+
 async def test_a_filesystem_comes_with_its_label_is_renamed_and_goes(place: Place, node: str, tmp_path: Path) -> None:
     image = str(tmp_path / "image")
     await place.run("mkfs.ext4", "-q", "-L", "HOLI DAY", "-U", EXT4_UUID, image)
@@ -82,7 +91,7 @@ async def test_a_filesystem_comes_with_its_label_is_renamed_and_goes(place: Plac
 
     await place.run("losetup", node, image)
     came = _loop(node, label="HOLI DAY", uuid=EXT4_UUID, filesystem="ext4", size=SIZE, removable=False)
-    assert await _hear(listener, node, "added") == came
+    assert await _hear_first(listener, node, came) == "hal.block.added"
 
     await place.run("e2label", node, "WORK")  # udevd notices that somebody has written to it
     assert await _hear(listener, node, "changed") == {**came, "label": "WORK"}
@@ -101,12 +110,14 @@ async def test_what_udevd_is_not_done_with_is_told_when_it_is(place: Place, node
     listener = await place.people.listener()
     await place.run("losetup", node, image)
     await place.run("udevadm", "control", "--start-exec-queue")
-    heard: dict[str, dict[str, object]] = {}
-    while not {"pbv0", node} <= heard.keys():  # udevd's workers see to both at once
-        [_, added, _, _] = await listener.hear("hal.net.added", "hal.block.added")
-        heard[added.get("node") or added["name"]] = added
-    assert heard["pbv0"]["path"] == "/devices/virtual/net/pbv0"
-    assert heard[node]["label"] == "HOLIDAY"
+    heard: dict[str, list[str]] = {"pbv0": [], node: []}
+    label = None
+    while not heard["pbv0"] or label != "HOLIDAY":  # udevd's workers see to both at once
+        [topic, body, _, _] = await listener.hear("hal.net.added", "hal.block.added", "hal.block.changed")
+        heard.get(body.get("node") or body["name"], []).append(topic)
+        label = body.get("label", label)
+    assert heard["pbv0"] == ["hal.net.added"]
+    assert heard[node].count("hal.block.added") == 1
 
 
 async def test_what_is_there_already_goes_with_what_was_known(place: Place, node: str, tmp_path: Path) -> None:
