@@ -33,5 +33,19 @@ def unescaped(text: str) -> str:
     return " ".join(_ESCAPED.sub(_decoded, text).split())
 
 
+def given_name(device: Device, key: str, attribute: str = "") -> str:
+    """A vendor's or model's name for people: the hardware database's, else the device's own; "" without one.
+
+    key: of the property (`ID_MODEL`), in which blanks are underscores. attribute: the kernel's, if it has one.
+    """
+    properties = device.properties
+    return (
+        properties.get(f"{key}_FROM_DATABASE")
+        or unescaped(properties.get(f"{key}_ENC", ""))
+        or device.attributes.get(attribute, "")
+        or properties.get(key, "").replace("_", " ").strip()
+    )
+
+
 def _decoded(match: re.Match[str]) -> str:
     return bytes.fromhex(match[0].replace("\\x", "")).decode(errors="backslashreplace")

@@ -67,15 +67,14 @@ class Present:
         if kind is None or device.action not in _TAKEN:
             return None
         moved = device.action == "move" and self._move(device)
-        if device.action == "remove":
-            if device.path not in self._records and not self._settled:
-                self._recall(kind, device)
-            return self._remove(kind, device.path) if device.path in self._records else None
-        record = _describe(kind, device)
-        if record is None and device.action == "add" and device.path in self._records:
-            return []  # a trigger's, of a device that is told to be complete by a later event
+        if device.action == "remove" and device.path not in self._records and not self._settled:
+            self._recall(kind, device)
+        record = _describe(kind, device) if device.action != "remove" else None
+        if record is None and device.path not in self._records:
+            return None
         if record is None:
-            return self._remove(kind, device.path) if device.path in self._records else None
+            # A trigger's `add` is of a device that is told to be complete by a later event.
+            return [] if device.action == "add" else self._remove(kind, device.path)
         if device.action == "add" and device.path in self._unsettled:
             self._drop(device.subsystem, device.path)
         told = self._update(kind, device, record)

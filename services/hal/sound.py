@@ -2,13 +2,14 @@
 
 udevd tells of a card twice: `add` when it begins to appear, and `change` with SOUND_INITIALIZED=1 when
 its control device is there, and with it all others (udev's 78-sound-card.rules). Programs wait for the
-second, and so does this. The kernel alone tells the first only.
+second, and so does this. The kernel alone tells the first only. Names are in PulseAudio's order of sources
+(src/modules/udev-util.c).
 """
 
 import re
 
 from .device import Device, Kind, Record
-from .fields import record, unescaped
+from .fields import given_name, record
 
 _CARD = re.compile(r"card(\d{1,9})", re.ASCII)
 
@@ -23,7 +24,7 @@ def describe(device: Device) -> Record | None:
         device,
         number=int(match[1]),
         id=identifier,
-        name=_name(device) or identifier,
+        name=given_name(device, "ID_MODEL") or identifier,
         bus=device.properties.get("ID_BUS"),
     )
 
@@ -31,16 +32,6 @@ def describe(device: Device) -> Record | None:
 def _is_ready(device: Device) -> bool:
     """A device that udevd has dealt with has USEC_INITIALIZED; without it nobody is going to say that it is ready."""
     return device.properties.get("SOUND_INITIALIZED") == "1" or "USEC_INITIALIZED" not in device.properties
-
-
-def _name(device: Device) -> str:
-    """In PulseAudio's order (src/modules/udev-util.c). In ID_MODEL blanks are underscores."""
-    properties = device.properties
-    return (
-        properties.get("ID_MODEL_FROM_DATABASE")
-        or unescaped(properties.get("ID_MODEL_ENC", ""))
-        or properties.get("ID_MODEL", "").replace("_", " ").strip()
-    )
 
 
 SOUND = Kind("sound", "hal.sound", ("id",), describe)

@@ -18,7 +18,6 @@ import errno
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -34,7 +33,6 @@ _CONTROL = "/run/udev/control"
 
 _LONGEST_ATTRIBUTE = 4096
 """Bytes of an attribute that `find` shows, a page; what is longer is a binary file."""
-
 
 try:
     _libudev = ctypes.CDLL("libudev.so.1", use_errno=True)
@@ -91,7 +89,7 @@ class Monitor:
         self._context = pyudev.Context()
         self._is_udevs = source == "udev"
         self._looks = ThreadPoolExecutor(1)
-        self._looking = threading.local()
+        self._context_of_looks = pyudev.Context()  # libudev's may not be shared between threads
         self._monitor = pyudev.Monitor.from_netlink(self._context, source=source)
         self._monitor.start()
 
@@ -141,14 +139,10 @@ class Monitor:
 
         Cancel-safe; a look that has begun goes on, and later ones wait for it.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looks, self._devices_here, subsystem, tuple(attributes))
+        return await asyncio.get_running_loop().run_in_executor(self._looks, self._look_there, subsystem, attributes)
 
-    def _devices_here(self, subsystem: str, attributes: tuple[str, ...]) -> list[Device]:
-        """In the thread, with a context of its own, as libudev's may not be shared between threads."""
-        if not hasattr(self._looking, "context"):
-            self._looking.context = pyudev.Context()
-        return _devices(self._looking.context.list_devices(subsystem=subsystem), attributes)
+    def _look_there(self, subsystem: str, attributes: Iterable[str]) -> list[Device]:
+        return _devices(self._context_of_looks.list_devices(subsystem=subsystem), attributes)
 
     def find(self, path: str) -> Device | None:
         """One present device with all its attributes. path: in sysfs, with or without `/sys`, or a node in `/dev`."""

@@ -8,7 +8,7 @@ leave to their interfaces; their kind is "other" then.
 from collections.abc import Mapping
 
 from .device import Device, Kind, Record
-from .fields import number, record, unescaped
+from .fields import given_name, number, record
 
 _KINDS: tuple[Mapping[str, str], ...] = (
     {"09": "hub"},
@@ -63,14 +63,8 @@ def _of_product(device: Device, index: int) -> str:
 
 
 def _name(device: Device, key: str, attribute: str, number_itself: str) -> str:
-    """The hardware database's name, else the device's own. One without a name is given its number by udev."""
-    properties = device.properties
-    name = (
-        properties.get(f"{key}_FROM_DATABASE")
-        or unescaped(properties.get(f"{key}_ENC", ""))
-        or device.attributes.get(attribute, "")
-        or properties.get(key, "").replace("_", " ").strip()
-    )
+    """The name; udev gives one that has none its number."""
+    name = given_name(device, key, attribute)
     return "" if name == number_itself else name
 
 
