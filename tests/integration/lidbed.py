@@ -5,13 +5,11 @@ bytes is the size that the caller asks for. Those are evdev's sizes, and for EVI
 """
 
 import ctypes
-import json
 import os
 import struct
-import sys
 import tempfile
 
-from tests.integration.mockbed import Bed
+from tests.integration.mockbed import Bed, serve
 
 _DEVICES = """\
 P: /devices/platform/PNP0C0D:00/input/input{number}
@@ -94,14 +92,5 @@ class LidBed(Bed):
         assert done, method
 
 
-def main() -> None:
-    bed = LidBed()
-    print(json.dumps(bed.folder()), flush=True)
-    for line in sys.stdin:
-        method, *arguments = json.loads(line)
-        print(json.dumps(getattr(bed, method)(*arguments)), flush=True)
-    bed.close()
-
-
 if __name__ == "__main__":
-    main()
+    serve(LidBed())

@@ -82,8 +82,8 @@ class Bed:
         return bytes(function(self._bed, *arguments)).decode()
 
 
-def main() -> None:
-    bed = Bed()
+def serve(bed: Bed) -> None:
+    """Carry out what comes on standard input, until it ends."""
     print(json.dumps(bed.folder()), flush=True)
     for line in sys.stdin:
         method, *arguments = json.loads(line)
@@ -92,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Bed())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -24,13 +23,6 @@ def _description(signature: str) -> bytes:
 
 def _description_with(arg: str) -> bytes:
     return text(f'<node><interface name="org.example.Player"><method name="Play">{arg}</method></interface></node>')
-
-
-@pytest.fixture
-async def peer(tmp_path: Path) -> AsyncIterator[Peer]:
-    played = Peer(tmp_path)
-    yield played
-    played.close()
 
 
 class Scene:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from pybus_services.dbus.service import Service
 from .peer import Peer, answer, text
 
 PLAY = ("org.example.Player", "/player", "org.example.Player.Play")
-
-
-@pytest.fixture
-async def peer(tmp_path: Path) -> AsyncIterator[Peer]:
-    played = Peer(tmp_path)
-    yield played
-    played.close()
 
 
 @pytest.fixture

@@ -26,13 +26,6 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-async def peer(tmp_path: Path) -> AsyncIterator[Peer]:
-    played = Peer(tmp_path)
-    yield played
-    played.close()
-
-
-@pytest.fixture
 async def alice(peer: Peer) -> AsyncIterator[Bus]:
     """Somebody connected to the played bus."""
     bus, _ = await asyncio.gather(Bus.connect(peer.address), peer.welcome())
