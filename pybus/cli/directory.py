@@ -1,7 +1,9 @@
 """Who is who on the bus: the programs and names behind the numbers of connections.
 
 It is told once who is here, by `peers`, and then hears of every change. Whoever follows it
-subscribes to `TOPICS` before asking for `peers`, so that no change falls between.
+subscribes to `TOPICS` before asking for `peers`, so that no change falls between, and asks before
+it watches, so that it knows who was who when a message passed. Changes from before the answer come
+after it: their last one is what the answer says, too.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from pybus.cli.directory import TOPICS, Directory
 from pybus.client.blocking import Bus
 from pybus.client.inbox import Signal
 from pybus.errors import NotConnected
-from pybus.names import BUS_NAME
+from pybus.names import BUS_NAME, unique_number
+from pybus.protocol.frames import BUS
 
 TOPIC = "bus.monitor"
 
@@ -106,8 +107,10 @@ class Traffic:
         print(f"{self._program}: {text}", file=sys.stderr, flush=True)
 
     def _begin(self) -> None:
-        self._bus.call(BUS_NAME, "monitor", self._patterns, self._calls)
+        """Learn who is here, then watch: every change from then on comes among the messages, in its place."""
         self.directory.learn(self._bus.call(BUS_NAME, "peers"))
+        self._bus.call(BUS_NAME, "monitor", self._patterns, self._calls)
+        self.directory.monitors.add(unique_number(self._bus.name) or BUS)
 
     def _come_back(self) -> None:
         self.directory.forget()
