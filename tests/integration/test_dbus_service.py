@@ -209,7 +209,7 @@ def _run(environment: dict[str, str], *options: str) -> subprocess.CompletedProc
 @contextlib.contextmanager
 def _running(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The service by hand, once it serves."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "pybus_services.dbus"]
+    command = [sys.executable, "-W", "error", "-m", "pybus_services.dbus"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:

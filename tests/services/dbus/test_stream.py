@@ -360,6 +360,6 @@ async def main():
         print(error)
 asyncio.run(main())
 """
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script]
+    command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == (f"{tmp_path}/nobody: No such file or directory\n", "")
