@@ -115,14 +115,14 @@ async def _run(program: str, serve: Callable[[pybus.aio.Bus], Awaitable[None]]) 
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     bus = await pybus.aio.connect(program=program)
     try:
-        await _first(stopped.wait(), serve(bus), bus.run())
+        await first(stopped.wait(), serve(bus), bus.run())
     finally:
         with contextlib.suppress(TimeoutError, pybus.NotConnected):
             async with asyncio.timeout(FAREWELL):
                 await bus.close()
 
 
-async def _first(*ways: Awaitable[object]) -> None:
+async def first(*ways: Awaitable[object]) -> None:
     """Wait for whatever ends first, and end the others. Raises what it raised."""
     tasks = [asyncio.ensure_future(way) for way in ways]
     try:
