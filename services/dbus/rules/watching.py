@@ -44,12 +44,12 @@ class Watching:
             try:
                 with contextlib.closing(await Bus.connect(self._which)) as bus:
                     if missing:
-                        _log.info("the %s bus of D-Bus is there", self._which)
+                        _log.info("the %s bus of D-Bus is there now", self._which)
                     missing = False
                     await self._observe(bus)
             except (OSError, DBusError) as error:
                 if not missing:
-                    _log.warning("the %s bus of D-Bus can't be reached, which is tried again: %s", self._which, error)
+                    _log.warning("no %s bus of D-Bus, which is tried again: %s", self._which, error)
                 missing = True
             self.looked.set()
             if clock() - began > pause:
