@@ -1,12 +1,15 @@
-"""A desktop for the rules' scenes: both buses of D-Bus, a bus, players and services on D-Bus that are real or dbusmock's."""
+"""A desktop for the rules' scenes: both buses of D-Bus, a bus, and programs on D-Bus, real ones among them."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,10 +48,24 @@ class Listener(Program):
         """Its next lines are these."""
         assert [await self.line() for _ in lines] == list(lines)
 
+    async def hear_all(self, *lines: str) -> None:
+        """Its next lines are these, in any order."""
+        assert sorted([await self.line() for _ in lines]) == sorted(lines)
+
     async def hear_until(self, line: str) -> None:
         """Lines until this one."""
         while await self.line() != line:
             pass
+
+
+class Radio(Program):
+    """A program that does what it is told: see radio.py."""
+
+    async def do(self, method: str, *args: object) -> Any:
+        """Have it do something; returns when it is done."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([method, *args]).encode() + b"\n")
+        return json.loads(await self.line())
 
 
 class Desk:
@@ -80,6 +97,7 @@ class DeskScene(Scene):
     def __init__(self, stack: AsyncExitStack, environment: Mapping[str, str], alice: pybus.aio.Bus) -> None:
         super().__init__(stack, environment)
         self.alice = alice
+        self.session = environment["DBUS_SESSION_BUS_ADDRESS"]
 
     async def listen(self, *patterns: str) -> Listener:
         """A listener that has subscribed, which has started the service. There is one in a scene."""
@@ -99,6 +117,15 @@ class DeskScene(Scene):
         process = await self.start("playerctl", "--player", player, command)
         output, _ = await process.communicate()
         assert (process.returncode, output) == (0, b"")
+
+    async def radio(self, *names: str) -> Radio:
+        """A radio on the session bus that owns these names."""
+        aid = str(Path(__file__).with_name("radio.py"))
+        radio = Radio(await self.start(sys.executable, aid, self.session))
+        assert json.loads(await radio.line()) == "ready"
+        for name in names:
+            await radio.do("own", name)
+        return radio
 
     async def mock(self, template: str) -> Program:
         """A service of dbusmock's, which comes soon; on which bus says the template."""
