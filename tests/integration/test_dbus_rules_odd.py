@@ -224,4 +224,3 @@ async def test_a_second_service_says_nothing_and_ends(people: DeskScene, desktop
     assert output.startswith(b"pybus-dbus: org.pybus.DBus is owned by pybus-dbus [pybus_services.dbus] (pid ")
     [kept] = await people.alice.call("org.pybus.Bus", "topics", "desk.#")
     assert kept["sender"] == await people.alice.call("org.pybus.Bus", "owner", NAME)
-
