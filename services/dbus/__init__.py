@@ -7,7 +7,7 @@ and properties of D-Bus into topics, see `rules`; these are shipped (r: retained
 | topic | body |
 |---|---|
 | `media.PLAYER.status` | r: `playing`, `paused` or `stopped` |
-| `media.PLAYER.track` | r: map of title, artist (list), album, url, length (seconds), art (URL); what is unknown is left out |
+| `media.PLAYER.track` | r: map of what is known: title, artist (list), album, url, length (seconds), art (a URL) |
 | `session.screensaver` | r: `on` or `off` |
 | `session.lock` | r: `locked` or `unlocked` |
 | `session.sleep` | `sleep` before the machine sleeps, `wake` afterwards |

@@ -138,7 +138,7 @@ class DeskScene(Scene):
 
     async def on_dbus(
         self, bus: str, destination: str, path: str, method: str, *args: object, signature: str = ""
-    ) -> object:
+    ) -> Any:
         """Call a method on D-Bus, by the service itself."""
         return await self.alice.call(NAME, "call", destination, path, method, list(args), signature, bus)
 

@@ -69,8 +69,14 @@ class Radio:
             self.tell(str(station))
 
     def emit(self, member: str, signature: str, args: list[Any], path: str = PATH, interface: str = INTERFACE) -> None:
-        self._send(message_type=MessageType.SIGNAL, path=path, interface=interface, member=member,
-                   signature=signature, body=args)  # fmt: skip
+        self._send(
+            message_type=MessageType.SIGNAL,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=args,
+        )
 
     def mute(self, mute: bool) -> None:
         """Answer nobody."""
@@ -86,12 +92,13 @@ class Radio:
     def serve(self) -> None:
         """Do what comes on standard input, until that ends, and answer calls."""
         print(json.dumps("ready"), flush=True)
+        commands = open(0, "rb", buffering=0)  # noqa: SIM115 - what a buffer has read select doesn't see
         while True:
-            ready, _, _ = select.select([self._socket, sys.stdin.buffer.raw], [], [])
-            if self._socket in ready:
+            ready, _, _ = select.select([self._socket.fileno(), commands.fileno()], [], [])
+            if self._socket.fileno() in ready:
                 self._take(self._read())
             else:
-                line = sys.stdin.buffer.raw.readline()
+                line = commands.readline()
                 if not line:
                     return
                 method, *args = json.loads(line)
@@ -103,16 +110,27 @@ class Radio:
             if not self._mute:
                 signature = "v" if message.member == "Get" else _variant(self._station).signature
                 value = _variant(self._station) if message.member == "Get" else self._station
-                self._send(message_type=MessageType.METHOD_RETURN, destination=message.sender,
-                           reply_serial=message.serial, signature=signature, body=[value])  # fmt: skip
+                self._send(
+                    message_type=MessageType.METHOD_RETURN,
+                    destination=message.sender,
+                    reply_serial=message.serial,
+                    signature=signature,
+                    body=[value],
+                )
 
     def _emit(self, path: str, body: list[Any]) -> None:
         self.emit("PropertiesChanged", "sa{sv}as", body, path, PROPERTIES)
 
-    def _bus(self, member: str, signature: str = "", *body: object) -> list[Any]:
+    def _bus(self, member: str, signature: str = "", *body: object) -> Any:
         """Call the bus, and take what comes before its answer."""
-        serial = self._send(destination=DBUS, path="/org/freedesktop/DBus", interface=DBUS, member=member,
-                            signature=signature, body=list(body))  # fmt: skip
+        serial = self._send(
+            destination=DBUS,
+            path="/org/freedesktop/DBus",
+            interface=DBUS,
+            member=member,
+            signature=signature,
+            body=list(body),
+        )
         while True:
             message = self._read()
             if message.kind == RETURN and message.reply_to == serial:

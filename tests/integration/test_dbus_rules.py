@@ -128,9 +128,8 @@ async def test_sleep_and_lock_by_logind(people: DeskScene) -> None:
     for sleeps in (True, False):
         await people.on_dbus("system", *emit, f"{LOGIN}.Manager", "PrepareForSleep", "b", [sleeps])
     await listener.hear("session.sleep sleep", "session.sleep wake")
-    session = {"LockedHint": False}
-    added = (AUTO, f"{LOGIN}.Session", session, [])
-    await people.on_dbus("system", LOGIN, "/org/freedesktop/login1", f"{MOCK}.AddObject", *added)
+    add = (LOGIN, "/org/freedesktop/login1", f"{MOCK}.AddObject")
+    await people.on_dbus("system", *add, AUTO, f"{LOGIN}.Session", {"LockedHint": False}, [])
     for locked in (True, False):
         changed = (f"{LOGIN}.Session", {"LockedHint": locked})
         await people.on_dbus("system", LOGIN, AUTO, f"{MOCK}.UpdateProperties", *changed)

@@ -118,6 +118,9 @@ TRACK = rule(
 )
 
 
+LONG = "a" * (LONGEST_TEXT + 1)
+
+
 @pytest.mark.parametrize(
     ("metadata", "track"),
     [
@@ -127,9 +130,9 @@ TRACK = rule(
         ({"xesam:artist": ["", 7, "Bob"], "xesam:title": ["Lunch"]}, {"artist": ["Bob"]}),
         ({"xesam:artist": [], "mpris:length": "90", "xesam:userRating": [1]}, {"rating": [1]}),
         ({"mpris:length": True, "xesam:title": 7, "xesam:userRating": False}, {"rating": False}),
-        ({"mpris:length": float("nan"), "xesam:title": "a" * (LONGEST_TEXT + 1), "xesam:artist": "Al"}, {"artist": ["Al"]}),
+        ({"mpris:length": float("nan"), "xesam:title": LONG, "xesam:artist": "Al"}, {"artist": ["Al"]}),
     ],
-)  # fmt: skip
+)
 def test_a_map_has_what_is_known_whatever_a_player_says(metadata: object, track: object) -> None:
     assert TRACK.body([metadata]) == track
 

@@ -98,12 +98,19 @@ STATE = {"name": "'x'", "sender": "'a.b'", "path": "'/a'", "interface": "'a.b'",
 METHOD = {key: value for key, value in STATE.items() if key != "property"} | {"method": "'M'", "signal": "'S'"}
 SIGNAL = {"name": "'x'", "interface": "'a.b'", "topic": "'desk.x'", "signal": "'S'"}
 NAMED = "it must be like {}, of 255 characters at most"
+ENTRY = 'the key that it is taken from, or a table such as { key = "title", kind = "text" }'
+KEYS = "arg, bus, interface, map, method, name, path, property, sender, signal, topic, words"
 
 
 @pytest.mark.parametrize(
     ("keys", "changes", "key", "problem"),
     [
-        (STATE, {"name": None}, "", "name: is missing; write a name of your own, or that of a shipped rule to take its place"),
+        (
+            STATE,
+            {"name": None},
+            "",
+            "name: is missing; write a name of your own, or that of a shipped rule to take its place",
+        ),
         (STATE, {"interface": None}, "", "interface: is missing; write the interface of the signal or property"),
         (STATE, {"topic": None}, "", "topic: is missing; write the topic to publish to"),
         (STATE, {"property": None}, "name", "signal: is missing; write the signal to tell of, or a property"),
@@ -113,30 +120,95 @@ NAMED = "it must be like {}, of 255 characters at most"
         (STATE, {"signal": "'S'"}, "signal", "signal: can't be beside a property, which tells its changes itself"),
         (STATE, {"method": "'M'"}, "method", "method: can't be beside a property, which tells its changes itself"),
         (STATE, {"arg": "0"}, "arg", "arg: can't be beside a property, which tells its changes itself"),
-        (STATE, {"path": "'/a/*'"}, "path", "path: must be one object, which is asked; only signals can be those of many"),
-        (STATE, {"topic": "'d.{arg0}'"}, "topic", "topic: has the field {arg0}, which is a signal's; a state has one topic"),
-        (SIGNAL, {"topic": "'d.{name}'"}, "topic", "topic: has the field {name}, which is the sender's; write a sender"),
-        (SIGNAL, {"topic": "'d.{who}'"}, "topic", "topic: has the unknown field {who}; there are {name}, {path}, {arg0}, {arg1}, ..."),
-        (SIGNAL, {"topic": "'hal.x'"}, "topic", "topic: what begins with hal is told by the hardware service itself; begin with another word"),
-        (SIGNAL, {"words": "{a = 'b'}", "map": "{a = 'b'}"}, "map", "map: can't be beside words: the body is a word or a map"),
-        (SIGNAL, {"bus": "'user'"}, "bus", "bus: must be \"session\" or \"system\", not 'user'"),
-        (SIGNAL, {"sender": "'a'"}, "sender", "sender: 'a' is no bus name: " + NAMED.format("org.example.Player or :1.17")),
-        (SIGNAL, {"sender": "'*'"}, "sender", "sender: '*' is no bus name: " + NAMED.format("org.example.Player or :1.17")),
+        (
+            STATE,
+            {"path": "'/a/*'"},
+            "path",
+            "path: must be one object, which is asked; only signals can be those of many",
+        ),
+        (
+            STATE,
+            {"topic": "'d.{arg0}'"},
+            "topic",
+            "topic: has the field {arg0}, which is a signal's; a state has one topic",
+        ),
+        (
+            SIGNAL,
+            {"topic": "'d.{name}'"},
+            "topic",
+            "topic: has the field {name}, which is the sender's; write a sender",
+        ),
+        (
+            SIGNAL,
+            {"topic": "'d.{who}'"},
+            "topic",
+            "topic: has the unknown field {who}; there are {name}, {path}, {arg0}, {arg1}, ...",
+        ),
+        (
+            SIGNAL,
+            {"topic": "'hal.x'"},
+            "topic",
+            "topic: what begins with hal is told by the hardware service itself; begin with another word",
+        ),
+        (
+            SIGNAL,
+            {"words": "{a = 'b'}", "map": "{a = 'b'}"},
+            "map",
+            "map: can't be beside words: the body is a word or a map",
+        ),
+        (SIGNAL, {"bus": "'user'"}, "bus", 'bus: must be "session" or "system", not \'user\''),
+        (
+            SIGNAL,
+            {"sender": "'a'"},
+            "sender",
+            "sender: 'a' is no bus name: " + NAMED.format("org.example.Player or :1.17"),
+        ),
+        (
+            SIGNAL,
+            {"sender": "'*'"},
+            "sender",
+            "sender: '*' is no bus name: " + NAMED.format("org.example.Player or :1.17"),
+        ),
         (SIGNAL, {"sender": "':1.7'"}, "sender", "sender: must be a name that lasts, not a connection's"),
         (SIGNAL, {"path": "'a'"}, "path", "path: 'a' is no object path: it must be like /org/example/Player"),
-        (SIGNAL, {"interface": "'a'"}, "interface", "interface: 'a' is no interface: " + NAMED.format("org.example.Player")),
+        (
+            SIGNAL,
+            {"interface": "'a'"},
+            "interface",
+            "interface: 'a' is no interface: " + NAMED.format("org.example.Player"),
+        ),
         (SIGNAL, {"signal": "'a.b'"}, "signal", "signal: 'a.b' is no member: " + NAMED.format("PlayPause")),
         (SIGNAL, {"arg": "-1"}, "arg", "arg: must be a whole number, at least 0, not -1"),
         (SIGNAL, {"words": "{a = 1}"}, "words", "words: 'a' must be text, not 1"),
         (SIGNAL, {"map": "{}"}, "map", "map: must be a table with entries"),
-        (SIGNAL, {"map": "{a = 1}"}, "map", "map: 'a' must be the key that it is taken from, or a table such as { key = \"title\", kind = \"text\" }"),
-        (SIGNAL, {"map": "{a = {key = 'k', unit = 's'}}"}, "map", "map: 'a' has the unknown key 'unit'; there are: key, kind, divisor"),
-        (SIGNAL, {"map": "{a = {key = 'k', kind = 'list'}}"}, "map", "map: 'a' has the kind 'list'; there are \"text\", \"texts\" and \"number\""),
-        (SIGNAL, {"map": "{a = {key = 'k', kind = 'number', divisor = 0}}"}, "map", "map: 'a' has a divisor that is no number, or 0"),
-        (SIGNAL, {"map": "{a = {key = 'k', divisor = 2}}"}, "map", "map: 'a' has a divisor, so its kind must be \"number\""),
-        (SIGNAL, {"member": "'S'"}, "member", "member: unknown key; there are: arg, bus, interface, map, method, name, path, property, sender, signal, topic, words"),
+        (SIGNAL, {"map": "{a = 1}"}, "map", f"map: 'a' must be {ENTRY}"),
+        (
+            SIGNAL,
+            {"map": "{a = {key = 'k', unit = 's'}}"},
+            "map",
+            "map: 'a' has the unknown key 'unit'; there are: key, kind, divisor",
+        ),
+        (
+            SIGNAL,
+            {"map": "{a = {key = 'k', kind = 'list'}}"},
+            "map",
+            'map: \'a\' has the kind \'list\'; there are "text", "texts" and "number"',
+        ),
+        (
+            SIGNAL,
+            {"map": "{a = {key = 'k', kind = 'number', divisor = 0}}"},
+            "map",
+            "map: 'a' has a divisor that is no number, or 0",
+        ),
+        (
+            SIGNAL,
+            {"map": "{a = {key = 'k', divisor = 2}}"},
+            "map",
+            "map: 'a' has a divisor, so its kind must be \"number\"",
+        ),
+        (SIGNAL, {"member": "'S'"}, "member", f"member: unknown key; there are: {KEYS}"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_rule_is_named_and_the_others_work(
     file: Path, keys: dict[str, str], changes: dict[str, str | None], key: str, problem: str
 ) -> None:
