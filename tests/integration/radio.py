@@ -1,5 +1,7 @@
 """A program on D-Bus that does what it is told: `python radio.py ADDRESS`, then a JSON list a line; each is answered.
 
+With a name behind the address it owns that, and is not told anything, as when the bus starts it.
+
 It has the property Station of org.example.Radio at /org/example/Radio, and can be asked with
 GetStation, too. It does what no library lets it: it floods, it keeps silent, and tells what is not so.
 """
@@ -91,7 +93,6 @@ class Radio:
 
     def serve(self) -> None:
         """Do what comes on standard input, until that ends, and answer calls."""
-        print(json.dumps("ready"), flush=True)
         commands = open(0, "rb", buffering=0)  # noqa: SIM115 - what a buffer has read select doesn't see
         while True:
             ready, _, _ = select.select([self._socket.fileno(), commands.fileno()], [], [])
@@ -103,6 +104,11 @@ class Radio:
                     return
                 method, *args = json.loads(line)
                 print(json.dumps(getattr(self, method)(*args)), flush=True)
+
+    def answer(self) -> None:
+        """Answer calls for ever."""
+        while True:
+            self._take(self._read())
 
     def _take(self, message: Incoming) -> None:
         if message.kind == CALL and message.member in ("Get", "GetStation"):
@@ -158,4 +164,10 @@ def _variant(value: object) -> Variant:
 
 
 if __name__ == "__main__":
-    Radio(sys.argv[1].removeprefix("unix:path=")).serve()
+    radio = Radio(sys.argv[1].removeprefix("unix:path="))
+    if sys.argv[2:]:
+        radio.own(sys.argv[2])
+        radio.answer()
+    else:
+        print(json.dumps("ready"), flush=True)
+        radio.serve()

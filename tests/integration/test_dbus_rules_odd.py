@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from .private_dbus import needs_dbus
 pytestmark = needs_dbus
 
 RADIO = "org.example.Radio"
+DBUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus")
 
 RULES = """\
 [[rule]]
@@ -182,7 +185,7 @@ async def test_a_flood_of_changes_ends_with_the_last_and_holds_up_no_call(people
     flooding = asyncio.ensure_future(radio.do("flood", 10_000))
     heard, calls = ["0"], 0
     while heard[-1] != "9999":
-        names = await people.on_dbus("session", "org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListNames")
+        names = await people.on_dbus("session", *DBUS, "org.freedesktop.DBus.ListNames")
         calls += RADIO in names
         while (one := await stations.receive(0)) is not None:
             heard.append(one.body)
@@ -208,10 +211,39 @@ async def test_the_bus_restarts_time_and_again(people: DeskScene, desktop: Desk)
 
 
 async def test_nobody_is_started_to_be_watched(people: DeskScene, desktop: Desk) -> None:
-    """The bus could start it, and starts it when somebody calls it."""
-    await people.listen("desk.#")
-    names = await people.on_dbus("session", "org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListActivatableNames")
-    assert names == ["org.freedesktop.DBus"]
+    """The bus could start a radio, and does when somebody calls it."""
+    aid = Path(__file__).with_name("radio.py")
+    command = f"{sys.executable} {aid} {desktop.session.address} {RADIO}"
+    file = desktop.session.folder / f"{RADIO}.service"
+    file.write_text(f"[D-BUS Service]\nName={RADIO}\nExec={command}\n")
+    try:
+        await people.on_dbus("session", *DBUS, "org.freedesktop.DBus.ReloadConfig")
+        listener = await people.listen("desk.#")
+        other = await people.radio("org.example.radios.kitchen")
+        await listener.hear("desk.kitchen.asked the news")  # all states have been looked at
+        assert await people.on_dbus("session", *DBUS, "org.freedesktop.DBus.NameHasOwner", RADIO) is False
+        assert await people.on_dbus("session", RADIO, "/org/example/Radio", f"{RADIO}.GetStation") == "news"
+        await listener.hear("desk.station news")
+        assert await other.do("count") == 1
+    finally:
+        file.unlink()
+
+
+async def test_a_bus_that_is_not_there_comes_late(people: DeskScene, desktop: Desk) -> None:
+    desktop.session.kill()
+    listener = await people.listen("desk.#")
+    desktop.session.restart()
+    await people.radio(RADIO)
+    await listener.hear("desk.station news")
+
+
+async def test_a_bus_that_says_nothing_holds_up_no_start(people: DeskScene, desktop: Desk) -> None:
+    """Its socket takes whoever comes, and nobody answers there, as when a bus is stopped."""
+    os.kill(desktop.session.pid, signal.SIGSTOP)
+    try:
+        await people.listen("desk.#")
+    finally:
+        os.kill(desktop.session.pid, signal.SIGCONT)
 
 
 async def test_a_second_service_says_nothing_and_ends(people: DeskScene, desktop: Desk) -> None:
