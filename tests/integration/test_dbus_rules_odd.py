@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pybus_services.dbus.rules.owners import MOST_NAMES
 from tests.cli.programs import run
 from tests.daemon import PATIENCE
 
@@ -244,6 +245,15 @@ async def test_a_bus_that_says_nothing_holds_up_no_start(people: DeskScene, desk
         await people.listen("desk.#")
     finally:
         os.kill(desktop.session.pid, signal.SIGCONT)
+
+
+async def test_more_names_of_a_family_than_are_looked_at(people: DeskScene, desktop: Desk) -> None:
+    await people.radio(*(f"org.example.radios.n{number}" for number in range(MOST_NAMES + 1)))
+    await people.alice.call(NAME, "introspect")
+    topics = await people.alice.call("org.pybus.Bus", "topics", "desk.*.asked")
+    assert len(topics) == MOST_NAMES
+    _, log, _ = await asyncio.to_thread(run, desktop.daemon, "pybus", "service", NAME, "logs")
+    assert log.count(f" is not looked at: there are {MOST_NAMES} such names, the limit\n") == 1
 
 
 async def test_a_second_service_says_nothing_and_ends(people: DeskScene, desktop: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pybus_services.dbus.rules.rule import Entry, Rule
 from pybus_services.dbus.rules.settings import Settings, load
 from pybus_services.templates import parse_topic
+from tests.services.user_file import settings_of
 
 SHIPPED = ["media-track", "media-status", "screensaver-gnome", "screensaver", "lock", "sleep", "network"]
 
@@ -22,11 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def settings(file: Path, text: str) -> Settings:
-    """What a file with this text gives; in the problems, the file's path is left out."""
-    file.write_text(text)
-    found = load({"HOME": str(file.parents[2])})
-    assert [line for line in found.problems if not line.startswith(f"{file}:")] == []
-    return found._replace(problems=tuple(line.removeprefix(f"{file}:") for line in found.problems))
+    return settings_of(load, file, text)
 
 
 def names(found: Settings) -> list[str]:
