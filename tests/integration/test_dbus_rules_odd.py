@@ -151,7 +151,7 @@ async def test_wrong_rules_are_named_and_the_others_work(people: DeskScene, desk
     assert await people.alice.get("desk.station") == "news"
     code, log, _ = await asyncio.to_thread(run, desktop.daemon, "pybus", "service", NAME, "logs")
     line = RULES.count("\n") + 6
-    shipped = "media-track, media-status, screensaver-gnome, screensaver, lock, sleep, network"
+    shipped = "media-track, media-status, screensaver-shell, screensaver-gnome, screensaver, lock, sleep, network"
     told = [one.partition(": ")[2] for one in log.splitlines() if str(desktop.rules) in one]
     assert (code, told) == (
         0,

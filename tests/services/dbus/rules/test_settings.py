@@ -11,7 +11,16 @@ from pybus_services.dbus.rules.settings import Settings, load
 from pybus_services.templates import parse_topic
 from tests.services.user_file import settings_of
 
-SHIPPED = ["media-track", "media-status", "screensaver-gnome", "screensaver", "lock", "sleep", "network"]
+SHIPPED = [
+    "media-track",
+    "media-status",
+    "screensaver-shell",
+    "screensaver-gnome",
+    "screensaver",
+    "lock",
+    "sleep",
+    "network",
+]
 
 
 @pytest.fixture
@@ -82,7 +91,7 @@ OWN = '[[rule]]\nname = "{name}"\ninterface = "a.b"\nsignal = "C"\ntopic = "desk
 def test_ones_own_come_first_take_the_place_of_shipped_ones_and_switch_them_off(file: Path) -> None:
     own = OWN.replace("{name}", "mine") + OWN.replace("{name}", "sleep")
     found = settings(file, f'disabled = ["lock", "network"]\n{own}')
-    assert (names(found), found.problems) == (["mine", *SHIPPED[:4], "sleep"], ())
+    assert (names(found), found.problems) == (["mine", *SHIPPED[:5], "sleep"], ())
     assert found.rules[-1].topic == parse_topic("desk.sleep", str)
 
 
