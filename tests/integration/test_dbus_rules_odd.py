@@ -211,6 +211,14 @@ async def test_the_bus_restarts_time_and_again(people: DeskScene, desktop: Desk)
     assert len({*open_files}) == 1
 
 
+async def test_a_crash_of_the_service_leaves_no_value_behind(people: DeskScene) -> None:
+    listener = await people.listen("desk.station")
+    await people.radio(RADIO)
+    await listener.hear("desk.station news")
+    os.kill((await people.alice.call("org.pybus.Bus", "service", NAME))["pid"], signal.SIGKILL)
+    await listener.hear("desk.station (cleared)", "desk.station news")
+
+
 async def test_nobody_is_started_to_be_watched(people: DeskScene, desktop: Desk) -> None:
     """The bus could start a radio, and does when somebody calls it."""
     aid = Path(__file__).with_name("radio.py")
