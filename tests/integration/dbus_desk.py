@@ -50,11 +50,13 @@ class Listener(Program):
 
     async def hear(self, *lines: str) -> None:
         """Its next lines are these."""
-        assert [await self.line() for _ in lines] == list(lines)
+        heard = [await self.line() for _ in lines]
+        assert heard == list(lines), heard
 
     async def hear_all(self, *lines: str) -> None:
         """Its next lines are these, in any order."""
-        assert sorted([await self.line() for _ in lines]) == sorted(lines)
+        heard = [await self.line() for _ in lines]
+        assert sorted(heard) == sorted(lines), heard
 
     async def hear_until(self, line: str) -> None:
         """Lines until this one."""
