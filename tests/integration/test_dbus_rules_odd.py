@@ -200,7 +200,7 @@ async def test_the_bus_restarts_time_and_again(people: DeskScene, desktop: Desk)
     listener = await people.listen("desk.station", "session.#")
     pid = (await people.alice.call("org.pybus.Bus", "service", NAME))["pid"]
     open_files: list[int] = []
-    for _ in range(20):
+    for _ in range(10):
         radio = await people.radio(RADIO)
         await listener.hear("desk.station news")
         open_files.append(len(os.listdir(f"/proc/{pid}/fd")))
