@@ -66,6 +66,22 @@ def say_ready(program: str) -> None:
     print(f"{program}: serving", file=sys.stderr, flush=True)
 
 
+async def refuse_second(bus: pybus.aio.Bus, name: str) -> str:
+    """See that no other program serves a name, or is about to, before anything is published.
+
+    A service publishes its states before it claims its name, as whoever waits for one is answered then, and
+    what a second one publishes would take the place of the first one's. Returns the name that is owned in
+    the meantime, to be released once the service has its own. Raises `NameTaken`.
+    """
+    starting = f"{name}.Starting"
+    if await bus.call("org.pybus.Bus", "request_name", starting, queue=False) == "taken":
+        raise pybus.NameTaken(f"another one is about to own {name}")
+    with contextlib.suppress(pybus.NameHasNoOwner):
+        owner = await bus.call("org.pybus.Bus", "owner", name)
+        raise pybus.NameTaken(f"{name} is owned by {owner}")
+    return starting
+
+
 async def _run(program: str, serve: Callable[[pybus.aio.Bus], Awaitable[None]]) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -54,7 +54,7 @@ class BusDaemon:
         self.services = f"{homes['XDG_DATA_HOME']}/pybus/services"
         os.makedirs(os.path.dirname(self.configuration))
         os.makedirs(self.services)
-        self.configure('[log]\nlevel = "debug"\n[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Hal"]\n')
+        self.configure('[log]\nlevel = "debug"\n[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Presence"]\n')
         return homes
 
     def configure(self, text: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pybus
 
+from ..serving import refuse_second
 from .catalogue import Catalogue
 from .device import Device, State
 from .events import every_event, lost_events, newest
@@ -28,9 +29,6 @@ from .udev import Batch, Monitor
 
 NAME = "org.pybus.Hal"
 """The well-known name. Owning it keeps a second instance from publishing every event twice."""
-
-_STARTING = f"{NAME}.Starting"
-"""Owned until `NAME` is: states are published before that is claimed, and two must not do so."""
 
 BATCH = 256
 """Events in one go, some ms; then the loop's other work (signals, the connection) gets its turn."""
@@ -70,7 +68,7 @@ class Service:
         The monitor listens already, so what changes from here on is in its queue. The name comes last,
         as whoever waits for a value is answered then. What others have said of the states is cleared.
         """
-        await self._refuse_second()  # before it tells anything, as its values would take the place of the first one's
+        starting = await refuse_second(self._bus, NAME)
         self._present.begin(self._monitor.complete_devices)
         for source in self._catalogue.sources:
             await self._open(source)
@@ -82,7 +80,7 @@ class Service:
         await self._watch_listeners()
         methods = Hal(self._monitor, self._present, self._attributes, lambda: self._told.values, self._pretend)
         await self._bus.register(NAME, methods)
-        await self._bus.call("org.pybus.Bus", "release_name", _STARTING)
+        await self._bus.call("org.pybus.Bus", "release_name", starting)
 
     async def run(self) -> None:
         """Publish what comes. Raises `OSError` if the monitor fails, `NotConnected` if the bus bans this program."""
@@ -104,13 +102,6 @@ class Service:
             source.close()
 
     # --- beginning ----------------------------------------------------------------------------------
-
-    async def _refuse_second(self) -> None:
-        if await self._bus.call("org.pybus.Bus", "request_name", _STARTING, queue=False) == "taken":
-            raise pybus.NameTaken(f"another one is about to own {NAME}")
-        with contextlib.suppress(pybus.NameHasNoOwner):
-            owner = await self._bus.call("org.pybus.Bus", "owner", NAME)
-            raise pybus.NameTaken(f"{NAME} is owned by {owner}")
 
     async def _open(self, source: Source) -> None:
         try:

@@ -1,0 +1,247 @@
+"""The backend for XMPP. This is the only file that knows slixmpp.
+
+slixmpp tries again by itself, for ever, and follows a server that sends it elsewhere. Here one client is
+one connection: its end is told with its cause, and whoever uses it decides what comes next.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from typing import Any
+
+import slixmpp
+from slixmpp.exceptions import IqError, IqTimeout
+
+from .account import Account
+from .backend import Refused
+from .presence import AVAILABLE, Presence
+
+LOGIN = 30.0
+"""Seconds that a login may take."""
+
+ANSWER = 20.0
+"""Seconds that the server may take to answer; one that takes longer is gone."""
+
+KEEPALIVE = 60.0
+"""Seconds from one look whether the server is still there to the next."""
+
+GOODBYE = 2.0
+"""Seconds that the server gets to take the goodbye."""
+
+_DIRECT_TLS = 5223
+"""The port on which TLS begins with the first byte, by custom; on others it is asked for (STARTTLS)."""
+
+_TEMPORARY = {"temporary-auth-failure", "aborted"}
+"""Refusals of a login after which it may succeed (RFC 6120, section 6.5)."""
+
+# Its errors are told here in our own words, and its debug lines hold what a log must not.
+logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)
+
+
+async def connect(account: Account, password: str) -> "Session":
+    """As `backend.Connect` says."""
+    try:
+        client = _Client(account, password, _tls_context(account))
+    except slixmpp.InvalidJID:
+        raise Refused(f"{account.jid} is no XMPP address; mend {account.file}, then set a status again") from None
+    try:
+        async with asyncio.timeout(LOGIN):
+            await client.log_in()
+    except TimeoutError:
+        client.drop()
+        raise ConnectionError(f"{client.where} does not answer") from None
+    except BaseException:
+        client.drop()
+        raise
+    return Session(client, account.priority)
+
+
+class Session:
+    """A session as `backend.Session` describes it."""
+
+    def __init__(self, client: "_Client", priority: int) -> None:
+        self._client = client
+        self._priority = priority
+        self._keepalive = asyncio.ensure_future(self._keep_alive())
+
+    async def tell(self, presence: Presence) -> None:
+        show = None if presence.status == AVAILABLE else presence.status
+        self._client.send_presence(pshow=show, pstatus=presence.message or None, ppriority=self._priority)
+        # The server handles what a client sends in its order (RFC 6120, section 10.1), so its answer to
+        # what was sent after the presence says that it has that.
+        await self._client.ask()
+
+    async def ended(self) -> Exception:
+        return await asyncio.shield(self._client.over)
+
+    async def close(self, message: str = "") -> None:
+        self._keepalive.cancel()
+        try:
+            if not self._client.over.done():
+                self._client.send_presence(ptype="unavailable", pstatus=message or None)
+                self._client.disconnect(wait=GOODBYE)
+                await asyncio.wait((self._client.over,), timeout=GOODBYE)
+        finally:
+            self._client.drop()
+
+    async def _keep_alive(self) -> None:
+        """Ask now and then, so that a server that is gone is noticed."""
+        with contextlib.suppress(ConnectionError):  # which the client knows by then
+            while True:
+                await asyncio.sleep(KEEPALIVE)
+                await self._client.ask()
+
+
+class _Client(slixmpp.ClientXMPP):
+    """One connection. over: why it has ended, once it has. where: the server, for a person."""
+
+    def __init__(self, account: Account, password: str, context: ssl.SSLContext) -> None:
+        super().__init__(f"{account.jid}/{account.resource}", password, ssl_context=context)
+        self.over: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._account = account
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._why: Exception | None = None
+        self._sender: asyncio.Task[Any] | None = None
+        self.auto_authorize = None  # whoever wants to see the presence is for the person to decide
+        self.auto_subscribe = False
+        self._choose_encryption()
+        self.register_plugin("xep_0199")
+        for event, handler in {
+            "connection_failed": self._note_unreachable,
+            "ssl_invalid_chain": self._note_distrust,
+            "failed_auth": self._note_refusal,
+            "no_auth": self._note_no_way_in,
+            "stream_error": self._note_stream_error,
+            "session_start": self._note_start,
+            "disconnected": lambda _reason: self._end(),
+        }.items():
+            self.add_event_handler(event, handler)
+
+    @property
+    def where(self) -> str:
+        if not (self._account.host or self._account.port):
+            return f"the chat server of {self.boundjid.domain}"
+        host, port = self._address()
+        return f"the chat server {host}:{port}"
+
+    async def log_in(self) -> None:
+        """Wait until there is a session. Raises `Refused`, `ConnectionError`."""
+        if self._account.host or self._account.port:
+            self.connect(*self._address())
+        else:
+            self.connect()
+        await asyncio.wait((self._started, self.over), return_when=asyncio.FIRST_COMPLETED)
+        if self.over.done():
+            raise self.over.result()
+
+    async def ask(self) -> None:
+        """Wait for an answer of the server's to something. Raises `ConnectionError` if none comes; then it is over."""
+        answer = asyncio.ensure_future(self.plugin["xep_0199"].send_ping(slixmpp.JID(self.boundjid.domain), timeout=ANSWER))
+        try:
+            await asyncio.wait((answer, self.over), return_when=asyncio.FIRST_COMPLETED)
+            if self.over.done():
+                raise ConnectionError(str(self.over.result()))
+            with contextlib.suppress(IqError):  # it does not know pings, which is an answer, too
+                await answer
+        except IqTimeout:
+            self._end(ConnectionError(f"{self.where} does not answer any more"))
+            self.abort()
+            raise ConnectionError(str(self.over.result())) from None
+        finally:
+            answer.cancel()
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        self.cancel_connection_attempt()
+        self.abort()
+        self._end()
+        if self._sender is not None:
+            self._sender.cancel()
+
+    # --- what slixmpp would do by itself ------------------------------------------------------------
+
+    def reschedule_connection_attempt(self) -> None:
+        """All addresses have been tried."""
+        self._end()
+
+    def reconnect(self, *_: object, **__: object) -> None:
+        """Not here."""
+
+    async def run_filters(self) -> None:
+        """What sends. It never ends by itself."""
+        self._sender = asyncio.current_task()
+        await super().run_filters()
+
+    # --- what happens -------------------------------------------------------------------------------
+
+    def _end(self, why: Exception | None = None) -> None:
+        if not self.over.done():
+            self.over.set_result(self._why or why or ConnectionError(f"{self.where} has closed the connection"))
+
+    def _note_start(self, _: object) -> None:
+        if not self.boundjid.user:
+            self._why = ConnectionError(f"{self.where} lets {self._account.jid} not log in once more")
+            self.abort()
+        elif not self._started.done():
+            self._started.set_result(None)
+
+    def _note_unreachable(self, error: OSError | str) -> None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._note_distrust(error)
+        elif self._why is None or not isinstance(self._why.__cause__, ssl.SSLCertVerificationError):
+            text = error if isinstance(error, str) else error.strerror or str(error)
+            self._why = ConnectionError(f"{self.where} can't be reached: {text}")
+
+    def _note_distrust(self, error: ssl.SSLError) -> None:
+        said = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+        text = f"the certificate of {self.where} is not trusted: {said}; ca in {self._account.file} may name your own"
+        self._why = ConnectionError(text)
+        self._why.__cause__ = error
+        self.abort()
+
+    def _note_refusal(self, failure: Any) -> None:
+        condition = failure["condition"]
+        if condition in _TEMPORARY:
+            self._why = ConnectionError(f"{self.where} does not let {self._account.jid} in now: {condition}")
+            return
+        what = "the password is wrong, or there is no such account" if condition == "not-authorized" else condition
+        text = f"{self.where} refuses {self._account.jid}: {what}"
+        self._why = Refused(f"{text}; mend {self._account.file}, then set a status again")
+
+    def _note_no_way_in(self, _: object) -> None:
+        if isinstance(self.socket, ssl.SSLObject) or not self._account.tls:
+            text = "offers no way to log in that is known here"
+        else:
+            text = "offers no encryption, without which no password is sent"
+        self._why = ConnectionError(f"{self.where} {text}")
+
+    def _note_stream_error(self, error: Any) -> None:
+        if error["condition"] == "conflict":
+            text = f"another program has logged in as {self.boundjid.full}; set a status to take its place"
+            self._why = Refused(text)
+        else:
+            self._why = ConnectionError(f"{self.where} has ended the session: {error['text'] or error['condition']}")
+
+    # --- where to, and how --------------------------------------------------------------------------
+
+    def _address(self) -> tuple[str, int]:
+        return self._account.host or self.boundjid.domain, self._account.port or 5222
+
+    def _choose_encryption(self) -> None:
+        """TLS, unless the account says otherwise; a password is never sent readable, whatever it says."""
+        if not self._account.tls:
+            self.enable_plaintext, self.enable_starttls, self.enable_direct_tls = True, False, False
+            self.plugin["feature_mechanisms"].unencrypted_scram = True
+        elif self._account.host or self._account.port:
+            self.enable_direct_tls = self._address()[1] == _DIRECT_TLS
+            self.enable_starttls = not self.enable_direct_tls
+
+
+def _tls_context(account: Account) -> ssl.SSLContext:
+    """What is trusted: the system's certificates, or the account's own. Raises `Refused`."""
+    try:
+        return ssl.create_default_context(cafile=account.ca or None)
+    except OSError as error:
+        text = f"{account.ca} holds no certificates that can be used: {error.strerror or error}"
+        raise Refused(f"{text}; mend ca in {account.file}, then set a status again") from None
