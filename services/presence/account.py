@@ -5,9 +5,9 @@
     # password = "..."           in its place; then nobody else may read the file (chmod 600)
     away_when_locked = false     # away by itself while the screen is locked
     host = "xmpp.example.org"    # left out: the DNS says which
-    port = 5222                  # left out: the DNS says which; at 5223 TLS begins with the first byte
+    port = 5222                  # left out: the DNS says which
+    tls = "starttls"             # "direct": from the first byte; "off": none, for a server on this machine
     ca = "~/ca.pem"              # certificates to trust in place of the system's
-    tls = true                   # false: nothing is encrypted, for a server on this machine
     resource = "pybus-1f2e3d4c"  # the name of this login among others of the same account
     priority = -1                # below 0: the server sends no messages here
 
@@ -25,6 +25,9 @@ from dataclasses import dataclass, field
 
 import pybus
 
+STARTTLS, DIRECT, OFF = "starttls", "direct", "off"
+"""How TLS begins: asked for on a connection without it (RFC 6120, section 5), at once (XEP-0368), or not at all."""
+
 _JID = re.compile(r"[^@/\s]+@[^@/\s]+")
 
 
@@ -34,7 +37,7 @@ class NoAccount(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """An account as its file has it. host, ca: empty, and port: 0, if left out. file: the path of the file."""
+    """An account as its file has it. host, ca, tls: empty, and port: 0, if left out. file: the path of the file."""
 
     file: str
     jid: str
@@ -43,8 +46,8 @@ class Account:
     away_when_locked: bool = False
     host: str = ""
     port: int = 0
+    tls: str = ""
     ca: str = ""
-    tls: bool = True
     resource: str = ""
     priority: int = -1
     """Messages to the account go to another login, or wait: one that shows none must not swallow them."""
@@ -83,8 +86,8 @@ def _allowed(environ: Mapping[str, str]) -> dict[str, pybus.tables.Check]:
         "away_when_locked": flag,
         "host": _filled,
         "port": pybus.checks.count(1, 65535),
+        "tls": pybus.checks.one_of(STARTTLS, DIRECT, OFF),
         "ca": lambda value: _path(value, environ),
-        "tls": flag,
         "resource": _filled,
         "priority": pybus.checks.count(-128, 127),
     }

@@ -13,7 +13,7 @@ from typing import Any
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
 
-from .account import Account
+from .account import DIRECT, OFF, STARTTLS, Account
 from .backend import Refused
 from .presence import AVAILABLE, Presence
 
@@ -28,9 +28,6 @@ KEEPALIVE = 60.0
 
 GOODBYE = 2.0
 """Seconds that the server gets to take the goodbye."""
-
-_DIRECT_TLS = 5223
-"""The port on which TLS begins with the first byte, by custom; on others it is asked for (STARTTLS)."""
 
 _TEMPORARY = {"temporary-auth-failure", "aborted"}
 """Refusals of a login after which it may succeed (RFC 6120, section 6.5)."""
@@ -120,14 +117,14 @@ class _Client(slixmpp.ClientXMPP):
 
     @property
     def where(self) -> str:
-        if not (self._account.host or self._account.port):
+        if not self._has_address:
             return f"the chat server of {self.boundjid.domain}"
         host, port = self._address()
         return f"the chat server {host}:{port}"
 
     async def log_in(self) -> None:
         """Wait until there is a session. Raises `Refused`, `ConnectionError`."""
-        if self._account.host or self._account.port:
+        if self._has_address:
             self.connect(*self._address())
         else:
             self.connect()
@@ -137,7 +134,8 @@ class _Client(slixmpp.ClientXMPP):
 
     async def ask(self) -> None:
         """Wait for an answer of the server's to something. Raises `ConnectionError` if none comes; then it is over."""
-        answer = asyncio.ensure_future(self.plugin["xep_0199"].send_ping(slixmpp.JID(self.boundjid.domain), timeout=ANSWER))
+        server = slixmpp.JID(self.boundjid.domain)
+        answer = asyncio.ensure_future(self.plugin["xep_0199"].send_ping(server, timeout=ANSWER))
         try:
             await asyncio.wait((answer, self.over), return_when=asyncio.FIRST_COMPLETED)
             if self.over.done():
@@ -210,7 +208,7 @@ class _Client(slixmpp.ClientXMPP):
         self._why = Refused(f"{text}; mend {self._account.file}, then set a status again")
 
     def _note_no_way_in(self, _: object) -> None:
-        if isinstance(self.socket, ssl.SSLObject) or not self._account.tls:
+        if isinstance(self.socket, ssl.SSLObject) or self._account.tls == OFF:
             text = "offers no way to log in that is known here"
         else:
             text = "offers no encryption, without which no password is sent"
@@ -225,17 +223,22 @@ class _Client(slixmpp.ClientXMPP):
 
     # --- where to, and how --------------------------------------------------------------------------
 
+    @property
+    def _has_address(self) -> bool:
+        """Whether the account says where the server is, so that the DNS is not asked."""
+        return bool(self._account.host or self._account.port)
+
     def _address(self) -> tuple[str, int]:
         return self._account.host or self.boundjid.domain, self._account.port or 5222
 
     def _choose_encryption(self) -> None:
         """TLS, unless the account says otherwise; a password is never sent readable, whatever it says."""
-        if not self._account.tls:
-            self.enable_plaintext, self.enable_starttls, self.enable_direct_tls = True, False, False
+        wanted = self._account.tls or (STARTTLS if self._has_address else "")
+        if wanted:
+            self.enable_direct_tls, self.enable_starttls = wanted == DIRECT, wanted == STARTTLS
+        if wanted == OFF:
+            self.enable_plaintext = True
             self.plugin["feature_mechanisms"].unencrypted_scram = True
-        elif self._account.host or self._account.port:
-            self.enable_direct_tls = self._address()[1] == _DIRECT_TLS
-            self.enable_starttls = not self.enable_direct_tls
 
 
 def _tls_context(account: Account) -> ssl.SSLContext:
