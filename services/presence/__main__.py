@@ -1,6 +1,5 @@
 """`python -m pybus_services.presence`: the service in its shell."""
 
-import importlib.util
 import logging
 import os
 import sys
@@ -8,6 +7,8 @@ import sys
 import pybus
 
 from .. import serving
+from .backend import Connect
+from .service import Service
 
 PROGRAM = "pybus-presence"
 
@@ -19,20 +20,22 @@ def main(arguments: list[str] | None = None) -> int:
     description = "Tell your chat contacts whether you are there, and the bus what the chat server knows."
     options = serving.parser(__package__ or "", description, "slixmpp", _MORE).parse_args(arguments)
     logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.INFO)
-    return serving.run(PROGRAM, _need_slixmpp, _serve, debug=options.debug)
+    return serving.run(PROGRAM, _backend, _serve, debug=options.debug)
 
 
-def _need_slixmpp() -> None:
-    """Raises `ModuleNotFoundError` saying what to install."""
-    if importlib.util.find_spec("slixmpp") is None:
-        raise ModuleNotFoundError("slixmpp is not installed; install it with: pip install 'pybus[chat]'")
+def _backend() -> Connect:
+    """What connects to a chat server. Raises `ModuleNotFoundError` saying what to install."""
+    try:
+        from .xmpp import connect
+    except ModuleNotFoundError as error:
+        if error.name != "slixmpp":
+            raise
+        raise ModuleNotFoundError("slixmpp is not installed; install it with: pip install 'pybus[chat]'") from error
+    return connect
 
 
-async def _serve(bus: pybus.aio.Bus, _prepared: None) -> None:
+async def _serve(bus: pybus.aio.Bus, connect: Connect) -> None:
     """Serve until cancelled, and log off. Raises `NameTaken`."""
-    from .service import Service
-    from .xmpp import connect
-
     service = Service(bus, connect, os.environ)
     await service.start()
     serving.say_ready(PROGRAM)

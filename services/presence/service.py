@@ -54,7 +54,7 @@ class Service:
         self._bus.on_reconnect(lambda: self._do(self._tell))
         # Whoever has left a value here while nobody served has asked for it, too.
         await self._bus.on("chat.*", self._note_signal)
-        await self._tell(again=True)
+        await self._tell()
         await self._bus.register(NAME, Chat(self._ask_and_wait, self._state))
         await self._bus.call("org.pybus.Bus", "release_name", starting)
 
@@ -116,7 +116,8 @@ class Service:
                 self._ask(check_presence(signal.body))
             except ValueError as error:
                 _log.warning("%s by %s: %s", STATUS, signal.sender, error)
-        self._do(lambda: self._tell(again=True))
+        self._told.pop(signal.topic, None)
+        self._do(self._tell)
 
     def _note_lock(self, signal: pybus.Signal) -> None:
         """The screen was locked or unlocked. If nobody knows any more, what was last known counts."""
@@ -145,13 +146,13 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, *, again: bool = False) -> None:
-        """Publish what differs from what was published last; with `again` everything."""
+    async def _tell(self) -> None:
+        """Publish what differs from what was published last."""
         async with self._telling:
             line = self._line
             values = {STATUS: line.told.status, MESSAGE: line.told.message, ERROR: line.error}
             for topic, value in values.items():
-                if again or self._told.get(topic) != value:
+                if self._told.get(topic) != value:
                     await self._publish(topic, value)
 
     async def _publish(self, topic: str, value: str) -> None:

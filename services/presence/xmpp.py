@@ -7,8 +7,9 @@ one connection: its end is told with its cause, and whoever uses it decides what
 import asyncio
 import contextlib
 import logging
+import os
 import ssl
-from typing import Any
+from typing import Any, NamedTuple
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
@@ -17,17 +18,21 @@ from .account import DIRECT, OFF, STARTTLS, Account
 from .backend import Refused
 from .presence import AVAILABLE, Presence
 
-LOGIN = 30.0
-"""Seconds that a login may take."""
 
-ANSWER = 20.0
-"""Seconds that the server may take to answer; one that takes longer is gone."""
+class Patience(NamedTuple):
+    """Seconds that the server gets.
 
-KEEPALIVE = 60.0
-"""Seconds from one look whether the server is still there to the next."""
+    login: for all of it. answer: one that takes longer is gone. keepalive: from one look whether it is still
+    there to the next. goodbye: to take it, as a shutdown must not wait for a server.
+    """
 
-GOODBYE = 2.0
-"""Seconds that the server gets to take the goodbye."""
+    login: float = 30.0
+    answer: float = 20.0
+    keepalive: float = 60.0
+    goodbye: float = 2.0
+
+
+PATIENCE = Patience()
 
 _TEMPORARY = {"temporary-auth-failure", "aborted"}
 """Refusals of a login after which it may succeed (RFC 6120, section 6.5)."""
@@ -36,14 +41,14 @@ _TEMPORARY = {"temporary-auth-failure", "aborted"}
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)
 
 
-async def connect(account: Account, password: str) -> "Session":
+async def connect(account: Account, password: str, patience: Patience = PATIENCE) -> "Session":
     """As `backend.Connect` says."""
     try:
-        client = _Client(account, password, _tls_context(account))
+        client = _Client(account, password, _tls_context(account), patience.answer)
     except slixmpp.InvalidJID:
         raise Refused(f"{account.jid} is no XMPP address; mend {account.file}, then set a status again") from None
     try:
-        async with asyncio.timeout(LOGIN):
+        async with asyncio.timeout(patience.login):
             await client.log_in()
     except TimeoutError:
         client.drop()
@@ -51,15 +56,16 @@ async def connect(account: Account, password: str) -> "Session":
     except BaseException:
         client.drop()
         raise
-    return Session(client, account.priority)
+    return Session(client, account.priority, patience)
 
 
 class Session:
     """A session as `backend.Session` describes it."""
 
-    def __init__(self, client: "_Client", priority: int) -> None:
+    def __init__(self, client: "_Client", priority: int, patience: Patience) -> None:
         self._client = client
         self._priority = priority
+        self._patience = patience
         self._keepalive = asyncio.ensure_future(self._keep_alive())
 
     async def tell(self, presence: Presence) -> None:
@@ -77,8 +83,8 @@ class Session:
         try:
             if not self._client.over.done():
                 self._client.send_presence(ptype="unavailable", pstatus=message or None)
-                self._client.disconnect(wait=GOODBYE)
-                await asyncio.wait((self._client.over,), timeout=GOODBYE)
+                self._client.disconnect(wait=self._patience.goodbye)
+                await asyncio.wait((self._client.over,), timeout=self._patience.goodbye)
         finally:
             self._client.drop()
 
@@ -86,19 +92,21 @@ class Session:
         """Ask now and then, so that a server that is gone is noticed."""
         with contextlib.suppress(ConnectionError):  # which the client knows by then
             while True:
-                await asyncio.sleep(KEEPALIVE)
+                await asyncio.sleep(self._patience.keepalive)
                 await self._client.ask()
 
 
 class _Client(slixmpp.ClientXMPP):
     """One connection. over: why it has ended, once it has. where: the server, for a person."""
 
-    def __init__(self, account: Account, password: str, context: ssl.SSLContext) -> None:
+    def __init__(self, account: Account, password: str, context: ssl.SSLContext, answer: float) -> None:
         super().__init__(f"{account.jid}/{account.resource}", password, ssl_context=context)
         self.over: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._account = account
+        self._answer = answer
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._why: Exception | None = None
+        self._is_shaking_hands = False
         self._sender: asyncio.Task[Any] | None = None
         self.auto_authorize = None  # whoever wants to see the presence is for the person to decide
         self.auto_subscribe = False
@@ -111,7 +119,7 @@ class _Client(slixmpp.ClientXMPP):
             "no_auth": self._note_no_way_in,
             "stream_error": self._note_stream_error,
             "session_start": self._note_start,
-            "disconnected": lambda _reason: self._end(),
+            "disconnected": self._note_disconnected,
         }.items():
             self.add_event_handler(event, handler)
 
@@ -135,7 +143,7 @@ class _Client(slixmpp.ClientXMPP):
     async def ask(self) -> None:
         """Wait for an answer of the server's to something. Raises `ConnectionError` if none comes; then it is over."""
         server = slixmpp.JID(self.boundjid.domain)
-        answer = asyncio.ensure_future(self.plugin["xep_0199"].send_ping(server, timeout=ANSWER))
+        answer = asyncio.ensure_future(self.plugin["xep_0199"].send_ping(server, timeout=self._answer))
         try:
             await asyncio.wait((answer, self.over), return_when=asyncio.FIRST_COMPLETED)
             if self.over.done():
@@ -171,11 +179,25 @@ class _Client(slixmpp.ClientXMPP):
         self._sender = asyncio.current_task()
         await super().run_filters()
 
+    async def start_tls(self) -> bool:
+        """The handshake: if it fails, the end of the connection is known before its cause."""
+        self._is_shaking_hands = True
+        try:
+            return await super().start_tls()
+        finally:
+            self._is_shaking_hands = False
+            if not self.is_connected():
+                self._end()
+
     # --- what happens -------------------------------------------------------------------------------
 
     def _end(self, why: Exception | None = None) -> None:
         if not self.over.done():
             self.over.set_result(self._why or why or ConnectionError(f"{self.where} has closed the connection"))
+
+    def _note_disconnected(self, _: object) -> None:
+        if not self._is_shaking_hands:
+            self._end()
 
     def _note_start(self, _: object) -> None:
         if not self.boundjid.user:
@@ -188,7 +210,9 @@ class _Client(slixmpp.ClientXMPP):
         if isinstance(error, ssl.SSLCertVerificationError):
             self._note_distrust(error)
         elif self._why is None or not isinstance(self._why.__cause__, ssl.SSLCertVerificationError):
-            text = error if isinstance(error, str) else error.strerror or str(error)
+            # asyncio's own text repeats the address.
+            number = None if isinstance(error, (str, ssl.SSLError)) else error.errno
+            text = os.strerror(number) if number else str(error)
             self._why = ConnectionError(f"{self.where} can't be reached: {text}")
 
     def _note_distrust(self, error: ssl.SSLError) -> None:
