@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 
 from .account import Account
 
@@ -28,12 +29,10 @@ async def find_password(account: Account, patience: float = PATIENCE) -> str:
             line, code = await _run(account.password_command)
     except TimeoutError:
         raise ConnectionError(f"the password command {command} gave no password in {patience:g} s") from None
-    except OSError as error:
-        raise ConnectionError(f"the password command {command} can't be run: {error.strerror}") from None
     if code:
         raise ConnectionError(f"the password command {command} failed: {_how(code)}")
     try:
-        password = line.decode().rstrip("\r\n")
+        password = line.decode().rstrip("\r")
     except UnicodeDecodeError:
         raise ConnectionError(f"the password command {command} printed something that is no text in UTF-8") from None
     if not password:
@@ -43,24 +42,48 @@ async def find_password(account: Account, patience: float = PATIENCE) -> str:
 
 async def _run(words: tuple[str, ...]) -> tuple[bytes, int]:
     """The first line that a command prints, and its exit code; negative: the signal that killed it."""
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        limit=_MOST,
-    )
-    assert process.stdout is not None
     try:
-        return await process.stdout.readline(), await process.wait()
-    except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
-        await process.wait()
-        if isinstance(error, ValueError):
-            raise ConnectionError(f"the password command {words[0]} printed a line of over {_MOST} bytes") from None
-        raise
+        transport, output = await asyncio.get_running_loop().subprocess_exec(
+            _Output, *words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError as error:
+        raise ConnectionError(f"the password command {words[0]} can't be run: {error.strerror}") from None
+    try:
+        await output.complete.wait()
+        if len(output.line) > _MOST:
+            raise ConnectionError(f"the password command {words[0]} printed a line of over {_MOST} bytes")
+        await output.exited.wait()
+        code = transport.get_returncode()
+        assert code is not None
+        return bytes(output.line), code
+    finally:
+        if not output.exited.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)  # what it has started, too
+            await output.exited.wait()
+        transport.close()
+
+
+class _Output(asyncio.SubprocessProtocol):
+    """What a command prints. line: the first one. complete: set when that is all there. exited: set when it has."""
+
+    def __init__(self) -> None:
+        self.line = bytearray()
+        self.complete = asyncio.Event()
+        self.exited = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if not self.complete.is_set():
+            first, end, _ = data.partition(b"\n")
+            self.line += first
+            if end or len(self.line) > _MOST:
+                self.complete.set()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self.complete.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
 
 
 def _how(code: int) -> str:

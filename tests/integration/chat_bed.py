@@ -32,14 +32,18 @@ authentication = "internal_plain"
 log = {{ debug = "*console" }}
 ssl = {{ certificate = "{folder}/server.pem"; key = "{folder}/server.key" }}
 VirtualHost "localhost"
+VirtualHost "other.localhost"
 VirtualHost "bare.localhost"
   modules_disabled = {{ "tls" }}
 """
-"""bare.localhost offers no encryption."""
+"""bare.localhost offers no encryption, other.localhost has the certificate of another."""
 
-_FRIENDS = (
-    'return {{ [false] = {{ version = 1 }}; ["{friend}@localhost"] = {{ subscription = "both"; groups = {{}} }} }};\n'
-)
+_ROSTER = """\
+return {{
+  [false] = {{ version = 1; pending = {{ {pending} }} }};
+  ["{friend}@localhost"] = {{ subscription = "both"; groups = {{}} }};
+}};
+"""
 
 _CERTIFICATE = (
     *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
@@ -52,7 +56,7 @@ _NOBODY = 65534
 
 
 class Prosody:
-    """A server that knows alice and bob, who are friends.
+    """A server that knows alice and bob, who are friends. Carol has asked to be alice's, too.
 
     port: takes connections without TLS, and offers STARTTLS. tls_port: with TLS from the first byte.
     certificate: its own, made by itself. lines: what it has logged since its start.
@@ -77,9 +81,9 @@ class Prosody:
             accounts, rosters = (self._folder / "data" / host / kind for kind in ("accounts", "roster"))
             accounts.mkdir(parents=True)
             rosters.mkdir()
-            for name, friend in (("alice", "bob"), ("bob", "alice")):
+            for name, friend, pending in (("alice", "bob", '["carol@localhost"] = true'), ("bob", "alice", "")):
                 (accounts / f"{name}.dat").write_text(f'return {{ ["password"] = "{name}s secret" }};\n')
-                (rosters / f"{name}.dat").write_text(_FRIENDS.format(friend=friend))
+                (rosters / f"{name}.dat").write_text(_ROSTER.format(friend=friend, pending=pending))
         if os.geteuid() == 0:
             for path in (self._folder, *self._folder.rglob("*")):
                 os.chown(path, _NOBODY, _NOBODY)
@@ -110,6 +114,11 @@ class Prosody:
             found = self._heard.wait_for(lambda: any(part in line for line in self.lines), PATIENCE)
             assert found, f"prosody never logged {part!r}, but: {self.lines}"
 
+    def signal(self, number: int) -> None:
+        """Stop it, or let it go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a crash would."""
         if self._process is not None:
@@ -117,6 +126,11 @@ class Prosody:
             self._process.wait(PATIENCE)
             self._reader.join(PATIENCE)
             self._process = None
+
+    def logged(self, *parts: str) -> list[str]:
+        """The lines of its log that have all these parts, of those that are here by now."""
+        with self._heard:
+            return [line for line in self.lines if all(part in line for part in parts)]
 
     def account(self, **more: object) -> str:
         """What alice's chat.toml says: her account here, without TLS, and more keys, which come first."""

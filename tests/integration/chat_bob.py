@@ -1,4 +1,7 @@
-"""Bob's chat client: prints what it sees of alice, a line of JSON each time. Argument: the server's port."""
+"""Bob's chat client: prints what it sees of alice, a line of JSON each time. Argument: the server's port.
+
+When her message asks for that he writes to her, and prints if that can't be delivered.
+"""
 
 import asyncio
 import json
@@ -17,9 +20,12 @@ async def main(port: int) -> None:
     def show(seen: Presence) -> None:
         if seen["from"].bare == "alice@localhost":
             print(json.dumps([seen["type"], seen["show"], seen["status"]]), flush=True)
+            if seen["status"] == "write to me":
+                client.send_message(slixmpp.JID("alice@localhost"), "hello")
 
     client.add_event_handler("session_start", lambda _: client.send_presence())
     client.add_event_handler("presence", show)
+    client.add_event_handler("message_error", lambda one: print(json.dumps(one["error"]["condition"]), flush=True))
     client.connect("127.0.0.1", port)
     await asyncio.Event().wait()
 

@@ -169,6 +169,19 @@ async def test_whoever_publishes_a_status_asks_for_it(
     assert "is no status; there are: available, away, dnd, offline" in log[-1]
 
 
+async def test_it_answers_nobody_in_her_place(server: Prosody, file: Path, people: Scene, alice: pybus.aio.Bus) -> None:
+    """What is written to her goes elsewhere, and carol's wish to see her is for her to grant."""
+    write(file, server.account())
+    friend = await bob(people, server)
+    await set_status(alice, "available", "write to me")
+    assert await friend.sees() == ["available", "", "write to me"]
+    assert await friend.sees() == "service-unavailable"
+    await set_status(alice, "dnd")
+    assert await friend.sees() == ["dnd", "dnd", ""]
+    assert len(server.logged("Sending[c2s]", "from='carol@localhost'", "type='subscribe'")) == 1
+    assert server.logged("Received[c2s]", "subscribed'") == []
+
+
 async def test_a_request_that_was_left_before_the_service_came(
     server: Prosody, file: Path, people: Scene, alice: pybus.aio.Bus
 ) -> None:
@@ -214,7 +227,7 @@ async def test_a_file_that_others_can_read(server: Prosody, file: Path, people: 
         f"{file}:2: password: others can read this file (its mode is 0644), and it holds a password: chmod 600 {file}"
     )
     assert await refusal(alice, "dnd") == f"dnd is wanted, but {problem}; then set a status again"
-    assert [line for line in server.lines if "Client connected" in line] == []
+    assert server.logged("Client connected") == []
     friend = await bob(people, server)
     os.chmod(file, 0o600)
     await set_status(alice, "dnd")
@@ -246,7 +259,7 @@ async def test_a_wrong_password_is_not_tried_again_by_itself(
     assert await refusal(alice, "available") == f"available is wanted, but {said}"
     assert await refusal(alice, "dnd") == f"dnd is wanted, but {said}"
     await told(signals, "chat.error", said)
-    assert len([line for line in server.lines if "Client connected" in line]) == 1
+    assert len(server.logged("Client connected")) == 1
     friend = await bob(people, server)
     write(file, server.account())
     await set_status(alice, "dnd")
