@@ -37,16 +37,22 @@ class Line:
         self._changed = changed
         self._pauses = pauses or Pauses()
         self._refusals = Refusals()
-        self._asked = self._seen = self._answered = 0
+        self._asked = self._seen = self._answered = 0  # how often `want` was called, what of it is seen to, and done
         self._stirred = asyncio.Event()
         self._unwanted = asyncio.Event()
         self._unwanted.set()
         self._news = asyncio.Event()
         self._free = 0.0
+        self._note_error(self._read_account())
 
     @property
     def connected(self) -> bool:
         return self.told.status != OFFLINE
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the server knows what is wanted. What somebody offline says is for his goodbye alone."""
+        return self.told == self.wanted or (self._unwanted.is_set() and not self.connected)
 
     def want(self, presence: Presence) -> int:
         """Let this be told to the server, as soon as may be; if it can't be reached, that is tried now.
@@ -179,13 +185,16 @@ class Line:
 
     def _settle(self, error: str) -> None:
         """All that has been seen to is told, or has failed with an error."""
-        if error and error != self.error:
-            _log.warning("%s", error)
-        self.error = error
+        self._note_error(error)
         self._answered = self._seen
         news, self._news = self._news, asyncio.Event()
         news.set()
         self._changed()
+
+    def _note_error(self, error: str) -> None:
+        if error and error != self.error:
+            _log.warning("%s", error)
+        self.error = error
 
     def _read_account(self) -> str:
         """Read the account anew; returns what is wrong with it."""

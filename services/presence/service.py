@@ -47,13 +47,16 @@ class Service:
         self._telling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follows_lock = False
+        self._takes_kept = True
 
     async def start(self) -> None:
         """Publish what is known, which is that there is no session yet, and take the name. Raises `NameTaken`."""
         starting = await refuse_second(self._bus, NAME)
         self._bus.on_reconnect(lambda: self._do(self._tell))
-        # Whoever has left a value here while nobody served has asked for it, too.
+        # Whoever has left a value here while nobody served has asked for it, too. What is kept later, when the
+        # connection is a new one, may be this service's own from the old one, whose end the bus has not seen yet.
         await self._bus.on("chat.*", self._note_signal)
+        self._takes_kept = False
         await self._tell()
         await self._bus.register(NAME, Chat(self._ask_and_wait, self._state))
         await self._bus.call("org.pybus.Bus", "release_name", starting)
@@ -75,7 +78,7 @@ class Service:
             error = self._line.error
         except TimeoutError:
             pass
-        if self._line.told.status != self._line.wanted.status:
+        if not self._line.is_told:
             raise pybus.ServiceError(NOT_TOLD, f"{presence.status} is wanted, but {error or 'something else was set'}")
 
     def _state(self) -> dict[str, Any]:
@@ -91,8 +94,9 @@ class Service:
         }
 
     def _ask(self, presence: Presence) -> int:
+        if presence != self._wanted.asked:
+            remembered.save(presence, self._environ)
         self._wanted.ask(presence)
-        remembered.save(presence, self._environ)
         return self._want()
 
     def _want(self) -> int:
@@ -111,13 +115,16 @@ class Service:
         """
         if signal.sender == self._bus.name or signal.topic not in (STATUS, MESSAGE, ERROR):
             return
-        if signal.topic == STATUS and not signal.cleared:
-            try:
-                self._ask(check_presence(signal.body))
-            except ValueError as error:
-                _log.warning("%s by %s: %s", STATUS, signal.sender, error)
+        if signal.topic == STATUS and not signal.cleared and (self._takes_kept or not signal.retained):
+            self._take_request(signal)
         self._told.pop(signal.topic, None)
         self._do(self._tell)
+
+    def _take_request(self, signal: pybus.Signal) -> None:
+        try:
+            self._ask(check_presence(signal.body))
+        except ValueError as error:
+            _log.warning("%s by %s: %s", STATUS, signal.sender, error)
 
     def _note_lock(self, signal: pybus.Signal) -> None:
         """The screen was locked or unlocked. If nobody knows any more, what was last known counts."""

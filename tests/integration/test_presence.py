@@ -215,8 +215,8 @@ async def test_two_who_disagree_are_cut(daemon: BusDaemon, alice: pybus.aio.Bus)
 
 async def test_without_an_account_it_says_how_to_make_one(file: Path, alice: pybus.aio.Bus) -> None:
     text = f"there is no chat account: write jid and password_command into {file}, then set a status"
+    assert await alice.get("chat.error") == text  # which is there before the service has its name
     assert await alice.get("chat.status") == "offline"
-    assert await next_of(await alice.subscribe("chat.error"), "chat.error") == text
     assert await refusal(alice, "available") == f"available is wanted, but {text}"
     await set_status(alice, "offline")  # which is so
 
@@ -392,6 +392,25 @@ async def test_killed_it_comes_back_with_what_was_set(
     assert [await next_of(signals, "chat.status") for _ in range(3)] == [None, "offline", "dnd"]
 
 
+async def test_a_bus_that_crashes_logs_nobody_off(
+    server: Prosody, file: Path, daemon: BusDaemon, people: Scene, alice: pybus.aio.Bus
+) -> None:
+    write(file, server.account())
+    friend = await bob(people, server)
+    await serving(people)
+    await set_status(alice, "dnd", "focus")
+    assert await friend.sees() == ["dnd", "dnd", "focus"]
+    daemon.kill()
+    daemon.restart()
+    signals = await alice.subscribe("chat.#")
+    await told(signals, "chat.status", "dnd")
+    await told(signals, "chat.message", "focus")
+    await set_status(alice, "available")
+    assert await friend.sees() == AVAILABLE  # and nothing came in between
+    await alice.publish("chat.status", "away")
+    assert await friend.sees() == ["away", "away", ""]
+
+
 async def test_it_says_goodbye(server: Prosody, file: Path, people: Scene, alice: pybus.aio.Bus) -> None:
     write(file, server.account())
     friend = await bob(people, server)
@@ -404,7 +423,8 @@ async def test_it_says_goodbye(server: Prosody, file: Path, people: Scene, alice
     server.wait_for(f"c2s stream for alice@localhost/{default_resource()} closed: session closed")
 
 
-async def test_a_second_one_does_not_start(daemon: BusDaemon, people: Scene) -> None:
+async def test_a_second_one_does_not_start(file: Path, people: Scene) -> None:
+    write(file, 'jid = "alice@localhost"\npassword_command = "false"\n')
     await serving(people)
     second = Program(await people.start(sys.executable, "-m", "pybus_services.presence"))
     [line] = await second.rest()

@@ -44,6 +44,7 @@ class Desk:
         """What is told once this has been seen to, and the error."""
         async with asyncio.timeout(PATIENCE):
             await self.line.settled(self.line.want(presence))
+        assert self.line.is_told == (not self.line.error)
         return self.line.told, self.line.error
 
     async def end(self) -> None:
@@ -62,8 +63,9 @@ async def test_nobody_logs_in_who_has_not_asked_for_it(alice: Desk) -> None:
     assert await alice.want(OFFLINE) == (OFFLINE, "")
     assert alice.network.attempts == []
     alice.problem = "there is none"
-    assert await alice.want(OFFLINE) == (OFFLINE, "there is none")
-    assert alice.line.account is None
+    await alice.line.settled(alice.line.want(OFFLINE))
+    assert (alice.line.told, alice.line.error, alice.line.account) == (OFFLINE, "there is none", None)
+    assert alice.line.is_told
 
 
 async def test_one_login_for_all_that_she_sets(alice: Desk) -> None:
