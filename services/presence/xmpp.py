@@ -233,7 +233,7 @@ class _Client(slixmpp.ClientXMPP):
 
     def _note_no_way_in(self, _: object) -> None:
         if isinstance(self.socket, ssl.SSLObject) or self._account.tls == OFF:
-            text = "offers no way to log in that is known here"
+            text = "offers no safe way to log in that is known here"
         else:
             text = "offers no encryption, without which no password is sent"
         self._why = ConnectionError(f"{self.where} {text}")

@@ -35,8 +35,15 @@ VirtualHost "localhost"
 VirtualHost "other.localhost"
 VirtualHost "bare.localhost"
   modules_disabled = {{ "tls" }}
+VirtualHost "open.localhost"
+  allow_unencrypted_plain_auth = true
+  disable_sasl_mechanisms = {{ "SCRAM-SHA-1", "SCRAM-SHA-256" }}
 """
-"""bare.localhost offers no encryption, other.localhost has the certificate of another."""
+"""Beside alice's and bob's host:
+
+other.localhost has the certificate of another, bare.localhost offers no encryption, and open.localhost
+wants to be sent the password as it is.
+"""
 
 _ROSTER = """\
 return {{
@@ -47,7 +54,7 @@ return {{
 
 _CERTIFICATE = (
     *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
-    *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+    *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:open.localhost"),
     *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
 )
 
@@ -77,7 +84,7 @@ class Prosody:
         subprocess.run(making, check=True, capture_output=True)
         configuration = _CONFIGURATION.format(folder=self._folder, port=self.port, tls_port=self.tls_port)
         (self._folder / "prosody.cfg.lua").write_text(configuration)
-        for host in ("localhost", "bare%2elocalhost"):
+        for host in ("localhost", "open%2elocalhost"):
             accounts, rosters = (self._folder / "data" / host / kind for kind in ("accounts", "roster"))
             accounts.mkdir(parents=True)
             rosters.mkdir()

@@ -21,6 +21,8 @@ from .chat_bed import Prosody, needs_chat
 
 pytestmark = needs_chat
 
+SECRET = "alices secret"
+
 DND = Presence("dnd", "focus")
 
 
@@ -35,7 +37,7 @@ def account(port: int, jid: str = "alice@localhost", tls: str = "off", ca: str =
     return Account("chat.toml", jid, host="127.0.0.1", port=port, tls=tls, ca=ca, resource=default_resource())
 
 
-async def failure(account: Account, password: str = "alices secret", login: float = PATIENCE) -> str:
+async def failure(account: Account, password: str = SECRET, login: float = PATIENCE) -> str:
     """Why a login fails."""
     with pytest.raises((Refused, ConnectionError)) as failed:
         await connect(account, password, Patience(login=login))
@@ -63,7 +65,7 @@ async def played(answer: bytes) -> AsyncIterator[int]:
 
 
 async def test_a_server_that_stops_answering(server: Prosody) -> None:
-    session = await connect(account(server.port), "alices secret", Patience(answer=0.2, keepalive=0.1, goodbye=0.1))
+    session = await connect(account(server.port), SECRET, Patience(answer=0.2, keepalive=0.1, goodbye=0.1))
     await session.tell(DND)
     server.signal(signal.SIGSTOP)
     try:
@@ -79,7 +81,7 @@ async def test_a_server_that_stops_answering(server: Prosody) -> None:
 
 
 async def test_the_goodbye_to_a_server_that_does_not_answer_takes_no_longer_than_it_may(server: Prosody) -> None:
-    session = await connect(account(server.port), "alices secret", Patience(goodbye=0.1))
+    session = await connect(account(server.port), SECRET, Patience(goodbye=0.1))
     await session.tell(DND)
     server.signal(signal.SIGSTOP)
     try:
@@ -110,6 +112,18 @@ async def test_a_server_of_another_name(server: Prosody) -> None:
     assert said.startswith(start + "Hostname mismatch, certificate is not valid for 'other.localhost'.")
 
 
+async def test_a_server_that_wants_to_see_the_password(server: Prosody) -> None:
+    """It gets it over an encrypted connection only."""
+    said = await failure(account(server.port, "alice@open.localhost"))
+    start = f"ConnectionError: the chat server 127.0.0.1:{server.port}"
+    assert said == f"{start} offers no safe way to log in that is known here"
+    server.wait_for("Offering usable mechanisms: PLAIN")
+    assert server.logged("<auth", "mechanism='PLAIN'") == []
+    session = await connect(account(server.port, "alice@open.localhost", "starttls", str(server.certificate)), SECRET)
+    await session.close()
+    assert len(server.logged("<auth", "mechanism='PLAIN'")) == 1
+
+
 async def test_a_host_that_the_server_does_not_know(server: Prosody) -> None:
     said = await failure(account(server.port, "alice@example.org"))
     start = f"ConnectionError: the chat server 127.0.0.1:{server.port} has ended the session: "
@@ -133,13 +147,13 @@ async def test_certificates_that_are_none(server: Prosody, tmp_path: Path) -> No
 
 async def test_failures_and_sessions_leave_nothing_behind(server: Prosody) -> None:
     async def once() -> None:
-        session = await connect(account(server.port), "alices secret")
+        session = await connect(account(server.port), SECRET)
         await session.tell(DND)
         await session.close()
         await failure(account(server.port), "wrong")
         await failure(account(server.port, tls="starttls"))
         await failure(account(1))
-        attempt = asyncio.ensure_future(connect(account(server.port), "alices secret"))
+        attempt = asyncio.ensure_future(connect(account(server.port), SECRET))
         await asyncio.sleep(0)
         attempt.cancel()
         await asyncio.gather(attempt, return_exceptions=True)
