@@ -7,7 +7,8 @@ from typing import Any
 
 import pybus
 
-from ..serving import refuse_second
+from .. import serving
+from ..messages import Message
 from . import account, remembered
 from .backend import Connect
 from .line import Line
@@ -43,7 +44,7 @@ class Service:
         self._environ = environ
         self._wanted = Wanted(remembered.load(environ))
         self._line = Line(connect, lambda: account.load(environ), self._note_change)
-        self._told: dict[str, str] = {}
+        self._told: dict[str, str | None] = {}
         self._telling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._follows_lock = False
@@ -51,15 +52,14 @@ class Service:
 
     async def start(self) -> None:
         """Publish what is known, which is that there is no session yet, and take the name. Raises `NameTaken`."""
-        starting = await refuse_second(self._bus, NAME)
-        self._bus.on_reconnect(lambda: self._do(self._tell))
-        # Whoever has left a value here while nobody served has asked for it, too. What is kept later, when the
-        # connection is a new one, may be this service's own from the old one, whose end the bus has not seen yet.
-        await self._bus.on("chat.*", self._note_signal)
-        self._takes_kept = False
-        await self._tell()
-        await self._bus.register(NAME, Chat(self._ask_and_wait, self._state))
-        await self._bus.call("org.pybus.Bus", "release_name", starting)
+        async with serving.alone(self._bus, NAME):
+            self._bus.on_reconnect(lambda: self._do(self._tell))
+            # Whoever has left a value here while nobody served has asked for it, too. What is kept later, when the
+            # connection is a new one, may be this service's own from the old one, whose end the bus has not seen.
+            await self._bus.on("chat.*", self._note_signal)
+            self._takes_kept = False
+            await self._tell()
+            await self._bus.register(NAME, Chat(self._ask_and_wait, self._state))
 
     async def run(self) -> None:
         """Keep the server told until cancelled, and then go offline."""
@@ -154,27 +154,11 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self) -> None:
-        """Publish what differs from what was published last."""
+        """Publish what differs from what was published last. No error is no value, and no message an empty one."""
         async with self._telling:
             line = self._line
-            values = {STATUS: line.told.status, MESSAGE: line.told.message, ERROR: line.error}
+            values = {STATUS: line.told.status, MESSAGE: line.told.message, ERROR: line.error or None}
             for topic, value in values.items():
-                if self._told.get(topic) != value:
-                    await self._publish(topic, value)
-
-    async def _publish(self, topic: str, value: str) -> None:
-        """Publish a value for as long as this connection lasts; an empty error is none."""
-        while True:
-            try:
-                if topic == ERROR and not value:
-                    await self._bus.clear(topic)
-                else:
-                    await self._bus.publish(topic, value, ephemeral=True)
-            except pybus.NoBus:
-                return  # it is told when the bus is back
-            except pybus.CallError as refusal:
-                _log.warning("the bus refused an earlier signal: %s", refusal)
-                self._told.clear()  # whatever that was, it is told with the next change
-                continue  # this one has not been sent
-            self._told[topic] = value
-            return
+                if topic not in self._told or self._told[topic] != value:
+                    self._told[topic] = value
+                    await serving.publish(self._bus, Message(topic, value, retained=True))

@@ -428,7 +428,7 @@ async def test_a_second_one_does_not_start(file: Path, people: Scene) -> None:
     await serving(people)
     second = Program(await people.start(sys.executable, "-m", "pybus_services.presence"))
     [line] = await second.rest()
-    assert line.startswith("pybus-presence: org.pybus.Presence is owned by :")
+    assert line.startswith("pybus-presence: org.pybus.Presence is owned by ")
     assert await second.process.wait() == 5
 
 
