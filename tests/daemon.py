@@ -16,6 +16,11 @@ from types import TracebackType
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting for something that should come at once."""
 
+SHIPPED = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Presence"]
+"""The services that come with the bus."""
+
+_HOMES = ("CONFIG_HOME", "DATA_HOME", "DATA_DIRS", "STATE_HOME")
+
 _WITH_LIMITS = """\
 import json, sys
 from pybus.limits import Limits
@@ -47,14 +52,12 @@ class BusDaemon:
 
     def _homes(self) -> dict[str, str]:
         """Folders of its own for configuration and service files, and no shipped service unless a test wants it."""
-        homes = {
-            name: f"{self.folder}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS")
-        }
+        homes = {f"XDG_{name}": f"{self.folder}/{name.lower()}" for name in _HOMES}
         self.configuration = f"{homes['XDG_CONFIG_HOME']}/pybus/pybus.toml"
         self.services = f"{homes['XDG_DATA_HOME']}/pybus/services"
         os.makedirs(os.path.dirname(self.configuration))
         os.makedirs(self.services)
-        self.configure('[log]\nlevel = "debug"\n[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Hal"]\n')
+        self.configure(f'[log]\nlevel = "debug"\n[services]\ndisabled = {json.dumps(SHIPPED)}\n')
         return homes
 
     def configure(self, text: str) -> None:

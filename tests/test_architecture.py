@@ -72,6 +72,7 @@ def test_plain_modules_import_no_package() -> None:
     [
         ("pyudev", ["services/hal/udev.py"]),
         ("dbus_next", ["services/dbus/bus.py"]),
+        ("slixmpp", ["services/presence/xmpp.py"]),
         ("pyroute2", ["services/hal/link.py"]),
         ("evdev", ["services/hal/lid.py"]),
     ],
