@@ -14,7 +14,7 @@ PROGRAM = "pybus-dbus"
 
 _MORE = """The buses of D-Bus are $DBUS_SESSION_BUS_ADDRESS, else $XDG_RUNTIME_DIR/bus, and
 $DBUS_SYSTEM_BUS_ADDRESS, else the usual place.
-Your own rules are read from $XDG_CONFIG_HOME/pybus/dbus.toml, see the README. --debug also shows
+Your own rules are read from $XDG_CONFIG_HOME/pybus/dbus.toml, see docs/desktop.md. --debug also shows
 what a rule does not tell, and why."""
 
 

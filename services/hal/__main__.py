@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "pybus-hal"
 
-_MORE = "Your own rules are read from $XDG_CONFIG_HOME/pybus/hal.toml, see the README."
+_MORE = "Your own rules are read from $XDG_CONFIG_HOME/pybus/hal.toml, see docs/hardware.md."
 
 
 def main(arguments: list[str] | None = None) -> int:

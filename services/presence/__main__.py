@@ -12,7 +12,7 @@ from .service import Service
 
 PROGRAM = "pybus-presence"
 
-_MORE = "The account is read from $XDG_CONFIG_HOME/pybus/chat.toml, see the README."
+_MORE = "The account is read from $XDG_CONFIG_HOME/pybus/chat.toml, see docs/desktop.md."
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """The rules in force: those that are shipped, and the user's in `$XDG_CONFIG_HOME/pybus/dbus.toml`.
 
-`shipped.toml` shows how they are written, and the README explains it. A mistake costs the rule that it
+`shipped.toml` shows how they are written, and docs/desktop.md explains it. A mistake costs the rule that it
 is in, no other.
 """
 
