@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybus_services.dbus.bus import types_of
+from pybus_services.dbus.writing import types_of
 from pybus_services.dbus.reading import Incoming, Unreadable, read
 from pybus_services.dbus.values import MOST_VALUES
 
