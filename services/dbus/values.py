@@ -7,7 +7,7 @@ a bus ends the connection of whoever sends a message with a malformed value.
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .names import check_path
 
@@ -45,6 +45,13 @@ class Signature(str):
     """A signature, which is a text of a type of its own."""
 
     __slots__ = ()
+
+
+class Typed(NamedTuple):
+    """A value that goes as a variant of this type. signature: of one type."""
+
+    signature: str
+    value: Any
 
 
 _VARIANTS: dict[type, str] = {bool: "b", float: "d", str: "s", bytes: "ay", Signature: "g"}
@@ -101,7 +108,7 @@ class Encoder:
     """Makes what dbus-next writes.
 
     parse: the types of a signature. variant: one of a signature and a value. exact: what goes as a variant
-    is the value and nothing else, so that a map of signature and value is a map; None goes as the empty
+    is the value and nothing else, so that a map of signature and value is a map (`Typed` gives a type); None goes as the empty
     signature, which no other value is, and a point in time as its text in ISO 8601.
     """
 
@@ -162,7 +169,9 @@ class Encoder:
 
     def _typed(self, value: Any, place: str, depth: int) -> object:
         """A variant: of the type that the caller gives, else of the one that fits the value."""
-        if not self._exact and _gives_type(value):
+        if isinstance(value, Typed):
+            signature, value = value
+        elif not self._exact and _gives_type(value):
             signature, value = value["signature"], value["value"]
             self._budget.spend(len(signature) // SIGNATURE_LETTERS)
         else:
