@@ -286,6 +286,7 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
     expected = [
         "lib/systemd/user/pybus.service",
         "lib/systemd/user/pybus.socket",
+        "lib/systemd/user/pybus-dbus.service",
         "share/dbus-1/services/org.pybus.Bus.service",
         "share/pybus/services/org.pybus.DBus.toml",
         "share/pybus/services/org.pybus.Hal.toml",
@@ -298,6 +299,9 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
     assert "  systemctl --global enable pybus.socket" in out
     usr = home.folder / "package" / "usr"
     assert "\nExecStart=/usr/bin/pybus daemon\n" in (usr / "lib/systemd/user/pybus.service").read_text()
+    exporter = "/usr/bin/python3 -m pybus_services.dbus.export"
+    assert f"\nExecStart={exporter}\n" in (usr / "lib/systemd/user/pybus-dbus.service").read_text()
+    assert f"\nExec={exporter}\n" in (usr / "share/dbus-1/services/org.pybus.Bus.service").read_text()
     assert "\n    /usr/bin/pybus complete " in (usr / "share/bash-completion/completions/pybus").read_text()
     assert ' "1970-01-01" ' in (usr / "share/man/man1/pybus.1").read_text()
     service = tomllib.loads((usr / "share/pybus/services/org.pybus.Hal.toml").read_text())

@@ -390,14 +390,18 @@ def test_services_of_an_ordinary_user_may_do_what_they_need_and_nothing_odd() ->
 
 
 def test_asking_for_it_on_dbus_starts_the_bus(session: Session) -> None:
+    """By way of its interface there, which connects to it."""
     if session.show("LoadState", unit="dbus.socket") != ["loaded"]:
         pytest.skip("needs the D-Bus session units (package dbus-user-session)")
     folder = session.outside(session.runtime) / "dbus-1/services"  # D-Bus asks the password file for the home folder
     folder.mkdir(parents=True)
     text = files("pybus_systemd").joinpath("org.pybus.Bus.service").read_text()
     (folder / "org.pybus.Bus.service").write_text(text)
-    bus = ("busctl", "--user", "call", "--timeout=1", "org.freedesktop.DBus", "/org/freedesktop/DBus")
-    assert session.run(*bus, "org.freedesktop.DBus", "ReloadConfig").returncode == 0
-    session.run(*bus, "org.freedesktop.DBus", "StartServiceByName", "su", "org.pybus.Bus", "0")
-    started(session)
+    bus = ("busctl", "--user", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+    assert session.run(*bus, "ReloadConfig").returncode == 0
+    called = session.run("busctl", "--user", "call", "org.pybus.Bus", "/org/pybus/Bus", "org.pybus.Bus1", "Names")
+    assert (called.returncode, called.stdout, called.stderr) == (0, "as 0\n", "")
     assert session.states() == ["running", "running"]
+    assert session.show("ActiveState", unit="pybus-dbus.service") == ["active"]
+    session.systemctl("stop", "pybus-dbus.service")
+    assert session.show("ActiveState", "Result", unit="pybus-dbus.service") == ["inactive", "success"]
