@@ -222,7 +222,8 @@ def test_a_record_that_is_damaged_is_named(home: Home) -> None:
 
 def test_the_commands_of_this_installation_are_in_the_files(home: Home) -> None:
     home.setup()
-    assert f"Exec={BIN}/pybus daemon\n" in (home.folder / USER_FILES[3]).read_text()
+    activation = home.folder / "data/dbus-1/services/org.pybus.Bus.service"
+    assert f"\nExec={BIN}/python -m pybus_services.dbus.export\n" in activation.read_text()
     assert f"'{BIN}/pybus' complete" in (home.folder / "data/fish/vendor_completions.d/pybus.fish").read_text()
 
 
