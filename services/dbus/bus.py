@@ -133,7 +133,7 @@ class Bus:
         fields = {
             "destination": check_bus_name(destination),
             "path": path,
-            "interface": check_interface(interface) if interface else None,
+            "interface": check_interface(interface) if interface else "",
             "member": check_member(member),
         }
         encoded = encode(signature, body)
@@ -239,14 +239,14 @@ class Bus:
         """Answer a call. values: as they are, see `Encoder`'s exact. Raises `ValueError`, and then it is to be refused."""
         body = encode(signature, values, exact=True, names=["the answer"] * len(values))
         if not call.flags & NO_REPLY:
-            self._send(RETURN, signature, body, NO_REPLY, reply_serial=call.serial, destination=call.sender or None)
+            self._send(RETURN, signature, body, NO_REPLY, reply_to=call.serial, destination=call.sender)
 
     def refuse(self, call: Incoming, error: DBusError) -> None:
         """Answer a call with an error. Its name must be one, its message can be any text."""
         if not call.flags & NO_REPLY:
-            fields = {"error_name": check_interface(error.name), "destination": call.sender or None}
+            fields = {"error": check_interface(error.name), "destination": call.sender}
             text = error.message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-            self._send(ERROR, "s", [text], NO_REPLY, reply_serial=call.serial, **fields)
+            self._send(ERROR, "s", [text], NO_REPLY, reply_to=call.serial, **fields)
 
     def emit(
         self, path: str, interface: str, member: str, signature: str, values: Sequence[object], destination: str = ""
@@ -255,7 +255,7 @@ class Bus:
 
         values: as they are, see `Encoder`'s exact. Raises `ValueError`.
         """
-        fields = {"path": path, "interface": interface, "member": member, "destination": destination or None}
+        fields = {"path": path, "interface": interface, "member": member, "destination": destination}
         return self._send(SIGNAL, signature, encode(signature, values, exact=True), NO_REPLY, **fields)
 
     async def request_name(self, name: str) -> bool:

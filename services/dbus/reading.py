@@ -36,6 +36,9 @@ _REQUIRED = {
 _FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
 """Types that are as long as they are aligned, as `struct` has them."""
 
+_FORMS = {
+    order: {code: struct.Struct(order + code) for code in sorted({*_FIXED.values(), "B"})} for order in ("<", ">")
+}
 _HEADER = 16
 
 
@@ -113,6 +116,7 @@ class _Reader:
 
     def __init__(self, data: bytes, parse: Callable[[str], Sequence[Type]], at: int) -> None:
         self.order = "<" if data[:1] == b"l" else ">"
+        self._forms = _FORMS[self.order]
         self.at = at
         self._data = data
         self._parse = parse
@@ -147,9 +151,9 @@ class _Reader:
         return Signature(self._text(self.fixed("B")))
 
     def fixed(self, code: str) -> Any:
-        size = struct.calcsize(code)
-        self.align(size)
-        return struct.unpack_from(self.order + code, self._data, self._step(size))[0]
+        form = self._forms[code]
+        padding = -self.at % form.size
+        return form.unpack_from(self._data, self._step(padding + form.size) + padding)[0]
 
     def align(self, size: int) -> None:
         self._step(-self.at % size)

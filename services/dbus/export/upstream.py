@@ -71,9 +71,10 @@ class Upstream:
 
     async def ready(self) -> pybus.aio.Bus:
         """The connection to a bus that is up. Raises `pybus.NoBus` if it does not come back in time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self._is_up.wait()
+        if not self.up:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._is_up.wait()
         if self.bus is None or not self.up:
             raise pybus.NoBus("the bus is not there; `systemctl --user status pybus` may say why")
         return self.bus
