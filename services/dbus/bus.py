@@ -236,7 +236,7 @@ class Bus:
         self._handler = handler
 
     def answer(self, call: Incoming, signature: str, values: Sequence[object]) -> None:
-        """Answer a call. values: as they are, see `Encoder`'s exact. Raises `ValueError`, and then it is to be refused."""
+        """Answer a call. values: as they are, see `Encoder`'s exact. Raises `ValueError`; then it is to be refused."""
         body = encode(signature, values, exact=True, names=["the answer"] * len(values))
         if not call.flags & NO_REPLY:
             self._send(RETURN, signature, body, NO_REPLY, reply_to=call.serial, destination=call.sender)

@@ -20,7 +20,7 @@ from .introspection import Argument, Interface, Method, describe, signature_of
 from .reading import Incoming
 from .values import Typed
 
-MOST_CALLS = 256
+MOST_CALLS = 1024
 """Calls of one caller that are carried out at once. Who makes more without waiting for answers is refused."""
 
 UNSAYABLE = "org.pybus.DBus.Error.Unsayable"
@@ -38,8 +38,8 @@ _log = logging.getLogger("pybus.dbus")
 class Offer(NamedTuple):
     """An interface and what stands behind it.
 
-    methods: for each, a coroutine function of the caller's unique name and the arguments, which returns
-    the answer's values and raises `DBusError`. properties: for each, a function that returns its value.
+    methods: for each, a coroutine function of the call and its arguments, which returns the answer's values
+    and raises `DBusError`. properties: for each, a function that returns its value.
     """
 
     interface: Interface
@@ -55,7 +55,7 @@ class Offer(NamedTuple):
 class Objects:
     """What is offered. It outlives connections: `take` is what each of them serves by.
 
-    calls: how many calls of this program's own interfaces have come.
+    calls: how many have come that could be carried out.
     """
 
     def __init__(self) -> None:
@@ -87,13 +87,9 @@ class Objects:
         except DBusError as error:
             bus.refuse(call, error)
             return
-        first = () if offer.interface.name.startswith("org.freedesktop.DBus.") else (call.sender,)
-        if first:
-            self.calls += 1
-        else:
-            first = (call.path,)
+        self.calls += 1
         self._serving[call.sender] += 1
-        task = asyncio.ensure_future(_carry_out(bus, call, method, offer.methods[method.name](*first, *call.body)))
+        task = asyncio.ensure_future(_carry_out(bus, call, method, offer.methods[method.name](call, *call.body)))
         self._tasks.add(task)
         task.add_done_callback(functools.partial(self._done, call.sender))
 
@@ -143,23 +139,23 @@ class Objects:
 
     # --- what every object has --------------------------------------------------------------------
 
-    async def introspect(self, path: str) -> tuple[str]:
+    async def introspect(self, call: Incoming) -> tuple[str]:
         """The object's description, as XML."""
-        offers = [*(self._at(path) or {}).values(), *self._standard.values()]
-        return (describe([offer.interface for offer in offers], self._below(path)),)
+        offers = [*(self._at(call.path) or {}).values(), *self._standard.values()]
+        return (describe([offer.interface for offer in offers], self._below(call.path)),)
 
-    async def get(self, path: str, interface: str, name: str) -> tuple[object]:
+    async def get(self, call: Incoming, interface: str, name: str) -> tuple[object]:
         """The value of a property."""
-        return (self._with(path, interface, name).value(name),)
+        return (self._with(call.path, interface, name).value(name),)
 
-    async def get_all(self, path: str, interface: str) -> tuple[dict[str, object]]:
+    async def get_all(self, call: Incoming, interface: str) -> tuple[dict[str, object]]:
         """The values of all properties of an interface."""
-        offer = self._offered(path, interface)
+        offer = self._offered(call.path, interface)
         return ({name: offer.value(name) for name in offer.properties},)
 
-    async def set(self, path: str, interface: str, name: str, _value: object) -> tuple[()]:
+    async def set(self, call: Incoming, interface: str, name: str, _value: object) -> tuple[()]:
         """No property here can be set."""
-        self._with(path, interface, name)
+        self._with(call.path, interface, name)
         raise DBusError(f"{_ERROR}PropertyReadOnly", f"the property {name} can't be set")
 
     def _with(self, path: str, interface: str, name: str) -> Offer:
@@ -176,11 +172,11 @@ class Objects:
         return found
 
 
-async def _ping(_path: str) -> tuple[()]:
+async def _ping(_call: Incoming) -> tuple[()]:
     return ()
 
 
-async def _machine_id(_path: str) -> tuple[str]:
+async def _machine_id(_call: Incoming) -> tuple[str]:
     for place in map(Path, _MACHINE):
         if place.exists():
             return (place.read_text().strip(),)
@@ -190,7 +186,9 @@ async def _machine_id(_path: str) -> tuple[str]:
 def _standard(objects: Objects) -> dict[str, Offer]:
     """What the specification gives to every object."""
     introspect = Method("Introspect", (), (Argument("s", "xml_data"),), "")
-    get = Method("Get", (Argument("s", "interface_name"), Argument("s", "property_name")), (Argument("v", "value"),), "")
+    get = Method(
+        "Get", (Argument("s", "interface_name"), Argument("s", "property_name")), (Argument("v", "value"),), ""
+    )
     get_all = Method("GetAll", (Argument("s", "interface_name"),), (Argument("a{sv}", "properties"),), "")
     put = Method("Set", (*get.takes, Argument("v", "value")), (), "")
     changed = Method(

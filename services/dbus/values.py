@@ -40,7 +40,6 @@ _REPR.maxstring = _REPR.maxother = 60
 """An argument can be a whole picture, and the complaint about it is for a person."""
 
 
-
 class Signature(str):
     """A signature, which is a text of a type of its own."""
 
@@ -108,8 +107,8 @@ class Encoder:
     """Makes what dbus-next writes.
 
     parse: the types of a signature. variant: one of a signature and a value. exact: what goes as a variant
-    is the value and nothing else, so that a map of signature and value is a map (`Typed` gives a type); None goes as the empty
-    signature, which no other value is, and a point in time as its text in ISO 8601.
+    is the value and nothing else, so that a map of signature and value is a map (only `Typed` gives a type).
+    Then None goes as the empty signature, which no other value is, and a point in time as its text in ISO 8601.
     """
 
     def __init__(
@@ -125,7 +124,10 @@ class Encoder:
         self._budget = Budget()
 
     def arguments(self, signature: str, values: Sequence[object], names: Sequence[str] = ()) -> list[object]:
-        """The values of a message. names: what a complaint calls them. Raises `ValueError`, also for a malformed signature."""
+        """The values of a message. names: what a complaint calls them.
+
+        Raises `ValueError`, also for a malformed signature.
+        """
         types = self._parse(signature)
         if len(types) != len(values):
             raise ValueError(f"given are {len(values)} arguments, and the signature {signature!r} has {len(types)}")

@@ -49,7 +49,7 @@ def types_of(signature: str) -> Sequence[Type]:
 def _variant(signature: str, value: object) -> Variant:
     """A variant of a value that fits, so that dbus-next need not check it once more, and again for all around it."""
     made: Variant = Variant.__new__(Variant)
-    made.type, made.signature, made.value = types_of(signature)[0], signature, value
+    made.type, made.signature, made.value = types_of(signature)[0], signature, value  # type: ignore[assignment]
     return made
 
 

@@ -79,7 +79,7 @@ class Exporter:
         bus.on_close(lambda _reason: ended.set())
         peers = self._bus1.peers = Peers(bus)
         bus.serve(functools.partial(self._objects.take, bus))
-        waiting = [asyncio.ensure_future(ended.wait())]
+        waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(ended.wait())]
         try:
             if not await bus.request_name(NAME):
                 raise NameTaken(f"another program has the name {NAME} on D-Bus")
@@ -111,7 +111,7 @@ class Exporter:
                 return
 
     async def _leave(self, bus: Bus) -> None:
-        """Give the name up first: whoever calls it then gets a new process, and those who called before their answers."""
+        """Give the name up first: who calls it then gets a new process, who called before the answer."""
         self._bus1.leaving = True
         with contextlib.suppress(OSError, DBusError):
             async with asyncio.timeout(FAREWELL):

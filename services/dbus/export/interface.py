@@ -11,8 +11,9 @@ from ..bus import DBusError
 from ..introspection import Interface, Method, Property, arguments
 from ..names import check_interface
 from ..objects import Offer
+from ..reading import Incoming
 from ..values import Signature
-from .peers import INTERFACE, Peer, Peers
+from .peers import INTERFACE, Peers
 from .upstream import BUS_NAME, PROGRAM, Upstream
 
 ERROR = "org.pybus.Error."
@@ -87,7 +88,7 @@ class Bus1:
     async def call(
         self, _caller: str, name: str, method: str, args: list[object], options: dict[str, object]
     ) -> Answer:
-        chosen = _options(options, timeout=(int, float), named=dict, no_reply=bool)
+        chosen = _options(options, timeout=_NUMBER, named=dict, no_reply=bool)
         named = natural(chosen.get("named", {}))
         if not all(isinstance(key, str) for key in named):
             raise pybus.InvalidArguments("the keys of the option named must be texts: the names of arguments")
@@ -143,14 +144,17 @@ def natural(value: Any) -> Any:
     return value
 
 
+_NUMBER = (int, float)
+_NAMED: dict[type | tuple[type, ...], str] = {bool: "a boolean", dict: "a map of text to variant", _NUMBER: "a number"}
+
+
 def _options(given: dict[str, object], **known: type | tuple[type, ...]) -> dict[str, Any]:
     """The options, each of its type. Raises `InvalidArguments`."""
     for key, value in given.items():
         if key not in known:
             raise pybus.InvalidArguments(f"there is no option {key!r}; there are: {', '.join(known)}")
         if not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] is not bool):
-            wanted = {bool: "a boolean", dict: "a map of text to variant"}.get(known[key], "a number")  # type: ignore[call-overload]
-            raise pybus.InvalidArguments(f"the option {key} must be {wanted}, not {value!r}")
+            raise pybus.InvalidArguments(f"the option {key} must be {_NAMED[known[key]]}, not {value!r}")
     return dict(given)
 
 
@@ -170,9 +174,9 @@ def as_dbus_error(error: pybus.PybusError) -> DBusError:
 
 def _translating(method: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     @functools.wraps(method)
-    async def translated(*arguments: object) -> Answer:
+    async def translated(call: Incoming, *arguments: object) -> Answer:
         try:
-            return await method(*arguments)
+            return await method(call.sender, *arguments)
         except pybus.PybusError as error:
             raise as_dbus_error(error) from None
 
@@ -196,8 +200,8 @@ _METHODS = (
         "Subscribe",
         "s pattern",
         "u id",
-        "Get a signal Message for each signal on a topic that matches, and first for each kept value, until Unsubscribe "
-        "or until the caller leaves D-Bus. In a pattern * is exactly one word, # is any number of words.",
+        "Get a signal Message for each signal on a topic that matches, and first for each kept value, until "
+        "Unsubscribe or until the caller leaves D-Bus. In a pattern * is exactly one word, # is any number of words.",
     ),
     _method("Unsubscribe", "u id", "", "End a subscription of the caller."),
     _method("Get", "s topic", "v value", "The kept value of a topic, whose service is started if need be."),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybus_services.dbus.writing import types_of
 from pybus_services.dbus.reading import Incoming, Unreadable, read
 from pybus_services.dbus.values import MOST_VALUES
+from pybus_services.dbus.writing import types_of
 
 from .peer import CALL, ERROR, RETURN, SIGNAL, answer, message, refusal, signal, text
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pybus_services.dbus.writing import types_of
 from pybus_services.dbus.values import MOST_VALUES, Encoder, variant_signature
+from pybus_services.dbus.writing import types_of
 
 _encoder = Encoder(types_of, lambda signature, value: (signature, value))
 
@@ -121,7 +121,11 @@ def test_values_that_are_turned_into_another(signature: str, value: object, want
         ("v", [None], "argument 1 is a value for which D-Bus has no type: None"),
         ("a{sv}", [{"a": None}], "argument 1['a'] is a value for which D-Bus has no type: None"),
         ("v", [2**64], "argument 1 is a value for which D-Bus has no type: 18446744073709551616"),
-        ("v", [{"a": 1, 2: 3}], "argument 1: the keys of a dict must be all texts, all integers, all numbers or all bools"),
+        (
+            "v",
+            [{"a": 1, 2: 3}],
+            "argument 1: the keys of a dict must be all texts, all integers, all numbers or all bools",
+        ),
         ("v", [{b"a": 1}], "argument 1: the keys of a dict must be all texts, all integers, all numbers or all bools"),
         (
             "v",
