@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -130,8 +131,7 @@ class Applet:
 
     async def next(self, member: str = "Message") -> list[Any]:
         """The values of the next signal of the interface, which must be this one."""
-        async with asyncio.timeout(PATIENCE):
-            signal = await self._heard.get()
+        signal = await self.next_signal()
         assert (signal.path, signal.member) == (PATH, member), signal
         return signal.body
 
@@ -139,12 +139,46 @@ class Applet:
         """The next changes of properties."""
         return [(await self.next("PropertiesChanged"))[1] for _ in range(number)]
 
+    async def next_signal(self) -> Signal:
+        """The next signal of the interface, whichever it is."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._heard.get()
+
     def heard_nothing_more(self) -> bool:
         return self._heard.empty()
 
     async def hear(self, interface: str = BUS1) -> None:
         """Hear the signals of an interface, as every library does that has a proxy for it."""
         self._watch = await self.bus.watch(self._heard.put_nowait, path=PATH, interface=interface)
+
+
+class Reader:
+    """A program on D-Bus that can be stopped: see reader.py. process: its process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def next(self) -> Any:
+        """What it got next."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            return json.loads(await self.process.stdout.readline())
+
+
+@asynccontextmanager
+async def reader(bridge: Bridge, pattern: str) -> AsyncIterator[Reader]:
+    """A reader that has subscribed."""
+    aid = str(Path(__file__).with_name("reader.py"))
+    words = (sys.executable, aid, bridge.dbus, pattern)
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    try:
+        running = Reader(process)
+        assert await running.next() == "ready"
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
-  <listen>{address}</listen>
+  <listen>{address}</listen>{services}
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
@@ -30,17 +30,21 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
   </policy>
 </busconfig>
 """
-"""Everything is allowed, nothing is started, and the limits are those of a system bus: the compiled-in ones."""
+"""Everything is allowed, nothing is started unless there are services, and the limits are those of a system bus:
+the compiled-in ones.
+"""
 
 
 class PrivateDBus:
     """A `dbus-daemon` in a folder. address: of the bus, the same after a restart."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Path | None = None) -> None:
+        """services: a folder with activation files."""
         self._socket = folder / "dbus"
         self.address = f"unix:path={self._socket}"
         self._configuration = folder / "dbus.conf"
-        self._configuration.write_text(CONFIGURATION.format(address=self.address))
+        found = f"<servicedir>{services}</servicedir>" if services is not None else ""
+        self._configuration.write_text(CONFIGURATION.format(address=self.address, services=found))
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[str]:
