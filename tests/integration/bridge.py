@@ -39,14 +39,18 @@ class Bridge:
 
     def start(self) -> None:
         """Start the exporter, and wait until it serves."""
+        self.launch()
+        self.wait_until_it_serves()
+
+    def launch(self) -> None:
+        """Start the exporter."""
         command = [sys.executable, "-X", "dev", "-W", "error", "-m", "pybus_services.dbus.export", *self._options]
         self.process = subprocess.Popen(command, env=self.environ, stderr=subprocess.PIPE, text=True)
-        self.wait_until_it_serves()
 
     def wait_until_it_serves(self) -> list[str]:
         """What it said before."""
         assert self.process.stderr is not None
-        said = []
+        said: list[str] = []
         while (line := self.process.stderr.readline()) != "pybus-dbus-export: serving\n":
             assert line, f"the exporter ended: {said}"
             said.append(line)
@@ -129,7 +133,7 @@ class Applet:
         [value] = await self.bus.call(NAME, PATH, PROPERTIES, "Get", "ss", [BUS1, name])
         return value
 
-    async def next(self, member: str = "Message") -> list[Any]:
+    async def next(self, member: str = "Message") -> Any:
         """The values of the next signal of the interface, which must be this one."""
         signal = await self.next_signal()
         assert (signal.path, signal.member) == (PATH, member), signal

@@ -462,13 +462,3 @@ async def test_the_bus_goes_and_comes_back_with_all_that_was_held(bridge: Bridge
         async with pybus.aio.connect(bridge.daemon.address) as bob:
             await bob.publish("back.news", 1)
             assert {(await alice.next())[0] for _ in range(2)} == {"back.news"}
-
-
-async def test_a_call_while_there_is_no_bus_says_so(bridge: Bridge) -> None:
-    async with applets(bridge, 1) as [alice]:
-        bridge.daemon.kill()
-        refused = await alice.refusal("Get", "s", "a.b")
-        bridge.daemon.restart()
-        assert refused == (f"{ERROR}NoBus", "the bus is not there; `systemctl --user status pybus` may say why")
-        await alice.publish("a.b", "there", retain=True)  # waits for it
-        assert await alice.call("Get", "s", "a.b") == "there"

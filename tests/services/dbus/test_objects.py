@@ -105,7 +105,7 @@ async def bob(dbus: PrivateDBus) -> AsyncIterator[Bus]:
     bus.close()
 
 
-async def ask(bob: Bus, alice: Bus, path: str, method: str, signature: str = "", *body: object) -> list[Any]:
+async def ask(bob: Bus, alice: Bus, path: str, method: str, signature: str = "", *body: object) -> Any:
     """Call a method. method: with its interface, which may be empty."""
     interface, _, member = method.rpartition(".")
     return await bob.call(alice.name, path, interface, member, signature, body)
