@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .bus import INVALID_ARGS, Bus, DBusError
 from .introspection import Argument, Interface, Method, describe, signature_of
@@ -35,6 +35,10 @@ _MACHINE = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _log = logging.getLogger("pybus.dbus")
 
 
+Function = Callable[..., Awaitable[tuple[object, ...]]]
+"""What stands behind a method."""
+
+
 class Offer(NamedTuple):
     """An interface and what stands behind it.
 
@@ -43,7 +47,7 @@ class Offer(NamedTuple):
     """
 
     interface: Interface
-    methods: dict[str, Callable[..., Awaitable[tuple[object, ...]]]]
+    methods: dict[str, Function]
     properties: dict[str, Callable[[], object]]
 
     def value(self, name: str) -> Typed:
@@ -89,7 +93,7 @@ class Objects:
             return
         self.calls += 1
         self._serving[call.sender] += 1
-        task = asyncio.ensure_future(_carry_out(bus, call, method, offer.methods[method.name](call, *call.body)))
+        task = asyncio.ensure_future(_carry_out(bus, call, method, offer.methods[method.name]))
         self._tasks.add(task)
         task.add_done_callback(functools.partial(self._done, call.sender))
 
@@ -214,10 +218,10 @@ def _standard(objects: Objects) -> dict[str, Offer]:
     return {offer.interface.name: offer for offer in offers}
 
 
-async def _carry_out(bus: Bus, call: Incoming, method: Method, work: Awaitable[tuple[Any, ...]]) -> None:
+async def _carry_out(bus: Bus, call: Incoming, method: Method, function: Function) -> None:
     """Do it and answer. What nobody planned goes to the log, whole, and not to the caller."""
     try:
-        values = await work
+        values = await function(call, *call.body)
         try:
             bus.answer(call, signature_of(method.gives), values)
         except ValueError as error:
@@ -225,6 +229,8 @@ async def _carry_out(bus: Bus, call: Incoming, method: Method, work: Awaitable[t
     except DBusError as error:
         bus.refuse(call, error)
     except Exception as error:
+        if bus.ended:
+            return  # that is why, and nobody waits
         _log.exception("%s failed", method.name)
         text = f"{method.name} failed: {type(error).__name__}; the log of this service has more"
         bus.refuse(call, DBusError(f"{_ERROR}Failed", text))

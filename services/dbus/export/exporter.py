@@ -99,16 +99,14 @@ class Exporter:
             peers.close()
 
     async def _nobody_needs_it(self, peers: Peers) -> None:
-        """Wait until there was no call and no peer that holds something for some time."""
-        while True:
-            calls = self._objects.calls
-            if self._idle:
-                await asyncio.sleep(self._idle)
-            else:
-                await asyncio.Event().wait()
+        """Wait until there was no call for some time, nor a peer that holds something."""
+        if not self._idle:
+            await asyncio.Event().wait()
+        calls = -1
+        while calls != self._objects.calls or self._objects.busy or not peers.none_holds.is_set():
             await peers.none_holds.wait()
-            if self._objects.calls == calls and not self._objects.busy:
-                return
+            calls = self._objects.calls
+            await asyncio.sleep(self._idle)
 
     async def _leave(self, bus: Bus) -> None:
         """Give the name up first: who calls it then gets a new process, who called before the answer."""

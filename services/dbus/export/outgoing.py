@@ -10,7 +10,9 @@ by itself). What comes meanwhile waits here, up to `MOST_WAITING`; the rest is c
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 WINDOW = 2**18
 """Bytes that may be on the way to a peer, when one more message is sent."""
@@ -32,38 +34,34 @@ OVERHEAD = 512
 """About what a signal costs in memory beside its body."""
 
 
-class Waiting(NamedTuple):
-    """A message that waits. size: bytes, about. send: writes it, and returns how many bytes it had."""
-
-    size: int
-    send: Callable[[], int]
-
-
-class Outgoing:
+class Outgoing(Generic[T]):
     """The messages for one peer. full: whether there is no room for more."""
 
     def __init__(
         self,
+        send: Callable[[T], int],
         ping: Callable[[], Awaitable[bool]],
-        ready: Callable[["Outgoing"], None],
+        ready: Callable[["Outgoing[T]"], None],
         room: Callable[[], None],
     ) -> None:
-        """ping: ask the peer; whether it has answered. ready: called when `send_some` can do something.
-        room: called when there is room again.
+        """send: write a message; how many bytes it had. ping: ask the peer; whether it has answered.
+        ready: called when `send_some` can do something. room: called when there is room again.
         """
         self.full = False
+        self._send = send
         self._ping = ping
         self._ready = ready
         self._room = room
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[tuple[int, T]] = deque()
         self._bytes = 0
         self._sent = self._asked = self._read = 0
         self._asking: asyncio.Task[None] | None = None
 
-    def put(self, size: int, send: Callable[[], int]) -> None:
-        """Let a message wait for its turn."""
-        self._waiting.append(Waiting(size + OVERHEAD, send))
-        self._bytes += size + OVERHEAD
+    def put(self, size: int, message: T) -> None:
+        """Let a message wait for its turn. size: bytes, about."""
+        size += OVERHEAD
+        self._waiting.append((size, message))
+        self._bytes += size
         self.full = self.full or self._bytes > MOST_WAITING
         if len(self._waiting) == 1 and self._open:
             self._ready(self)
@@ -72,9 +70,9 @@ class Outgoing:
         """Send what the peer has room for, `number` messages at most; returns how many."""
         count = 0
         while self._waiting and self._open and count < number:
-            message = self._waiting.popleft()
-            self._bytes -= message.size
-            self._sent += message.send()
+            size, message = self._waiting.popleft()
+            self._bytes -= size
+            self._sent += self._send(message)
             count += 1
             if self._sent - self._asked >= PING_EVERY and self._asking is None:
                 self._asking = asyncio.ensure_future(self._ask())
@@ -114,10 +112,10 @@ class Pump:
     """Sends what waits for all peers, in turns, and lets everything else have its own between them."""
 
     def __init__(self) -> None:
-        self._ready: deque[Outgoing] = deque()
+        self._ready: deque[Outgoing[Any]] = deque()
         self._running: asyncio.Task[None] | None = None
 
-    def ready(self, outgoing: Outgoing) -> None:
+    def ready(self, outgoing: Outgoing[Any]) -> None:
         """There is something that can be sent."""
         if outgoing not in self._ready:
             self._ready.append(outgoing)

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pybus
@@ -58,7 +57,7 @@ class Subscription:
         """Let the peer know what it has missed until now."""
         if self._missed:
             missed, self._missed = self._missed, {}
-            self._put(0, lambda bus: self._emit(bus, "Missed", "ua{st}", self.number, missed))
+            self._peer.outgoing.put(0, (self, missed))
 
     def _hear(self, signal: pybus.Signal) -> None:
         if self._early is not None:
@@ -67,12 +66,13 @@ class Subscription:
             self.miss(signal.topic, 1)
         else:
             self.tell_missed()
-            self._put(signal.size, functools.partial(self._tell, signal))
+            self._peer.outgoing.put(signal.size, (self, signal))
 
-    def _put(self, size: int, tell: Callable[[Bus], int]) -> None:
-        self._peer.outgoing.put(size, lambda: tell(self._peer.bus) if self.number in self._peer.subscriptions else 0)
-
-    def _tell(self, signal: pybus.Signal, bus: Bus) -> int:
+    def send(self, what: "pybus.Signal | dict[str, int]") -> int:
+        """Send a signal, or what was missed; returns the bytes."""
+        if isinstance(what, dict):
+            return self._peer.emit("Missed", "ua{st}", self.number, what)
+        signal = what
         info: dict[str, object] = {"id": Typed("u", self.number)}
         for mark in ("retained", "cleared"):
             if getattr(signal, mark):
@@ -81,13 +81,10 @@ class Subscription:
         if isinstance(body, pybus.Undecodable):
             info["raw"], body = True, bytes(body)
         try:
-            return self._emit(bus, "Message", "svsa{sv}", signal.topic, body, signal.sender, info)
+            return self._peer.emit("Message", "svsa{sv}", signal.topic, body, signal.sender, info)
         except ValueError as error:  # nothing is lost without a word
             info["unsayable"] = str(error).replace("argument 2", "the body")
-            return self._emit(bus, "Message", "svsa{sv}", signal.topic, None, signal.sender, info)
-
-    def _emit(self, bus: Bus, member: str, signature: str, *values: object) -> int:
-        return bus.emit(PATH, INTERFACE, member, signature, values, self._peer.name)
+            return self._peer.emit("Message", "svsa{sv}", signal.topic, None, signal.sender, info)
 
 
 class Peer:
@@ -100,7 +97,8 @@ class Peer:
         self.name = name
         self.bus = bus
         self.subscriptions: dict[int, Subscription] = {}
-        self.outgoing = Outgoing(self._ping, pump.ready, self._tell_missed)
+        self.outgoing: Outgoing[tuple[Subscription, pybus.Signal | dict[str, int]]]
+        self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._tell_missed)
         self.own: pybus.aio.Bus | None = None
         self.own_wanted = False
         self.connecting = asyncio.Lock()
@@ -109,6 +107,14 @@ class Peer:
     @property
     def holds_something(self) -> bool:
         return bool(self.subscriptions) or self.own_wanted
+
+    def emit(self, member: str, signature: str, *values: object) -> int:
+        """Send a signal of the interface to this peer alone; returns its bytes. Raises `ValueError`."""
+        return self.bus.emit(PATH, INTERFACE, member, signature, values, self.name)
+
+    def _send(self, message: "tuple[Subscription, pybus.Signal | dict[str, int]]") -> int:
+        subscription, what = message
+        return subscription.send(what) if subscription.number in self.subscriptions else 0
 
     def _tell_missed(self) -> None:
         for subscription in self.subscriptions.values():

@@ -19,6 +19,9 @@ PATIENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between tries to reach a bus that is not there, from the first to the longest."""
 
+LOOK_PAUSE = 0.1
+"""Seconds between looks at the number of names: everybody on D-Bus with a proxy is told what they find."""
+
 _log = logging.getLogger("pybus.dbus")
 
 
@@ -81,12 +84,12 @@ class Upstream:
 
     async def _live(self, bus: pybus.aio.Bus) -> None:
         """Be connected, until that ends for good."""
-        self.bus = bus
         bus.on_disconnect(lambda _reason: self._set_up(False))
         bus.on_reconnect(self._come_back)
         bus.on_missed(self._missed)
         bus.on("bus.name.#", lambda _signal: self._news.set(), retained=False)
         await self._look(bus)
+        self.bus = bus
         self._set_up(True)
         self._connected(bus)
         self._tried.set()
@@ -112,12 +115,13 @@ class Upstream:
         self._changed("up")
 
     async def _keep_looking(self, bus: pybus.aio.Bus) -> None:
-        """Look again whenever a name has changed hands: once for all that have, as far as they come together."""
+        """Look again when names have changed hands, once for all that did so in a moment."""
         while True:
             await self._news.wait()
             self._news.clear()
             with contextlib.suppress(pybus.PybusError):
                 await self._look(bus)
+            await asyncio.sleep(LOOK_PAUSE)
 
     async def _look(self, bus: pybus.aio.Bus) -> None:
         found: dict[str, Any] = await bus.call(BUS_NAME, "stats")

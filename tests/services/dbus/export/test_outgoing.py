@@ -17,11 +17,11 @@ class Bob:
         self.sent: list[int] = []
         self.asked: list[asyncio.Future[bool]] = []
         self.rooms = 0
-        self.outgoing = Outgoing(self._ping, pump.ready, self._note_room)
+        self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._note_room)
         self._news = asyncio.Event()
 
     def put(self, number: int, size: int = PIECE) -> None:
-        self.outgoing.put(size, lambda: self._send(number, size))
+        self.outgoing.put(size, (number, size))
 
     async def has_been_sent(self, count: int) -> None:
         while len(self.sent) < count:
@@ -32,7 +32,8 @@ class Bob:
         """Say that he has read what was sent before the last ping."""
         self.asked.pop(0).set_result(True)
 
-    def _send(self, number: int, size: int) -> int:
+    def _send(self, message: tuple[int, int]) -> int:
+        number, size = message
         self.sent.append(number)
         self._news.set()
         return size
@@ -114,9 +115,9 @@ async def test_peers_and_everything_else_take_turns() -> None:
     sent_in: Counter[int] = Counter()
 
     class Counted(Bob):
-        def _send(self, number: int, size: int) -> int:
+        def _send(self, message: tuple[int, int]) -> int:
             sent_in[turn] += 1
-            return super()._send(number, size)
+            return super()._send(message)
 
     pump = Pump()
     bob, carol = Counted(pump), Counted(pump)
