@@ -41,6 +41,8 @@ MEASURES = {
     "storm_8_flood": Measure("signals that the flooder got through to 8", "/s", True),
     "export_bare_p50": Measure("call on D-Bus, dbus-next to dbus-next, p50", "us", False),
     "export_call_p50": Measure("the same call through org.pybus.Bus1, p50", "us", False),
+    "export_burst": Measure("signals in a burst to a D-Bus subscriber", "/s", True),
+    "export_wait": Measure("the longest wait for a Ping beside it", "ms", False),
     "start_send": Measure("pybus-send, start to end", "ms", False),
     "start_pass": Measure("python -c pass, start to end", "ms", False),
     "idle_memory": Measure("idle daemon's memory", "MB", False),
