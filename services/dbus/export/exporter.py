@@ -92,10 +92,11 @@ class Exporter:
             _log.warning("the session bus of D-Bus: %s", error)
             return False
         finally:
-            self._bus = None
             for one in waiting:
                 one.cancel()
-            await self._leave(bus)
+            if self._bus is not None:
+                self._bus = None
+                await self._leave(bus)
             peers.close()
 
     async def _nobody_needs_it(self, peers: Peers) -> None:

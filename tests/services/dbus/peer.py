@@ -54,7 +54,14 @@ def signal(member: str, signature: str = "", body: bytes = b"", **unknown: tuple
 
 
 def call(
-    member: str, serial: int, path: str = "/", *, sender: str = ":1.1", signature: str = "", descriptors: int = 0
+    member: str,
+    serial: int,
+    path: str = "/",
+    *,
+    sender: str = ":1.1",
+    signature: str = "",
+    body: bytes = b"",
+    descriptors: int = 0,
 ) -> bytes:
     """A call of a method of the client's. descriptors: how many it says that it brings."""
     fields: dict[int, tuple[str, str | int]] = {_PATH: ("o", path), _MEMBER: ("s", member), _SENDER: ("s", sender)}
@@ -62,7 +69,7 @@ def call(
         fields[_SIGNATURE] = ("g", signature)
     if descriptors:
         fields[_DESCRIPTORS] = ("u", descriptors)
-    return message(CALL, serial, fields)
+    return message(CALL, serial, fields, body)
 
 
 def answer(to: int, signature: str = "", body: bytes = b"") -> bytes:
