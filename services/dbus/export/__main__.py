@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import importlib.util
 import signal
 import sys
@@ -57,11 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 async def _run(idle: float) -> None:
     from .exporter import Exporter
 
-    serving = asyncio.ensure_future(Exporter(idle, _say_ready).run())
+    exporter = Exporter(idle, _say_ready)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+        asyncio.get_running_loop().add_signal_handler(number, exporter.stop)
+    await exporter.run()
 
 
 def _say_ready() -> None:

@@ -19,8 +19,8 @@ NAME = "org.pybus.Bus"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 """Seconds between tries to reach a session bus that is not there, from the first to the longest."""
 
-FAREWELL = 2.0
-"""Seconds that calls in progress have when this program is told to end."""
+FAREWELL = 5.0
+"""Seconds that calls in progress have when this program ends."""
 
 _log = logging.getLogger("pybus.dbus")
 
@@ -43,19 +43,31 @@ class Exporter:
         self._objects = Objects()
         self._objects.add(PATH, offer(self._bus1, self._upstream))
         self._bus: Bus | None = None
+        self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve until nobody needs it. Cancelled, it answers the calls that it has. Raises `NameTaken`."""
+        """Serve until `stop`, or until nobody needs it; then answer the calls that it has. Raises `NameTaken`."""
         upstream = asyncio.ensure_future(self._upstream.run())
+        self._running = asyncio.ensure_future(self._serve_each())
         try:
-            await self._upstream.tried()  # so that the call which starts this program finds the bus
-            await self._serve_each()
+            await asyncio.wait([self._running])
+            if not self._running.cancelled():
+                self._running.result()
         finally:
-            upstream.cancel()
-            await asyncio.gather(upstream, return_exceptions=True)
+            for one in (self._running, upstream):
+                one.cancel()
+            await asyncio.gather(self._running, upstream, return_exceptions=True)
+
+    def stop(self) -> None:
+        """End `run`. If it is about to end by itself, it goes on with that: systemd tells every service to end
+        that has given its name up.
+        """
+        if self._running is not None and not self._bus1.leaving:
+            self._running.cancel()
 
     async def _serve_each(self) -> None:
         """Serve on the session bus, and on the next when that has gone, until nobody needs it."""
+        await self._upstream.tried()  # so that the call which starts this program finds the bus
         pause = FIRST_PAUSE
         while True:
             try:

@@ -19,17 +19,16 @@ from .upstream import BUS_NAME, PROGRAM, Upstream
 ERROR = "org.pybus.Error."
 """What pybus's own errors begin with."""
 
-_TIMEOUT = 25.0
-"""Seconds for a call, unless the caller says otherwise; D-Bus's own value, and pybus's."""
-
 Answer = tuple[object, ...]
 
 
 class Bus1:
-    """The methods of org.pybus.Bus1. `caller` is the unique name on D-Bus of whoever calls."""
+    """The methods of org.pybus.Bus1, which `_METHODS` documents. caller: who calls, by its unique name on D-Bus.
+
+    peers: those of the D-Bus connection that there is now. leaving: whether this program is about to end.
+    """
 
     def __init__(self, upstream: Upstream) -> None:
-        """peers: those of the D-Bus connection that there is now. leaving: whether this program is about to end."""
         self.peers: Peers | None = None
         self.leaving = False
         self._upstream = upstream

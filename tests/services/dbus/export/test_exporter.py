@@ -37,9 +37,11 @@ async def _rest(peer: Peer) -> bytes:
 
 
 async def test_calls_that_came_before_the_name_was_given_up_are_answered(peer: Peer) -> None:
-    running = asyncio.ensure_future(Exporter(0.01, lambda: None).run())
+    exporter = Exporter(0.01, lambda: None)
+    running = asyncio.ensure_future(exporter.run())
     await _welcome(peer)
     await peer.heard(b"ReleaseName\0")
+    exporter.stop()  # as systemd does with every service that gives its name up
     subscribe = call("Subscribe", 78, PATH, signature="s", body=text("demo.#"))
     await peer.send(call("Ping", 77) + subscribe + answer(3, "u", RELEASED))
     rest = await _rest(peer)
