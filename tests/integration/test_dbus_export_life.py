@@ -16,6 +16,7 @@ import pytest
 import pybus
 from pybus_services.dbus.bus import Bus
 from pybus_services.dbus.export.outgoing import MOST_WAITING
+from pybus_services.dbus.export.peers import MOST_SUBSCRIPTIONS
 from tests.daemon import PATIENCE
 
 from .bridge import NAME, PATH, Applet, Bridge, applets, reader
@@ -94,6 +95,17 @@ async def test_who_dies_with_much_to_read_leaves_nothing_behind(bridge: Bridge) 
             while "pile.up" in str(await carol.call("org.pybus.Bus", "subscriptions")):
                 pass
     assert bridge.stop() == ""
+
+
+async def test_one_peer_may_have_so_many_subscriptions(bridge: Bridge) -> None:
+    async with applets(bridge, 2) as [alice, bob]:
+        for number in range(MOST_SUBSCRIPTIONS):
+            assert await alice.subscribe(f"many.{number}") == number + 1
+        assert await alice.refusal("Subscribe", "s", "many.more") == (
+            "org.pybus.Error.LimitExceeded",
+            f"{alice.name} has {MOST_SUBSCRIPTIONS} subscriptions, as many as one may have",
+        )
+        await bob.subscribe("many.more")
 
 
 # --- buses of D-Bus that come and go --------------------------------------------------------------

@@ -50,9 +50,10 @@ class Exporter:
         upstream = asyncio.ensure_future(self._upstream.run())
         self._running = asyncio.ensure_future(self._serve_each())
         try:
-            await asyncio.wait([self._running])
-            if not self._running.cancelled():
-                self._running.result()
+            done, _ = await asyncio.wait([self._running, upstream], return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                if not one.cancelled():
+                    one.result()
         finally:
             for one in (self._running, upstream):
                 one.cancel()

@@ -61,7 +61,8 @@ class Bus1:
             try:
                 await subscription.source
             except pybus.CallError:
-                peers.unsubscribe(peer, subscription.number)
+                if subscription.number in peer.subscriptions:
+                    peers.unsubscribe(peer, subscription.number)
                 raise
         asyncio.get_running_loop().call_soon(subscription.open)  # behind the answer
         return (subscription.number,)

@@ -19,6 +19,9 @@ INTERFACE = "org.pybus.Bus1"
 MOST_SUBSCRIPTIONS = 1024
 """Subscriptions of one peer. All peers together may have 16384, the patterns of a connection to pybus."""
 
+_PAUSE = 0.1
+"""Seconds until a bus is asked again that had no room for the question."""
+
 _PEER = "org.freedesktop.DBus.Peer"
 _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 _GONE = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "NameHasNoOwner")}
@@ -46,6 +49,7 @@ class Subscription:
         early, self._early = self._early, None
         for signal in early or ():
             self._hear(signal)
+        self.tell_missed()
 
     def miss(self, topic: str, count: int) -> None:
         """Signals were lost, which the peer is told when there is room."""
@@ -55,7 +59,7 @@ class Subscription:
 
     def tell_missed(self) -> None:
         """Let the peer know what it has missed until now."""
-        if self._missed:
+        if self._missed and self._early is None:
             missed, self._missed = self._missed, {}
             self._peer.outgoing.put(0, (self, missed))
 
@@ -131,7 +135,10 @@ class Peer:
                 if error.name == _NO_REPLY:  # a bus may have a limit of its own
                     continue
             except ConnectionError:
-                return False
+                if self.bus.ended:
+                    return False
+                await asyncio.sleep(_PAUSE)  # the bus itself does not read
+                continue
             return True
 
 

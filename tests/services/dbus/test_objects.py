@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pybus_services.dbus.bus import Bus, DBusError, Signal
+from pybus_services.dbus.bus import MOST_WAITING, Bus, DBusError, Signal
 from pybus_services.dbus.introspection import Interface, Method, Property, arguments, method_signature
 from pybus_services.dbus.objects import MOST_CALLS, Objects, Offer
 from pybus_services.dbus.reading import Incoming
@@ -334,3 +334,28 @@ async def test_a_ping_is_answered_at_any_path_as_the_specification_has_it(alice:
     if places:
         wanted = [places[0].read_text().strip()]
         assert await ask(bob, alice, "/", f"{PEER}.GetMachineId") == wanted
+
+
+async def test_while_answers_wait_for_a_bus_that_does_not_read_no_more_calls_are_read(peer: Peer) -> None:
+    taken: list[Incoming] = []
+    some = asyncio.Event()
+    bus, _ = await asyncio.gather(Bus.connect(peer.address), peer.welcome())
+    answer = bytes(MOST_WAITING // 20)
+
+    def take(one: Incoming) -> None:
+        taken.append(one)
+        bus.answer(one, "ay", [answer])
+        some.set()
+
+    bus.serve(take)
+    calls = [call("Open", serial) for serial in range(1, 201)]
+    await peer.send(b"".join(calls))
+    await some.wait()
+    for _ in range(100):  # in which all of them would be read
+        await asyncio.sleep(0)
+    assert 20 < len(taken) <= CHUNK // len(calls[0]) + 1
+    data = 0
+    while data < len(calls) * len(answer):
+        data += len(await asyncio.get_running_loop().sock_recv(peer.to_client, 2**22))
+    assert [one.serial for one in taken] == list(range(1, 201))
+    bus.close()
