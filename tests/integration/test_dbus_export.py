@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 import pybus
+from pybus.protocol.frames import SIGNAL, frame
 from tests.bench.buses import BUSES, NotAvailable
 from tests.daemon import PATIENCE
+from tests.raw import RawPeer
 
 from .bridge import BUS1, NAME, PATH, PROPERTIES, Bridge, applets
 from .hal_scene import needs
@@ -267,6 +269,15 @@ async def test_what_dbus_cannot_say_is_told_in_its_place(bridge: Bridge, value: 
         name, message = await alice.refusal("Get", "s", "nine.odd")
         assert (name, message.endswith(why)) == ("org.pybus.DBus.Error.Unsayable", True)
         await bob.clear("nine.odd")
+
+
+async def test_a_body_that_is_no_value_comes_as_its_bytes(bridge: Bridge) -> None:
+    async with applets(bridge, 1) as [alice]:
+        number = await alice.subscribe("raw.#")
+        with RawPeer(bridge.daemon.path) as bob:
+            bob.sock.sendall(frame(SIGNAL, 0, bob.number, 0, 0, b"raw.odd", b"\xc1"))
+            topic, body, _, info = await alice.next()
+        assert (topic, body, info) == ("raw.odd", b"\xc1", {"id": number, "raw": True})
 
 
 # --- calls ----------------------------------------------------------------------------------------
