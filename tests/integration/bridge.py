@@ -139,9 +139,10 @@ class Applet:
         assert (signal.path, signal.member) == (PATH, member), signal
         return signal.body
 
-    async def changes(self, number: int) -> list[dict[str, object]]:
-        """The next changes of properties."""
-        return [(await self.next("PropertiesChanged"))[1] for _ in range(number)]
+    async def has_become(self, name: str, value: object) -> None:
+        """Wait until a property is told to have this value."""
+        while (await self.next("PropertiesChanged"))[1].get(name) != value:
+            pass
 
     async def next_signal(self) -> Signal:
         """The next signal of the interface, whichever it is."""

@@ -119,6 +119,14 @@ async def test_an_ephemeral_value_ends_with_the_peer_that_said_it(bridge: Bridge
         assert [await carol.get(f"four.{name}") for name in ("other", "taken")] == ["stays", "yours"]
 
 
+async def test_what_one_peer_publishes_keeps_its_order(bridge: Bridge) -> None:
+    async with applets(bridge, 2) as [alice, bob]:
+        await bob.subscribe("order.*")
+        options = [{"retain": True}, {"ephemeral": True}, {"retain": True}, {}, {"ephemeral": True}, {}]
+        await asyncio.gather(*(alice.publish("order.n", number, **one) for number, one in enumerate(options)))
+        assert [(await bob.next())[1] for _ in options] == list(range(len(options)))
+
+
 async def test_options_of_publish(bridge: Bridge) -> None:
     async with applets(bridge, 2) as [alice, bob]:
         await alice.subscribe("five.#")
@@ -363,6 +371,10 @@ async def test_errors_keep_their_names(bridge: Bridge) -> None:
                 "name 'nobody' has one word; a service name has two or more, such as org.example.nobody",
             ),
         ]
+        assert await refused(NAME, "unsubscribe", ["bus.name.#"]) == (
+            f"{ERROR}AccessDenied",
+            "unsubscribe is about its caller's connection, and this one is that of everybody on D-Bus",
+        )
         assert (await refused(player, "wait", timeout=0.05))[0] == f"{ERROR}DeadlinePassed"
         assert (await alice.refusal("Get", "s", "ten.none"))[0] == f"{ERROR}NoSuchValue"
         assert (await alice.refusal("Publish", "sva{sv}", "ten.*", 1, {}))[0] == f"{ERROR}BadName"
@@ -446,9 +458,9 @@ async def test_changes_of_properties_are_told(bridge: Bridge) -> None:
         await alice.hear(PROPERTIES)
         bob = await pybus.aio.connect(bridge.daemon.address)
         await bob.register("org.example.Bob", Player())
-        assert await alice.changes(1) == [{"NumberOfNames": 1}]
+        await alice.has_become("NumberOfNames", 1)
         await bob.close()
-        assert await alice.changes(1) == [{"NumberOfNames": 0}]
+        await alice.has_become("NumberOfNames", 0)
         assert [await alice.property(name) for name in ("NumberOfNames", "Up", "Version")] == [
             0,
             True,
@@ -463,10 +475,10 @@ async def test_the_bus_goes_and_comes_back_with_all_that_was_held(bridge: Bridge
         await alice.publish("back.mine", "kept", ephemeral=True)
         assert (await alice.next())[1] == "kept"
         bridge.daemon.kill()
-        assert await alice.changes(1) == [{"Up": False}]
+        await alice.has_become("Up", False)
         second = await alice.subscribe("back.*")  # which begins when the bus is there again
         bridge.daemon.restart()
-        assert await alice.changes(1) == [{"Up": True}]
+        await alice.has_become("Up", True)
         heard = [await alice.next() for _ in range(2)]
         assert sorted(one[3]["id"] for one in heard) == [number, second]
         assert {one[1] for one in heard} == {"kept"}

@@ -19,6 +19,11 @@ from .upstream import BUS_NAME, PROGRAM, Upstream
 ERROR = "org.pybus.Error."
 """What pybus's own errors begin with."""
 
+_OF_A_CONNECTION = {
+    *("request_name", "release_name", "subscribe", "unsubscribe", "set_will", "clear_will", "monitor", "traffic")
+}
+"""Methods of the bus that change, or count for, the connection of whoever calls."""
+
 Answer = tuple[object, ...]
 
 
@@ -92,6 +97,9 @@ class Bus1:
         named = natural(chosen.get("named", {}))
         if not all(isinstance(key, str) for key in named):
             raise pybus.InvalidArguments("the keys of the option named must be texts: the names of arguments")
+        if name == BUS_NAME and method in _OF_A_CONNECTION:
+            text = f"{method} is about its caller's connection, and this one is that of everybody on D-Bus"
+            raise pybus.AccessDenied(text)
         bus = await self._upstream.ready()
         if chosen.get("no_reply"):
             await bus.cast(name, method, *natural(args), **named)
@@ -122,9 +130,8 @@ class Bus1:
         """The connection to pybus of a peer's own, whose values end with it."""
         self._refuse_if_leaving()
         peers = self._peers
-        peer = await peers.come(caller)
-        peer.own_wanted = True
-        async with peer.connecting:
+        peer = await peers.come(caller, own_wanted=True)
+        async with peer.coming:
             if peer.own is None:
                 peer.own = await pybus.aio.connect(program=f"{PROGRAM} {caller}")
                 if peers.find(caller) is not peer:

@@ -94,7 +94,8 @@ class Subscription:
 class Peer:
     """A D-Bus peer. name: its unique name on D-Bus.
 
-    own: a connection to pybus of its own, if it has one. own_wanted: whether it is to have one.
+    own: a connection to pybus of its own, if it has one. own_wanted: whether it is to have one. coming: held while
+    it is made known to the bus of D-Bus, or to pybus, so that its calls go on in their order.
     """
 
     def __init__(self, name: str, bus: Bus, pump: Pump) -> None:
@@ -105,7 +106,7 @@ class Peer:
         self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._tell_missed)
         self.own: pybus.aio.Bus | None = None
         self.own_wanted = False
-        self.connecting = asyncio.Lock()
+        self.coming = asyncio.Lock()
         self.watch: Watch | None = None
 
     @property
@@ -160,21 +161,28 @@ class Peers:
     def find(self, name: str) -> Peer | None:
         return self._peers.get(name)
 
-    async def come(self, name: str) -> Peer:
+    async def come(self, name: str, own_wanted: bool = False) -> Peer:
         """The peer of this unique name, to hold something until it leaves. Raises `DBusError`, `OSError`."""
         peer = self._peers.get(name)
         if peer is None:
             peer = self._peers[name] = Peer(name, self._bus, self._pump)
             self.none_holds.clear()
-            rule = {"path": DBUS_PATH, "interface": DBUS, "member": "NameOwnerChanged", "arg0": name}
-            try:
-                peer.watch = await self._bus.watch(self._note_owner, sender=DBUS, **rule)
-                if not await self._bus.owner(name):  # it has gone before anybody watched
-                    raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{name} has gone")
-            except BaseException:
-                self._leave(peer)
-                raise
+        peer.own_wanted |= own_wanted
+        async with peer.coming:
+            if peer.watch is None:
+                await self._watch(peer)
         return peer
+
+    async def _watch(self, peer: Peer) -> None:
+        """Get to know when it leaves."""
+        rule = {"path": DBUS_PATH, "interface": DBUS, "member": "NameOwnerChanged", "arg0": peer.name}
+        try:
+            peer.watch = await self._bus.watch(self._note_owner, sender=DBUS, **rule)
+            if not await self._bus.owner(peer.name):  # it has gone before anybody watched
+                raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{peer.name} has gone")
+        except BaseException:
+            self._leave(peer)
+            raise
 
     def subscribe(self, peer: Peer, pattern: str) -> Subscription:
         """A new subscription, which hears nothing yet. Raises `DBusError`."""

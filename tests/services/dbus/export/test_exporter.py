@@ -57,7 +57,7 @@ async def test_a_call_keeps_it_from_ending(peer: Peer) -> None:
     await peer.send(call("Get", 77, PATH, signature="s", body=text("demo.door")))  # it waits for a bus
     error = await peer.heard(b"Error")
     assert b"org.pybus.Error.NoBus\0" in error + await peer.heard(b"ReleaseName\0")
-    await peer.send(answer(3, "u", RELEASED))
+    await peer.send(answer(4, "u", RELEASED))
     assert await _rest(peer) == b""
     await running
 
