@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pybus.errors import TooLarge as TooLarge
     from pybus.errors import UnknownMethod as UnknownMethod
     from pybus.errors import UsageError as UsageError
+    from pybus.names import check_pattern as check_pattern
     from pybus.names import check_topic as check_topic
     from pybus.names import matches as matches
     from pybus.protocol.codec import Undecodable as Undecodable
@@ -60,7 +61,7 @@ _HOMES = {
     "pybus.client.blocking": ("Bus", "Subscription", "connect"),
     "pybus.client.inbox": ("Signal",),
     "pybus.client.service": ("Caller", "caller"),
-    "pybus.names": ("check_topic", "matches"),
+    "pybus.names": ("check_pattern", "check_topic", "matches"),
     "pybus.protocol.codec": ("Undecodable",),
     "pybus.errors": (
         "AccessDenied",

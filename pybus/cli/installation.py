@@ -18,11 +18,13 @@ from pybus.cli.placing import MARK
 from pybus.errors import PybusError
 from pybus.xdg import config_home, data_folders
 
-UNITS = ("pybus.service", "pybus.socket")
+UNITS = ("pybus.service", "pybus.socket", "pybus-dbus.service")
 _DBUS_FILE = "org.pybus.Bus.service"
 _PROGRAMS = ("pybus", "pybus-send", "pybus-listen")
 _DAEMON = "/usr/bin/pybus daemon"
-"""How the daemon is started in the units as they are shipped, and as a distribution's package has them."""
+_EXPORTER = "/usr/bin/python3 -m pybus_services.dbus.export"
+"""How the daemon, and the bus's interface on D-Bus, are started in the files as they are shipped, and as a
+distribution's package has them."""
 
 
 class NotInstalled(PybusError):
@@ -40,6 +42,13 @@ class Layout(NamedTuple):
     man: str
     services: str | None
     mode: int
+
+
+class Commands(NamedTuple):
+    """The words that run `pybus`, and a Python that finds it."""
+
+    pybus: list[str]
+    python: str
 
 
 class File(NamedTuple):
@@ -80,29 +89,37 @@ def system_layout(environ: Mapping[str, str]) -> Layout:
     )
 
 
-def own_command() -> list[str]:
-    """The words that run the `pybus` of this very installation, from any folder. Raises `NotInstalled`."""
+SYSTEM_COMMANDS = Commands(["/usr/bin/pybus"], "/usr/bin/python3")
+"""As a distribution's package has them."""
+
+
+def own_commands() -> Commands:
+    """Those of this very installation, from any folder. Raises `NotInstalled`."""
     script = os.path.join(os.path.dirname(sys.executable), "pybus")
     if os.access(script, os.X_OK):
-        return [script]
+        return Commands([script], sys.executable)
     # From a folder or a PYTHONPATH of this shell, systemd would not find it.
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     found = subprocess.run([sys.executable, "-c", "import pybus"], cwd="/", env=environ, capture_output=True)
     if found.returncode:
         raise NotInstalled(f"{sys.executable} finds pybus only from here: install it first, such as by: pip install .")
-    return [sys.executable, "-m", "pybus"]
+    return Commands([sys.executable, "-m", "pybus"], sys.executable)
 
 
-def planned_files(layout: Layout, command: list[str], grammars: dict[str, Grammar]) -> list[File]:
-    """All files of an installation. command: the words that run `pybus`."""
-    units = files("pybus_systemd")
+def planned_files(layout: Layout, commands: Commands, grammars: dict[str, Grammar]) -> list[File]:
+    """All files of an installation."""
+    shipped = files("pybus_systemd")
+    daemon = [*commands.pybus, "daemon"]
+    exporter = [commands.python, *_EXPORTER.split()[1:]]
     found = []
     for name in UNITS:
-        content = (units / name).read_text().replace(f"ExecStart={_DAEMON}", f"ExecStart={_exec_start(command)}")
+        content = (shipped / name).read_text()
+        for former, words in ((_DAEMON, daemon), (_EXPORTER, exporter)):
+            content = content.replace(f"ExecStart={former}", f"ExecStart={_exec_start(words)}")
         found.append(File(f"{layout.units}/{name}", _marked(content), is_unit=True))
-    content = (units / _DBUS_FILE).read_text().replace(f"Exec={_DAEMON}", f"Exec={_dbus_exec(command)}")
+    content = (shipped / _DBUS_FILE).read_text().replace(f"Exec={_EXPORTER}", f"Exec={_dbus_exec(exporter)}")
     found.append(File(f"{layout.dbus}/{_DBUS_FILE}", _marked(content)))
-    found += _completions(layout, command, grammars)
+    found += _completions(layout, commands.pybus, grammars)
     date = _date(os.environ)
     found.append(File(f"{layout.man}/pybus.1", _marked(manual.overview_page(grammars, date), '.\\"')))
     for name, grammar in grammars.items():
@@ -111,8 +128,8 @@ def planned_files(layout: Layout, command: list[str], grammars: dict[str, Gramma
     if layout.services is not None:
         for folder in files("pybus_services").iterdir():
             if folder.is_dir():
-                shipped = [file for file in folder.iterdir() if file.name.endswith(".toml")]
-                found += [File(f"{layout.services}/{file.name}", _marked(file.read_text())) for file in shipped]
+                services = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+                found += [File(f"{layout.services}/{file.name}", _marked(file.read_text())) for file in services]
     return found
 
 
@@ -137,11 +154,10 @@ def _date(environ: Mapping[str, str]) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
-def _exec_start(command: list[str]) -> str:
-    """The daemon's command line for a unit (systemd.syntax(7), systemd.service(5))."""
-    words = [*command, "daemon"]
+def _exec_start(words: list[str]) -> str:
+    """A command line for a unit (systemd.syntax(7), systemd.service(5))."""
     start = ""
-    if set(command[0]) & set("'\"\\") or not command[0].isprintable():
+    if set(words[0]) & set("'\"\\") or not words[0].isprintable():
         # systemd takes no such path as the program; as an argument it does.
         words = ["/bin/sh", "-c", 'exec "$0" "$@"', *words]
     if any("$" in word for word in words):
@@ -157,6 +173,6 @@ def _unit_word(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _dbus_exec(command: list[str]) -> str:
-    """The daemon's command line for a D-Bus service file: quoted as for a shell, in a value where \\ is escaped."""
-    return shlex.join([*command, "daemon"]).replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+def _dbus_exec(words: list[str]) -> str:
+    """A command line for a D-Bus service file: quoted as for a shell, in a value where \\ is escaped."""
+    return shlex.join(words).replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")

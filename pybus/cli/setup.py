@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from pybus.cli import placing
 from pybus.cli.command import OK, REFUSED, complain
 from pybus.cli.grammar import Grammar, grammar_of
-from pybus.cli.installation import UNITS, File, Layout, own_command, planned_files, system_layout, user_layout
+from pybus.cli.installation import (
+    SYSTEM_COMMANDS,
+    UNITS,
+    File,
+    Layout,
+    own_commands,
+    planned_files,
+    system_layout,
+    user_layout,
+)
 from pybus.cli.main import COMMANDS
 from pybus.cli.placing import InTheWay, Record
 from pybus.cli.running import daemon_pid
@@ -131,7 +140,7 @@ def _install() -> int:
     layout = user_layout(os.environ)
     record_path = _record_path(os.environ)
     work = _Work(placing.read_record(record_path))
-    planned = planned_files(layout, own_command(), _grammars())
+    planned = planned_files(layout, own_commands(), _grammars())
     manager = UserManager.find()
     units = [f"{layout.units}/{name}" for name in UNITS]
     if manager.lives and not manager.looks_into(layout.units):
@@ -154,7 +163,7 @@ def _install() -> int:
 
 
 def _enable(work: _Work, manager: UserManager, units: list[str], outcomes: list[str]) -> None:
-    """Let systemd listen for the bus. units: the paths of the two files. outcomes: what became of them."""
+    """Let systemd listen for the bus. units: the paths of their files. outcomes: what became of them."""
     if "" in outcomes:
         work.fail("the units are not all there, so pybus.socket is not enabled")
         return
@@ -199,7 +208,7 @@ def _remove() -> int:
     layout = user_layout(os.environ)
     record_path = _record_path(os.environ)
     work = _Work(placing.read_record(record_path))
-    paths = [file.path for file in planned_files(layout, ["pybus"], _grammars())]
+    paths = [file.path for file in planned_files(layout, SYSTEM_COMMANDS, _grammars())]
     manager = UserManager.find()
     units = [path for path in work.files if os.path.basename(path) in UNITS]
     if units:
@@ -262,7 +271,7 @@ def _give_hints(layout: Layout, environ: Mapping[str, str]) -> None:
 def _install_system() -> int:
     layout = system_layout(os.environ)
     work = _Work(Record())
-    for file in planned_files(layout, ["/usr/bin/pybus"], _grammars()):
+    for file in planned_files(layout, SYSTEM_COMMANDS, _grammars()):
         work.place(file, layout.mode)
     print("systemctl was not called. To let systemd listen for everybody's bus, a package or an administrator runs:")
     print("  systemctl --global enable pybus.socket")
@@ -272,7 +281,7 @@ def _install_system() -> int:
 def _remove_system() -> int:
     layout = system_layout(os.environ)
     work = _Work(Record())
-    for file in planned_files(layout, ["/usr/bin/pybus"], _grammars()):
+    for file in planned_files(layout, SYSTEM_COMMANDS, _grammars()):
         work.remove(file.path)
     if layout.services is not None:
         work.folders = [layout.services, os.path.dirname(layout.services)]

@@ -15,9 +15,11 @@ and properties of D-Bus into topics, see `rules`; these are shipped (r: retained
 
 PLAYER is what follows `org.mpris.MediaPlayer2.` in the player's name, `_` for what a topic can't hold.
 
+The other way, `export` offers the bus to programs on D-Bus, as org.pybus.Bus.
+
 The files, from pure to shell: `address` (where a D-Bus bus is), `names` (the grammar of its names,
-and which signal a watcher gets), `values` (Python values to those of D-Bus), `reading` (bytes to a
-message), `introspection` (what an object says it takes), `watches` (who wants which signals), `stream`
-and `bus` (a connection; `bus` alone knows dbus-next), `link` (one that comes back, for calls), `rules`
-(D-Bus to topics), `service` (joins them with a bus).
+and which signal a watcher gets), `values` (Python values to those of D-Bus), `writing` and `reading` (a
+message to bytes and back; `writing` alone knows dbus-next), `introspection` (what an object says it
+takes), `watches` (who wants which signals), `stream` and `bus` (a connection), `objects` (what is offered on
+one), `link` (one that comes back, for calls), `rules` (D-Bus to topics), `service` (joins them with a bus).
 """

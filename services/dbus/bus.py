@@ -1,13 +1,13 @@
-"""A connection to a D-Bus bus. The only module that knows dbus-next.
+"""A connection to a D-Bus bus: calls out and in, signals out and in.
 
-dbus-next 0.2.3 turns messages into bytes and parses signatures. It does not read messages here, for it
-refuses header fields that it does not know. Its connection is not used, for these faults of it: it
-spins for ever if the bus goes away during authentication; it waits for ever on a bus that says
-nothing, and for a call after the end; it takes a full socket for the end; it never closes its socket,
-nor the descriptors that others pass; it reads for as long as there is something, and no other task
-runs; and of several addresses it tries one. The tests have each of them.
+dbus-next's own connection is not used, for these faults of it: it spins for ever if the bus goes away
+during authentication; it waits for ever on a bus that says nothing, and for a call after the end; it
+takes a full socket for the end; it never closes its socket, nor the descriptors that others pass; it
+reads for as long as there is something, and no other task runs; and of several addresses it tries one.
+The tests have each of them.
 
-The bus sends this program calls of methods, too. There are none, and who calls is told so.
+The bus sends this program calls of methods, too. Whoever `serve`s gets them; else there are none, and
+who calls is told so.
 """
 
 import asyncio
@@ -17,24 +17,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dbus_next.constants import MessageFlag, MessageType
-from dbus_next.message import Message
-from dbus_next.signature import SignatureTree, Variant
-
 from .address import sockets
 from .names import Rule, check_bus_name, check_interface, check_member, check_path, refuse_reserved
-from .reading import CALL, ERROR, SIGNAL, Incoming, Unreadable, read
+from .reading import CALL, ERROR, RETURN, SIGNAL, Incoming, Unreadable, read
 from .stream import Stream
-from .values import Encoder, Type, check_types
 from .watches import DBUS, DBUS_PATH, Watch, Watches, run
 from .watches import Signal as Signal
+from .writing import NO_AUTOSTART, NO_REPLY, encode, types_of, write
 
 PATIENCE = 10.0
 """Seconds that a bus has to take a new connection in, and to grant a watch."""
-
-LARGEST_SENT = 2**25
-"""Bytes of a message from here. dbus-daemon ends the connection of whoever sends a larger one than
-max_message_size: 32 MiB unless its configuration has another, as that of the session bus has."""
 
 MOST_WAITING = 2**24
 """Bytes that may wait for a bus that does not read, when one more call is made."""
@@ -42,8 +34,7 @@ MOST_WAITING = 2**24
 UNREADABLE = "org.pybus.DBus.Error.Unreadable"
 """The error's name if the answer can't be read: the method has run."""
 
-_PARSED = 1000
-"""Signatures that are kept, once parsed."""
+INVALID_ARGS = f"{DBUS}.Error.InvalidArgs"
 
 _log = logging.getLogger("pybus.dbus")
 
@@ -61,21 +52,6 @@ class NotSent(ConnectionError):
     """A call was not made: nothing has happened."""
 
 
-@functools.lru_cache(_PARSED)
-def types_of(signature: str) -> Sequence[Type]:
-    """The types in a signature. Raises `ValueError`."""
-    types: list[Type] = SignatureTree(signature).types
-    check_types(types)
-    return types
-
-
-def _variant(signature: str, value: object) -> Variant:
-    return Variant(types_of(signature)[0], value)  # type: ignore[arg-type]
-
-
-_encoder = Encoder(types_of, _variant)
-
-
 class Bus:
     """A connection, for the event loop that made it. It ends once and does not come back: make another.
 
@@ -85,10 +61,11 @@ class Bus:
     def __init__(self) -> None:
         """For `connect` only."""
         self.name = ""
-        self._stream = Stream(self._take, self._end)
+        self._stream = Stream(self._take, self._end, MOST_WAITING)
         self._serial = 0
         self._pending: dict[int, asyncio.Future[list[Any]]] = {}
         self._watches = Watches()
+        self._handler: Callable[[Incoming], None] = self._refuse
         self._reason: Exception | None = None
         self._closings: list[Callable[[Exception | None], None]] = []
 
@@ -153,28 +130,26 @@ class Bus:
             raise NotSent("the connection to the bus has ended")
         if self._stream.waiting > MOST_WAITING:
             raise NotSent(f"the bus does not read: {self._stream.waiting} bytes wait for it")
-        message = Message(
-            destination=check_bus_name(destination),
-            path=path,
-            interface=check_interface(interface) if interface else None,  # type: ignore[arg-type]
-            member=check_member(member),
-            signature=signature,
-            body=_encoder.arguments(signature, body),
-            flags=MessageFlag.NONE if autostart else MessageFlag.NO_AUTOSTART,
-            serial=self._next_serial(),
-        )
-        data = _to_bytes(message)
+        fields = {
+            "destination": check_bus_name(destination),
+            "path": path,
+            "interface": check_interface(interface) if interface else "",
+            "member": check_member(member),
+        }
+        encoded = encode(signature, body)
+        serial = self._next_serial()
+        data = write(CALL, serial, signature, encoded, 0 if autostart else NO_AUTOSTART, **fields)
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._pending[message.serial] = answer
+        self._pending[serial] = answer
         try:
-            self._stream.send(message.serial, data)
+            self._stream.send(serial, data)
             async with asyncio.timeout(timeout):
                 return await answer
         except TimeoutError:
             raise TimeoutError(f"no answer from {destination} in {timeout} s") from None
         finally:
-            self._pending.pop(message.serial, None)
-            self._stream.withdraw(message.serial)
+            self._pending.pop(serial, None)
+            self._stream.withdraw(serial)
 
     async def _call_bus(
         self, member: str, signature: str = "", *body: object, timeout: float | None = 25.0
@@ -209,7 +184,7 @@ class Bus:
                 await self._add_match(rule)
                 granted.append(rule)
             if watch.follows_owner:
-                self._watches.note_first_owner(sender, await self._owner(sender))
+                self._watches.note_first_owner(sender, await self.owner(sender))
         except BaseException:
             self._watches.forget(watch)
             for rule in granted:
@@ -241,24 +216,58 @@ class Bus:
 
     def _remove_match(self, rule: str) -> None:
         """The opposite, which is not waited for: the bus takes away one such rule of those that it has from here."""
-        message = Message(
-            destination=DBUS,
-            path=DBUS_PATH,
-            interface=DBUS,
-            member="RemoveMatch",
-            signature="s",
-            body=[rule],
-            flags=MessageFlag.NO_REPLY_EXPECTED,
-            serial=self._next_serial(),
-        )
-        self._stream.send(message.serial, _to_bytes(message))
+        fields = {"destination": DBUS, "path": DBUS_PATH, "interface": DBUS, "member": "RemoveMatch"}
+        self._send(CALL, "s", [rule], NO_REPLY, **fields)
 
-    async def _owner(self, name: str) -> str:
+    async def owner(self, name: str) -> str:
+        """The unique name of the one who owns a name, "" if nobody does. Raises as `call` does."""
         try:
             [owner] = await self._call_bus("GetNameOwner", "s", name)
         except DBusError:
             return ""  # it has none
         return str(owner)
+
+    # --- serving ----------------------------------------------------------------------------------
+
+    def serve(self, handler: Callable[[Incoming], None]) -> None:
+        """Hand the calls that come from now on to `handler`, in their order; it sees that each gets its answer.
+
+        An error that it raises goes to the log. While more than `MOST_WAITING` bytes of answers and signals
+        wait for a bus that does not read, no more calls are read.
+        """
+        self._handler = handler
+
+    def answer(self, call: Incoming, signature: str, values: Sequence[object]) -> None:
+        """Answer a call. values: as they are, see `Encoder`'s exact. Raises `ValueError`; then it is to be refused."""
+        body = encode(signature, values, exact=True, names=["the answer"] * len(values))
+        if not call.flags & NO_REPLY:
+            self._send(RETURN, signature, body, NO_REPLY, reply_to=call.serial, destination=call.sender)
+
+    def refuse(self, call: Incoming, error: DBusError) -> None:
+        """Answer a call with an error. Its name must be one, its message can be any text."""
+        if not call.flags & NO_REPLY:
+            fields = {"error": check_interface(error.name), "destination": call.sender}
+            text = error.message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+            self._send(ERROR, "s", [text], NO_REPLY, reply_to=call.serial, **fields)
+
+    def emit(
+        self, path: str, interface: str, member: str, signature: str, values: Sequence[object], destination: str = ""
+    ) -> int:
+        """Send a signal to whoever wants it, or to `destination` alone; returns its size, 0 after the end.
+
+        values: as they are, see `Encoder`'s exact. Raises `ValueError`.
+        """
+        fields = {"path": path, "interface": interface, "member": member, "destination": destination}
+        return self._send(SIGNAL, signature, encode(signature, values, exact=True), NO_REPLY, **fields)
+
+    async def request_name(self, name: str) -> bool:
+        """Claim a name; whether this connection owns it now. It does not wait in line. Raises as `call` does."""
+        [outcome] = await self._call_bus("RequestName", "su", name, 4)  # DBUS_NAME_FLAG_DO_NOT_QUEUE
+        return outcome in (1, 4)  # the primary owner, now or already
+
+    async def release_name(self, name: str) -> None:
+        """Give a name up. Calls of it that the bus took before have come when this returns."""
+        await self._call_bus("ReleaseName", "s", name)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -266,26 +275,39 @@ class Bus:
         self._serial = self._serial % (2**32 - 1) + 1
         return self._serial
 
+    def _send(self, kind: int, signature: str, body: list[Any], flags: int, **fields: Any) -> int:
+        """Write a message that wants no answer; returns its size, 0 after the end."""
+        serial = self._next_serial()
+        data = write(kind, serial, signature, body, flags, **fields)
+        self._stream.send(serial, data)
+        return 0 if self._stream.ended else len(data)
+
     def _take(self, data: bytes) -> None:
         try:
             message = read(data, types_of)
         except Unreadable as error:  # the bus only passes on what somebody wrote
             _log.warning("a message of %s bytes can't be read: %s", len(data), error)
-            self._answer(error.reply_to, DBusError(UNREADABLE, f"the answer can't be read: {error}"))
+            self._complain(error.message, str(error))
             return
         if message.kind == SIGNAL:
             values = (message.sender, message.path, message.interface, message.member, message.signature, message.body)
             self._watches.deliver(Signal(*values))
         elif message.kind == CALL:
-            if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
-                self._refuse(message)
+            run(self._handler, message)
         elif message.kind == ERROR:
             text = message.body[0] if message.signature.startswith("s") else ""
-            self._answer(message.reply_to, DBusError(message.error, text))
+            self._settle(message.reply_to, DBusError(message.error, text))
         else:
-            self._answer(message.reply_to, message.body)
+            self._settle(message.reply_to, message.body)
 
-    def _answer(self, serial: int, values: list[Any] | DBusError) -> None:
+    def _complain(self, message: Incoming, reason: str) -> None:
+        """Tell whoever waits that a message can't be read."""
+        if message.kind == CALL and message.serial and message.sender:
+            self.refuse(message, DBusError(INVALID_ARGS, f"the call can't be read: {reason}"))
+        elif message.kind in (RETURN, ERROR):
+            self._settle(message.reply_to, DBusError(UNREADABLE, f"the answer can't be read: {reason}"))
+
+    def _settle(self, serial: int, values: list[Any] | DBusError) -> None:
         answer = self._pending.get(serial)
         if answer is None or answer.done():
             return  # whoever called has given up
@@ -295,19 +317,7 @@ class Bus:
             answer.set_result(values)
 
     def _refuse(self, call: Incoming) -> None:
-        if self._stream.waiting > MOST_WAITING:
-            return  # the bus does not read, and whoever calls gives up by itself
-        error = Message(
-            message_type=MessageType.ERROR,
-            flags=MessageFlag.NO_REPLY_EXPECTED,
-            error_name=f"{DBUS}.Error.UnknownMethod",
-            reply_serial=call.serial,
-            destination=call.sender or None,  # type: ignore[arg-type]
-            signature="s",
-            body=[f"no method {call.member!r} here"],
-            serial=self._next_serial(),
-        )
-        self._stream.send(error.serial, _to_bytes(error))
+        self.refuse(call, DBusError(f"{DBUS}.Error.UnknownMethod", f"no method {call.member!r} here"))
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -338,12 +348,3 @@ class Bus:
         closings, self._closings = self._closings, []
         for callback in closings:
             run(callback, reason)
-
-
-def _to_bytes(message: Message) -> bytes:
-    if len(SignatureTree._cache) > _PARSED:  # dbus-next keeps each for ever
-        SignatureTree._cache.clear()
-    data = bytes(message._marshall())  # type: ignore[no-untyped-call]
-    if len(data) > LARGEST_SENT:
-        raise ValueError(f"a message of {len(data)} bytes is too large for D-Bus: {LARGEST_SENT} are allowed")
-    return data

@@ -5,8 +5,9 @@ from typing import Any
 
 import pybus
 
-from .bus import Bus, DBusError, types_of
+from .bus import Bus, DBusError
 from .introspection import method_signature
+from .writing import types_of
 
 NO_BUS = "org.pybus.DBus.Error.NoBus"
 """The error's name if the D-Bus bus can't be reached, or does not read: nothing has happened."""

@@ -1,15 +1,16 @@
 """Bytes to a message of D-Bus with plain values: the specification's "Message Format" and "Marshaling".
 
-Variants are what is in them, structs lists, paths and signatures texts. A file descriptor is None:
-they are closed as they come. The bus has checked the header of what it passes on; the rest is as somebody wrote it.
+Variants are what is in them, structs lists, paths texts, and signatures texts that can be told apart. A file
+descriptor is None: they are closed as they come. The bus has checked the header of what it passes on; the rest
+is as somebody wrote it.
 """
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .names import check_interface
-from .values import SIGNATURE_LETTERS, Budget, Type
+from .values import SIGNATURE_LETTERS, Budget, Signature, Type
 
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 
@@ -21,6 +22,7 @@ _FIELDS = {
     5: ("reply_to", "u"),
     7: ("sender", "s"),
     8: ("signature", "g"),
+    9: ("descriptors", "u"),
 }
 """The header's fields, as far as they are of use here; others are passed over."""
 
@@ -34,11 +36,17 @@ _REQUIRED = {
 _FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
 """Types that are as long as they are aligned, as `struct` has them."""
 
+_FORMS = {
+    order: {code: struct.Struct(order + code) for code in sorted({*_FIXED.values(), "B"})} for order in ("<", ">")
+}
 _HEADER = 16
 
 
 class Incoming(NamedTuple):
-    """A message that came; what it lacks is empty. error: the name. reply_to: the serial of a call from here."""
+    """A message that came; what it lacks is empty.
+
+    error: the name. reply_to: the serial of a call from here. descriptors: how many came with it.
+    """
 
     kind: int
     flags: int
@@ -51,14 +59,18 @@ class Incoming(NamedTuple):
     reply_to: int = 0
     sender: str = ""
     signature: str = ""
+    descriptors: int = 0
 
 
 class Unreadable(ValueError):
-    """A message that breaks the rules, or has more values than this program takes. reply_to: 0 if it is no answer."""
+    """A message that breaks the rules, or has more values than this program takes.
 
-    def __init__(self, reply_to: int, reason: str) -> None:
+    message: its header, as far as that could be read, and no body.
+    """
+
+    def __init__(self, message: Incoming, reason: str) -> None:
         super().__init__(reason)
-        self.reply_to = reply_to
+        self.message = message
 
 
 def read(data: bytes, parse: Callable[[str], Sequence[Type]]) -> Incoming:
@@ -70,7 +82,9 @@ def read(data: bytes, parse: Callable[[str], Sequence[Type]]) -> Incoming:
         reason = "its values are too deep in each other"
     except ValueError as error:
         reason = str(error)
-    raise Unreadable(fields.get("reply_to", 0) if data[1] in (RETURN, ERROR) else 0, reason)
+    order: Literal["little", "big"] = "little" if data[:1] == b"l" else "big"
+    serial = int.from_bytes(data[8:12], order)
+    raise Unreadable(Incoming(data[1], data[2], serial, [], **fields), reason)
 
 
 def _read(data: bytes, parse: Callable[[str], Sequence[Type]], fields: dict[str, Any]) -> Incoming:
@@ -102,6 +116,7 @@ class _Reader:
 
     def __init__(self, data: bytes, parse: Callable[[str], Sequence[Type]], at: int) -> None:
         self.order = "<" if data[:1] == b"l" else ">"
+        self._forms = _FORMS[self.order]
         self.at = at
         self._data = data
         self._parse = parse
@@ -132,13 +147,13 @@ class _Reader:
             raise ValueError(f"a variant has a signature of one type, not {signature!r}")
         return self.value(types[0])
 
-    def signature(self) -> str:
-        return self._text(self.fixed("B"))
+    def signature(self) -> Signature:
+        return Signature(self._text(self.fixed("B")))
 
     def fixed(self, code: str) -> Any:
-        size = struct.calcsize(code)
-        self.align(size)
-        return struct.unpack_from(self.order + code, self._data, self._step(size))[0]
+        form = self._forms[code]
+        padding = -self.at % form.size
+        return form.unpack_from(self._data, self._step(padding + form.size) + padding)[0]
 
     def align(self, size: int) -> None:
         self._step(-self.at % size)

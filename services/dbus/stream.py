@@ -34,15 +34,22 @@ class Stream:
     ended: whether it has ended, by `close` or by itself. waiting: bytes that the socket has not taken yet.
     """
 
-    def __init__(self, take: Callable[[bytes], None], end: Callable[[Exception | None], None]) -> None:
-        """take: called with each message. end: once, with the reason, or None after `close`."""
+    def __init__(
+        self, take: Callable[[bytes], None], end: Callable[[Exception | None], None], most_waiting: int
+    ) -> None:
+        """take: called with each message. end: once, with the reason, or None after `close`.
+
+        most_waiting: bytes that may wait to be written, when more is read; for what is read gets answers.
+        """
         self.ended = False
         self.waiting = 0
         self._take = take
         self._tell_end = end
+        self._most_waiting = most_waiting
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._loop = asyncio.get_running_loop()
         self._input = bytearray()
+        self._hearing = False
         self._output: OrderedDict[int, bytes] = OrderedDict()
         self._begun = 0  # bytes of the first in it that are written
 
@@ -57,7 +64,7 @@ class Stream:
         # Else an answer that has descriptors would never come. A bus that can't pass them says no, and all is well.
         await self._ask(b"NEGOTIATE_UNIX_FD")
         await self._loop.sock_sendall(self._socket, b"BEGIN\r\n")
-        self._loop.add_reader(self._socket, self._read)
+        self._hear(True)
 
     async def _ask(self, line: bytes) -> bytes:
         await self._loop.sock_sendall(self._socket, line + b"\r\n")
@@ -102,6 +109,16 @@ class Stream:
             self._loop.add_writer(self._socket, self._write)
         else:
             self._loop.remove_writer(self._socket)
+        self._hear(self.waiting <= self._most_waiting)
+
+    def _hear(self, wanted: bool) -> None:
+        """Read, or let what comes wait for the time being."""
+        if wanted != self._hearing:
+            self._hearing = wanted
+            if wanted:
+                self._loop.add_reader(self._socket, self._read)
+            else:
+                self._loop.remove_reader(self._socket)
 
     def _write_first(self) -> None:
         serial, message = next(iter(self._output.items()))

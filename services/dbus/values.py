@@ -5,8 +5,9 @@ a bus ends the connection of whoever sends a message with a malformed value.
 """
 
 import reprlib
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from .names import check_path
 
@@ -38,7 +39,24 @@ _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 60
 """An argument can be a whole picture, and the complaint about it is for a person."""
 
-_VARIANTS = {bool: "b", float: "d", str: "s", bytes: "ay"}
+
+class Signature(str):
+    """A signature, which is a text of a type of its own."""
+
+    __slots__ = ()
+
+
+class Typed(NamedTuple):
+    """A value that goes as a variant of this type. signature: of one type."""
+
+    signature: str
+    value: Any
+
+
+_VARIANTS: dict[type, str] = {bool: "b", float: "d", str: "s", bytes: "ay", Signature: "g"}
+_EXACT: dict[type, str] = {**_VARIANTS, type(None): "g", datetime: "s"}
+_KEYS = ("s", "i", "x", "t", "d", "b")
+"""What the keys of a dict can be, in a variant."""
 
 
 class Type(Protocol):
@@ -86,25 +104,42 @@ class Budget:
 
 
 class Encoder:
-    """Makes what dbus-next writes. parse: the types of a signature; variant: one of a signature and a value."""
+    """Makes what dbus-next writes.
 
-    def __init__(self, parse: Callable[[str], Sequence[Type]], variant: Callable[[str, object], object]) -> None:
+    parse: the types of a signature. variant: one of a signature and a value. exact: what goes as a variant
+    is the value and nothing else, so that a map of signature and value is a map (only `Typed` gives a type).
+    Then None goes as the empty signature, which no other value is, and a point in time as its text in ISO 8601.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[str], Sequence[Type]],
+        variant: Callable[[str, object], object],
+        *,
+        exact: bool = False,
+    ) -> None:
         self._parse = parse
         self._variant = variant
+        self._exact = exact
         self._budget = Budget()
 
-    def arguments(self, signature: str, values: Sequence[object]) -> list[object]:
-        """The values of a message. Raises `ValueError`, also for a malformed signature."""
+    def arguments(self, signature: str, values: Sequence[object], names: Sequence[str] = ()) -> list[object]:
+        """The values of a message. names: what a complaint calls them.
+
+        Raises `ValueError`, also for a malformed signature.
+        """
         types = self._parse(signature)
         if len(types) != len(values):
             raise ValueError(f"given are {len(values)} arguments, and the signature {signature!r} has {len(types)}")
         self._budget = Budget()
-        numbered = enumerate(zip(types, values, strict=True), 1)
-        return [self._value(kind, value, f"argument {number}", 0) for number, (kind, value) in numbered]
+        names = names or [f"argument {number}" for number in range(1, len(values) + 1)]
+        return [self._value(*one, 0) for one in zip(types, values, names, strict=True)]
 
     def _value(self, kind: Type, value: Any, place: str, depth: int) -> object:
         self._budget.spend(1, value)
         token = kind.token
+        if self._exact and (value is None or isinstance(value, datetime)):
+            value = _as_text(token, value)
         if token in _INTEGERS and isinstance(value, int) and not isinstance(value, bool):
             return _integer(token, value, place)
         if token in _TEXTS and isinstance(value, str):
@@ -136,11 +171,13 @@ class Encoder:
 
     def _typed(self, value: Any, place: str, depth: int) -> object:
         """A variant: of the type that the caller gives, else of the one that fits the value."""
-        if isinstance(value, dict) and value.keys() == {"signature", "value"} and isinstance(value["signature"], str):
+        if isinstance(value, Typed):
+            signature, value = value
+        elif not self._exact and _gives_type(value):
             signature, value = value["signature"], value["value"]
             self._budget.spend(len(signature) // SIGNATURE_LETTERS)
         else:
-            signature = variant_signature(value, place)
+            signature = variant_signature(value, place, _EXACT if self._exact else _VARIANTS)
         try:
             types = self._parse(signature)
         except ValueError as error:
@@ -176,6 +213,18 @@ class Encoder:
         return value
 
 
+def _gives_type(value: object) -> bool:
+    """Whether a value is a map that says of which type a variant is to be."""
+    return isinstance(value, dict) and value.keys() == {"signature", "value"} and isinstance(value["signature"], str)
+
+
+def _as_text(token: str, value: datetime | None) -> object:
+    """What D-Bus has no type for, where it goes as a text of this type."""
+    if value is None:
+        return "" if token == "g" else None
+    return value.isoformat() if token == "s" else value
+
+
 def _encodable(text: str) -> bool:
     try:
         text.encode()
@@ -184,35 +233,36 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def variant_signature(value: Any, place: str = "the value") -> str:
+def variant_signature(value: Any, place: str = "the value", kinds: Mapping[type, str] = _VARIANTS) -> str:
     """The signature under which a value goes as a variant. Raises `ValueError` for one that can't.
 
     bool is `b`, float `d`, str `s`, bytes `ay`, int the first of `i`, `x`, `t` that can hold it; a list
     whose items are all of one of these is an array of it (of the widest integer), any other list is `av`.
-    A dict is `a{sv}`, or has the integers' type for keys if its keys are integers.
+    A dict is `a{sv}`, or has its keys' type if all keys are integers, numbers or bools. kinds: the types of
+    plain values beside integers.
     """
     if isinstance(value, dict):
-        keys = _common(list(value) or [""])
-        if keys not in ("s", "i", "x", "t"):
-            raise ValueError(f"{place}: the keys of a dict must be all texts or all integers")
+        keys = _common(list(value) or [""], kinds)
+        if keys not in _KEYS:
+            raise ValueError(f"{place}: the keys of a dict must be all texts, all integers, all numbers or all bools")
         return f"a{{{keys}v}}"
     if isinstance(value, (list, tuple)):
-        return "a" + (_common(value) or "v")
-    found = _common([value])
+        return "a" + (_common(value, kinds) or "v")
+    found = _common([value], kinds)
     if not found:
         raise ValueError(f"{place} is a value for which D-Bus has no type: {_REPR.repr(value)}")
     return found
 
 
-def _common(values: Sequence[object]) -> str:
+def _common(values: Sequence[object], kinds: Mapping[type, str]) -> str:
     """The one type of plain values, "" if they have none."""
     if {type(value) for value in values} == {int}:
         for token in "ixt":
             if all(_INTEGERS[token][1] <= value <= _INTEGERS[token][2] for value in values):  # type: ignore[operator]
                 return token
         return ""
-    kinds = {_VARIANTS.get(type(value), "") for value in values}
-    return kinds.pop() if len(kinds) == 1 else ""
+    found = {kinds.get(type(value), "") for value in values}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _deeper(depth: int, place: str) -> int:

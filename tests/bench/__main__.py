@@ -22,6 +22,7 @@ from tests.bench import report
 from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
 from tests.bench.calls import Calls
 from tests.bench.crew import Crew, Failure, on_core
+from tests.bench.export import Export
 from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
 from tests.bench.idle import measure_idle
@@ -87,7 +88,7 @@ SCENARIOS = {
     "python": [Opening(PythonToPython)],
     "storm": [Opening(Storm)],
 }
-NAMES = [*SCENARIOS, "start", "idle", "hardware"]
+NAMES = [*SCENARIOS, "export", "start", "idle", "hardware"]
 
 
 class Harness:
@@ -109,7 +110,9 @@ class Harness:
         for name in names:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             try:
-                if name == "start":
+                if name == "export":
+                    self._export()
+                elif name == "start":
                     self._start()
                 elif name == "idle":
                     self._idle()
@@ -148,6 +151,15 @@ class Harness:
             except NotAvailable as reason:
                 self._leave_out(f"{bus.name}: {reason}")
         return scenarios
+
+    def _export(self) -> None:
+        """Pybus is in it on every bus of D-Bus, so they can't take turns."""
+        ours = [bus for bus in self._buses if isinstance(bus, Pybus)]
+        for bus in [bus for bus in self._buses if bus.protocol == "dbus" and ours]:
+            with Crew() as crew, _blaming(bus.name), Export(crew, bus, ours[0]) as export:
+                export.warm_up(self._scope.seconds)
+                for _ in range(self._scope.rounds):
+                    self.figures.add(bus.name, export.round())
 
     def _start(self) -> None:
         pybus = next((bus for bus in self._buses if isinstance(bus, Pybus)), None)

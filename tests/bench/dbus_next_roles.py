@@ -7,6 +7,7 @@ from dbus_next.aio.message_bus import MessageBus
 from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from dbus_next.service import ServiceInterface, method
+from dbus_next.signature import Variant
 
 from tests.bench.calls import time_calls
 from tests.bench.crew import Pipe
@@ -57,6 +58,31 @@ async def _call(pipe: Pipe, address: str) -> None:
         )
         assert answer is not None
         return answer.body[0]
+
+    await time_calls(pipe, once)
+
+
+def call_exported(pipe: Pipe, address: str) -> None:
+    """Role: the caller of a service on pybus, through org.pybus.Bus1."""
+    asyncio.run(_call_exported(pipe, address))
+
+
+async def _call_exported(pipe: Pipe, address: str) -> None:
+    bus = await MessageBus(address).connect()
+
+    async def once() -> object:
+        answer = await bus.call(
+            Message(
+                destination="org.pybus.Bus",
+                path="/org/pybus/Bus",
+                interface="org.pybus.Bus1",
+                member="Call",
+                signature="ssava{sv}",
+                body=[_NAME, "scale", [Variant("s", "front"), Variant("d", 0.5)], {}],
+            )
+        )
+        assert answer is not None
+        return answer.body[0].value
 
     await time_calls(pipe, once)
 

@@ -40,6 +40,18 @@ def _event_ratio(figures: Figures) -> float | None:
     return ours / theirs if ours is not None and theirs is not None else None
 
 
+def _export_ratio(bus: str) -> Callable[[Figures], float | None]:
+    def ratio(figures: Figures) -> float | None:
+        ours, bare = (figures.values.get(f"export_{one}_p50", {}).get(bus, []) for one in ("call", "bare"))
+        return median([one / other for one, other in zip(ours, bare, strict=True)]) if ours else None
+
+    return ratio
+
+
+def _most(measure: str) -> Callable[[Figures], float | None]:
+    return lambda figures: max((max(values) for values in figures.values.get(measure, {}).values()), default=None)
+
+
 TARGETS = (
     Target("signals 1 to 1, a second", _ours("signals_1_1"), 1_000_000, True),
     Target("signals 1 to 1, times dbus-broker's", _times_better("signals_1_1", "dbus-broker"), 5, True),
@@ -52,6 +64,9 @@ TARGETS = (
     Target("Python to Python, messages a second", _ours("python"), 250_000, True),
     Target("a pair's p99 beside a flood to 1, times alone", _ours("storm_1_growth"), 5, False),
     Target("the same beside a flood to 8", _ours("storm_8_growth"), 5, False),
+    Target("call through org.pybus.Bus1, times a bare one", _export_ratio("dbus-broker"), 2, False),
+    Target("the same on dbus-daemon", _export_ratio("dbus-daemon"), 2, False),
+    Target("the exporter's longest wait in a burst, ms", _most("export_wait"), 100, False),
     Target("start of pybus-send, times python -c pass", _start_ratio, 2.2, False),
     Target("idle daemon, MB", _ours("idle_memory"), 28, False),
     Target("idle connection, KB", _ours("connection_memory"), 12, False),

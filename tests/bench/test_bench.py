@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.private_dbus import needs_dbus
+
 _ROOT = Path(__file__).parents[2]
 _MEASURES = {
     "signals": {"signals_1_1", "signals_1_1_mixed", "signals_1_8"},
@@ -63,3 +65,12 @@ def test_targets_are_shown_with_what_was_reached(tmp_path: Path) -> None:
     assert target["target"] == "Python to Python, messages a second"
     assert target["limit"] == 250_000
     assert target["met"] == (target["value"] >= 250_000)
+
+
+@needs_dbus
+def test_measures_the_way_from_dbus_with_nothing_lost(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "export", "--bus", "dbus-daemon")
+    assert (found["failed"], found["left out"]) == ([], [])
+    assert {(figure["measure"], figure["bus"]) for figure in found["figures"]} == {
+        (measure, "dbus-daemon") for measure in ("export_bare_p50", "export_call_p50", "export_burst", "export_wait")
+    }

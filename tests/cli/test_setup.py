@@ -222,7 +222,8 @@ def test_a_record_that_is_damaged_is_named(home: Home) -> None:
 
 def test_the_commands_of_this_installation_are_in_the_files(home: Home) -> None:
     home.setup()
-    assert f"Exec={BIN}/pybus daemon\n" in (home.folder / USER_FILES[3]).read_text()
+    activation = home.folder / "data/dbus-1/services/org.pybus.Bus.service"
+    assert f"\nExec={BIN}/python -m pybus_services.dbus.export\n" in activation.read_text()
     assert f"'{BIN}/pybus' complete" in (home.folder / "data/fish/vendor_completions.d/pybus.fish").read_text()
 
 
@@ -286,6 +287,7 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
     expected = [
         "lib/systemd/user/pybus.service",
         "lib/systemd/user/pybus.socket",
+        "lib/systemd/user/pybus-dbus.service",
         "share/dbus-1/services/org.pybus.Bus.service",
         "share/pybus/services/org.pybus.DBus.toml",
         "share/pybus/services/org.pybus.Hal.toml",
@@ -298,6 +300,9 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
     assert "  systemctl --global enable pybus.socket" in out
     usr = home.folder / "package" / "usr"
     assert "\nExecStart=/usr/bin/pybus daemon\n" in (usr / "lib/systemd/user/pybus.service").read_text()
+    exporter = "/usr/bin/python3 -m pybus_services.dbus.export"
+    assert f"\nExecStart={exporter}\n" in (usr / "lib/systemd/user/pybus-dbus.service").read_text()
+    assert f"\nExec={exporter}\n" in (usr / "share/dbus-1/services/org.pybus.Bus.service").read_text()
     assert "\n    /usr/bin/pybus complete " in (usr / "share/bash-completion/completions/pybus").read_text()
     assert ' "1970-01-01" ' in (usr / "share/man/man1/pybus.1").read_text()
     service = tomllib.loads((usr / "share/pybus/services/org.pybus.Hal.toml").read_text())

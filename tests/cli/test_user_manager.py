@@ -14,7 +14,7 @@ from tests.integration.user_session import NEEDS, Session
 
 pytestmark = NEEDS
 
-UNITS = ("pybus.service", "pybus.socket")
+UNITS = ("pybus.service", "pybus.socket", "pybus-dbus.service")
 _LOOKS = """\
 import sys
 from pybus.cli.user_manager import UserManager
@@ -50,10 +50,10 @@ def test_an_installation_that_systemd_would_not_see_changes_nothing(session: Ses
     session.pybus("pybus", "setup")
     before = files(session.home)
     done = setup_elsewhere(session)
-    first, second = (f"/run/home/other/systemd/user/{name}" for name in UNITS)
+    first, second, third = (f"/run/home/other/systemd/user/{name}" for name in UNITS)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"pybus setup: systemd does not use {first} and {second}: it has another $HOME or $XDG_CONFIG_HOME"
+        f"pybus setup: systemd does not use {first} and {second} and {third}: it has another $HOME or $XDG_CONFIG_HOME"
         " than this shell; nothing was changed\n"
     )
     assert files(session.home) == before
@@ -64,6 +64,6 @@ def test_from_there_the_units_are_stopped_before_they_are_removed(session: Sessi
     session.pybus("pybus", "setup")
     done = setup_elsewhere(session, "--remove")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("disabled  pybus.service and pybus.socket\n")
+    assert done.stdout.startswith(f"disabled  {' and '.join(UNITS)}\n")
     assert list(session.home.iterdir()) == []
     assert session.show("LoadState", "ActiveState", unit="pybus.socket") == ["not-found", "inactive"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pybus_services.dbus.bus import LARGEST_SENT, Bus, DBusError, Signal
+from pybus_services.dbus.bus import Bus, DBusError, Signal
+from pybus_services.dbus.writing import LARGEST_SENT
 
 from .hal_scene import PATIENCE
 from .private_dbus import PrivateDBus, needs_dbus, notifier

@@ -16,7 +16,7 @@ from tests.integration.user_session import NEEDS, Session
 pytestmark = NEEDS
 
 _PYBUS = Path(sys.executable).parent / "pybus"
-UNITS = ("pybus.service", "pybus.socket")
+UNITS = ("pybus.service", "pybus.socket", "pybus-dbus.service")
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,8 @@ def setup(session: Session, *words: str) -> tuple[int, list[str], str]:
 def test_after_it_systemctl_starts_the_bus(session: Session) -> None:
     code, said, err = setup(session)
     assert (code, err) == (0, "")
-    assert said[:3] == [
-        "installed /run/home/.config/systemd/user/pybus.service",
-        "installed /run/home/.config/systemd/user/pybus.socket",
+    assert said[:4] == [
+        *(f"installed /run/home/.config/systemd/user/{unit}" for unit in UNITS),
         "enabled   pybus.socket: the bus starts when a program connects, or by: systemctl --user start pybus",
     ]
     assert session.states() == ["listening", "dead"]
@@ -69,9 +68,8 @@ def test_a_second_run_finds_all_as_it_is(session: Session) -> None:
     setup(session)
     code, said, err = setup(session)
     assert (code, err) == (0, "")
-    assert said[:3] == [
-        "unchanged /run/home/.config/systemd/user/pybus.service",
-        "unchanged /run/home/.config/systemd/user/pybus.socket",
+    assert said[:4] == [
+        *(f"unchanged /run/home/.config/systemd/user/{unit}" for unit in UNITS),
         "unchanged pybus.socket is enabled and listens",
     ]
 
@@ -96,9 +94,8 @@ def test_remove_stops_the_bus_and_leaves_nothing(session: Session) -> None:
     code, said, err = setup(session, "--remove")
     assert (code, err) == (0, "")
     assert said == [
-        "disabled  pybus.service and pybus.socket",
-        "removed   /run/home/.config/systemd/user/pybus.service",
-        "removed   /run/home/.config/systemd/user/pybus.socket",
+        f"disabled  {' and '.join(UNITS)}",
+        *(f"removed   /run/home/.config/systemd/user/{unit}" for unit in UNITS),
         "removed   /run/home/.config/systemd/user",
         "removed   /run/home/.config/systemd",
         "removed   /run/home/.config",
@@ -131,7 +128,7 @@ def test_a_bus_that_was_started_by_hand_is_named_and_keeps_its_socket(session: S
         pid = by_hand.stderr.readline().partition("(pid ")[2].partition(",")[0]
         code, said, err = setup(session)
         assert code == 1
-        assert said[2] == "enabled   pybus.socket, from the next session on"
+        assert said[3] == "enabled   pybus.socket, from the next session on"
         assert err == (
             f"pybus setup: a bus that was started by hand (pid {pid}) holds {session.runtime}/pybus/bus:"
             f" end it (kill {pid}), then: systemctl --user start pybus.socket\n"

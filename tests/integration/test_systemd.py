@@ -17,7 +17,7 @@ from tests.integration.user_session import BIN, NEEDS, Session
 pytestmark = NEEDS
 
 ADDRESS = "unix:/run/user/0/pybus/bus"
-EXPOSURE = 80
+EXPOSURE = {"pybus.service": 80, "pybus-dbus.service": 63}
 """What `systemd-analyze security` may say, in tenths; most of the rest is not for a user's units."""
 
 
@@ -317,9 +317,10 @@ def test_the_units_are_without_fault(session: Session) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_service_is_as_closed_as_it_was(session: Session) -> None:
-    unit = str(session.unit("pybus.service")).replace(str(session.home), "/run/home")
-    words = ("--user", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE}", unit)
+@pytest.mark.parametrize("name", EXPOSURE)
+def test_the_service_is_as_closed_as_it_was(session: Session, name: str) -> None:
+    unit = str(session.unit(name)).replace(str(session.home), "/run/home")
+    words = ("--user", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE[name]}", unit)
     done = session.run("systemd-analyze", *words)
     assert done.returncode == 0, done.stdout[-200:]
 
@@ -389,15 +390,54 @@ def test_services_of_an_ordinary_user_may_do_what_they_need_and_nothing_odd() ->
     assert [bound[name] for name in odd] == ["OSError", *["PermissionError"] * 4]
 
 
-def test_asking_for_it_on_dbus_starts_the_bus(session: Session) -> None:
+# --- on D-Bus -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def activated(session: Session) -> Iterator[Session]:
+    """A session whose D-Bus starts the bus's interface when it is called."""
     if session.show("LoadState", unit="dbus.socket") != ["loaded"]:
         pytest.skip("needs the D-Bus session units (package dbus-user-session)")
     folder = session.outside(session.runtime) / "dbus-1/services"  # D-Bus asks the password file for the home folder
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     text = files("pybus_systemd").joinpath("org.pybus.Bus.service").read_text()
     (folder / "org.pybus.Bus.service").write_text(text)
-    bus = ("busctl", "--user", "call", "--timeout=1", "org.freedesktop.DBus", "/org/freedesktop/DBus")
-    assert session.run(*bus, "org.freedesktop.DBus", "ReloadConfig").returncode == 0
-    session.run(*bus, "org.freedesktop.DBus", "StartServiceByName", "su", "org.pybus.Bus", "0")
-    started(session)
-    assert session.states() == ["running", "running"]
+    bus = ("busctl", "--user", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+    assert session.run(*bus, "ReloadConfig").returncode == 0
+    yield session
+    session.systemctl("stop", "pybus-dbus.service")
+
+
+def names_on_dbus(session: Session) -> tuple[int, str, str]:
+    """Ask the interface for the names on the bus: exit code, stdout and stderr."""
+    done = session.run("busctl", "--user", "call", "org.pybus.Bus", "/org/pybus/Bus", "org.pybus.Bus1", "Names")
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_asking_for_it_on_dbus_starts_the_bus(activated: Session) -> None:
+    """By way of its interface there, which connects to it."""
+    assert names_on_dbus(activated) == (0, "as 0\n", "")
+    assert activated.states() == ["running", "running"]
+    assert activated.show("ActiveState", unit="pybus-dbus.service") == ["active"]
+    activated.systemctl("stop", "pybus-dbus.service")
+    assert activated.show("ActiveState", "Result", unit="pybus-dbus.service") == ["inactive", "success"]
+
+
+def test_calls_that_come_while_the_interface_ends_are_answered(activated: Session) -> None:
+    unit = activated.unit("pybus-dbus.service")
+    unit.write_text(unit.read_text().replace("dbus.export", "dbus.export --idle 0.01"))
+    activated.systemctl("daemon-reload")
+    activated.forget_journal()
+    for _ in range(8):
+        assert names_on_dbus(activated) == (0, "as 0\n", "")
+    activated.wait_for("pybus-dbus-export: serving", 2)
+    assert activated.show("Result", "NRestarts", unit="pybus-dbus.service") == ["success", "0"]
+    activated.install()
+    activated.systemctl("daemon-reload")
+
+
+def test_a_bus_of_dbus_that_restarts_starts_the_interface_again(activated: Session) -> None:
+    assert names_on_dbus(activated)[0] == 0
+    activated.systemctl("restart", "dbus.service")
+    assert names_on_dbus(activated) == (0, "as 0\n", "")
+    assert activated.show("NRestarts", unit="pybus-dbus.service") == ["0"]

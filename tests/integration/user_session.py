@@ -55,7 +55,7 @@ class Session:
     home: the user's home folder, as it is seen from outside. journal: the entries until now.
     """
 
-    UNITS = ("pybus.service", "pybus.socket")
+    UNITS = ("pybus.service", "pybus.socket", "pybus-dbus.service")
 
     def __init__(self, user: str) -> None:
         self._script = subprocess.Popen(
@@ -180,11 +180,11 @@ class Session:
         return self.home / ".config/systemd/user" / name
 
     def install(self) -> None:
-        """Install the units that ship, with the command that runs these tests in the place of /usr/bin/pybus."""
+        """Install the units that ship, with the commands that run these tests in the place of those in /usr/bin."""
         for name in self.UNITS:
-            text = files("pybus_systemd").joinpath(name).read_text()
+            text = files("pybus_systemd").joinpath(name).read_text().replace("/usr/bin/pybus", str(BIN / "pybus"))
             self.unit(name).parent.mkdir(parents=True, exist_ok=True)
-            self.unit(name).write_text(text.replace("/usr/bin/pybus", str(BIN / "pybus")))
+            self.unit(name).write_text(text.replace("/usr/bin/python3", sys.executable))
 
     def change(self, *lines: str) -> None:
         """Override lines of the service, as `systemctl --user edit` does; none: no more."""

@@ -12,7 +12,7 @@ NAME = ":1.7"
 """What it calls its only client."""
 
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
-_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _SENDER, _SIGNATURE = 1, 2, 3, 4, 5, 7, 8
+_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _SENDER, _SIGNATURE, _DESCRIPTORS = 1, 2, 3, 4, 5, 7, 8, 9
 
 
 def text(value: str) -> bytes:
@@ -55,9 +55,23 @@ def signal(
     return message(SIGNAL, 9, fields, body)
 
 
-def call(member: str, serial: int) -> bytes:
-    """A call of a method of the client's."""
-    return message(CALL, serial, {_PATH: ("o", "/"), _MEMBER: ("s", member), _SENDER: ("s", ":1.1")})
+def call(
+    member: str,
+    serial: int,
+    path: str = "/",
+    *,
+    sender: str = ":1.1",
+    signature: str = "",
+    body: bytes = b"",
+    descriptors: int = 0,
+) -> bytes:
+    """A call of a method of the client's. descriptors: how many it says that it brings."""
+    fields: dict[int, tuple[str, str | int]] = {_PATH: ("o", path), _MEMBER: ("s", member), _SENDER: ("s", sender)}
+    if signature:
+        fields[_SIGNATURE] = ("g", signature)
+    if descriptors:
+        fields[_DESCRIPTORS] = ("u", descriptors)
+    return message(CALL, serial, fields, body)
 
 
 def answer(to: int, signature: str = "", body: bytes = b"") -> bytes:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybus_services.dbus.bus import types_of
 from pybus_services.dbus.reading import Incoming, Unreadable, read
 from pybus_services.dbus.values import MOST_VALUES
+from pybus_services.dbus.writing import types_of
 
 from .peer import CALL, ERROR, RETURN, SIGNAL, answer, message, refusal, signal, text
 
@@ -90,14 +90,14 @@ _MANY = (MOST_VALUES * 4).to_bytes(4, "little") + bytes(MOST_VALUES * 4)
         (message(RETURN, 9, {5: ("s", "seven")}), 0, "its reply_to is of type 's'"),
         (message(RETURN, 0, {5: ("u", 7)}), 7, "it has no serial"),
         (message(CALL, 0, {1: ("o", "/"), 3: ("s", "Open")}), 0, "it has no serial"),
-        (message(SIGNAL, 9, {3: ("s", "Rang"), 5: ("u", 7)}), 0, "it has no path, interface"),
-        (message(5, 9, {5: ("u", 7)}), 0, "it has no known type"),
+        (message(SIGNAL, 9, {3: ("s", "Rang"), 5: ("u", 7)}), 7, "it has no path, interface"),
+        (message(5, 9, {5: ("u", 7)}), 7, "it has no known type"),
     ],
 )
 def test_what_cannot_be_read(data: bytes, reply_to: int, reason: str) -> None:
     with pytest.raises(Unreadable, match="^" + reason.replace("(", "[(]").replace(")", "[)]")) as failed:
         read(data, types_of)
-    assert failed.value.reply_to == reply_to
+    assert failed.value.message.reply_to == reply_to
 
 
 _WHOLE = answer(7, "a{sv}(ayd)as", b"\x0e\0\0\0" + bytes(4) + text("a") + b"\1s\0" + text("b") + bytes(60))

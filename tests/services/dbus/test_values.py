@@ -1,9 +1,11 @@
 """Python values to D-Bus values. Variants are shown as (signature, value)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from pybus_services.dbus.bus import types_of
-from pybus_services.dbus.values import MOST_VALUES, Encoder, variant_signature
+from pybus_services.dbus.values import MOST_VALUES, Encoder, Signature, Typed, variant_signature
+from pybus_services.dbus.writing import types_of
 
 _encoder = Encoder(types_of, lambda signature, value: (signature, value))
 
@@ -121,8 +123,12 @@ def test_values_that_are_turned_into_another(signature: str, value: object, want
         ("v", [None], "argument 1 is a value for which D-Bus has no type: None"),
         ("a{sv}", [{"a": None}], "argument 1['a'] is a value for which D-Bus has no type: None"),
         ("v", [2**64], "argument 1 is a value for which D-Bus has no type: 18446744073709551616"),
-        ("v", [{"a": 1, 2: 3}], "argument 1: the keys of a dict must be all texts or all integers"),
-        ("v", [{True: 1}], "argument 1: the keys of a dict must be all texts or all integers"),
+        (
+            "v",
+            [{"a": 1, 2: 3}],
+            "argument 1: the keys of a dict must be all texts, all integers, all numbers or all bools",
+        ),
+        ("v", [{b"a": 1}], "argument 1: the keys of a dict must be all texts, all integers, all numbers or all bools"),
         (
             "v",
             [{"signature": "u", "value": -1}],
@@ -144,6 +150,53 @@ def test_values_that_do_not_fit(signature: str, values: list[object], complaint:
     with pytest.raises(ValueError) as refused:  # noqa: PT011
         encoded(signature, *values)
     assert str(refused.value) == complaint
+
+
+_exact = Encoder(types_of, lambda signature, value: (signature, value), exact=True)
+
+
+@pytest.mark.parametrize(
+    ("signature", "value", "wanted"),
+    [
+        ("v", None, ("g", "")),
+        ("v", [None, None], ("ag", ["", ""])),
+        ("v", [None, 1], ("av", [("g", ""), ("i", 1)])),
+        ("v", datetime(2026, 11, 28, 18, 30, tzinfo=UTC), ("s", "2026-11-28T18:30:00+00:00")),
+        ("v", {"at": datetime(2026, 11, 28, tzinfo=UTC)}, ("a{sv}", {"at": ("s", "2026-11-28T00:00:00+00:00")})),
+        ("v", {1.5: 1}, ("a{dv}", {1.5: ("i", 1)})),
+        ("v", {True: 1}, ("a{bv}", {True: ("i", 1)})),
+        ("v", {2**63: 1, 1: 2}, ("a{tv}", {2**63: ("i", 1), 1: ("i", 2)})),
+        ("v", Signature("as"), ("g", "as")),
+        (
+            "v",
+            {"signature": "u", "value": 1},
+            ("a{sv}", {"signature": ("s", "u"), "value": ("i", 1)}),
+        ),
+        ("a{sv}", {"id": Typed("u", 7)}, {"id": ("u", 7)}),
+        ("v", Typed("v", Typed("(si)", ["a", 1])), ("v", ("(si)", ["a", 1]))),
+    ],
+)
+def test_exact_values_are_nothing_but_themselves(signature: str, value: object, wanted: object) -> None:
+    assert _exact.arguments(signature, [value]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("signature", "value", "complaint"),
+    [
+        ("s", None, "the body must be a text (type 's'), not None"),
+        (
+            "u",
+            datetime(2026, 1, 1, tzinfo=UTC),
+            "the body must be an unsigned 32-bit integer (type 'u'), not datetime.",
+        ),
+        ("v", {None: 1}, "the body: the keys of a dict must be all texts, all integers, all numbers or all bools"),
+        ("v", [{"a": {1, 2}}], "the body[0]['a'] is a value for which D-Bus has no type: {1, 2}"),
+    ],
+)
+def test_complaints_call_values_what_they_are_told(signature: str, value: object, complaint: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        _exact.arguments(signature, [value], ["the body"])
+    assert str(refused.value).startswith(complaint)
 
 
 @pytest.mark.parametrize(("value", "signature"), [(True, "b"), ([2**31], "ax"), ({"a": 1}, "a{sv}")])

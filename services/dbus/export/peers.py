@@ -1,0 +1,260 @@
+"""The D-Bus peers that hold something here: subscriptions, and values that are to end with them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pybus
+
+from ..bus import Bus, DBusError
+from ..values import Typed
+from ..watches import DBUS, DBUS_PATH, Signal, Watch
+from .outgoing import MOST_MISSED_TOPICS, Outgoing, Pump
+
+PATH = "/org/pybus/Bus"
+INTERFACE = "org.pybus.Bus1"
+
+MOST_SUBSCRIPTIONS = 1024
+"""Subscriptions of one peer. All peers together may have 16384, the patterns of a connection to pybus."""
+
+_PAUSE = 0.1
+"""Seconds until a bus is asked again that had no room for the question."""
+
+_PEER = "org.freedesktop.DBus.Peer"
+_NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+_GONE = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "NameHasNoOwner")}
+
+_log = logging.getLogger("pybus.dbus")
+
+
+class Subscription:
+    """What a peer wants to hear. Signals wait until `open`, so that none comes before the peer knows the number."""
+
+    def __init__(self, number: int, pattern: str, peer: "Peer") -> None:
+        self.number = number
+        self.pattern = pattern
+        self.source: pybus.aio.Subscription | None = None
+        self._peer = peer
+        self._early: list[pybus.Signal] | None = []
+        self._missed: dict[str, int] = {}
+
+    def listen(self, bus: pybus.aio.Bus) -> None:
+        """Get signals over this connection."""
+        self.source = bus.on(self.pattern, self._hear)
+
+    def open(self) -> None:
+        """The peer knows of it."""
+        early, self._early = self._early, None
+        for signal in early or ():
+            self._hear(signal)
+        self.tell_missed()
+
+    def miss(self, topic: str, count: int) -> None:
+        """Signals were lost, which the peer is told when there is room."""
+        if topic not in self._missed and len(self._missed) >= MOST_MISSED_TOPICS:
+            topic = "#"
+        self._missed[topic] = self._missed.get(topic, 0) + count
+
+    def tell_missed(self) -> None:
+        """Let the peer know what it has missed until now."""
+        if self._missed and self._early is None:
+            missed, self._missed = self._missed, {}
+            self._peer.outgoing.put(0, (self, missed))
+
+    def _hear(self, signal: pybus.Signal) -> None:
+        if self._early is not None:
+            self._early.append(signal)
+        elif self._peer.outgoing.full:
+            self.miss(signal.topic, 1)
+        else:
+            self.tell_missed()
+            self._peer.outgoing.put(signal.size, (self, signal))
+
+    def send(self, what: "pybus.Signal | dict[str, int]") -> int:
+        """Send a signal, or what was missed; returns the bytes."""
+        if isinstance(what, dict):
+            return self._peer.emit("Missed", "ua{st}", self.number, what)
+        signal = what
+        info: dict[str, object] = {"id": Typed("u", self.number)}
+        for mark in ("retained", "cleared"):
+            if getattr(signal, mark):
+                info[mark] = True
+        body = signal.body
+        if isinstance(body, pybus.Undecodable):
+            info["raw"], body = True, bytes(body)
+        try:
+            return self._peer.emit("Message", "svsa{sv}", signal.topic, body, signal.sender, info)
+        except ValueError as error:  # nothing is lost without a word
+            info["unsayable"] = str(error).replace("argument 2", "the body")
+            return self._peer.emit("Message", "svsa{sv}", signal.topic, None, signal.sender, info)
+
+
+class Peer:
+    """A D-Bus peer. name: its unique name on D-Bus.
+
+    own: a connection to pybus of its own, if it has one. own_wanted: whether it is to have one. coming: held while
+    it is made known to the bus of D-Bus, or to pybus, so that its calls go on in their order.
+    """
+
+    def __init__(self, name: str, bus: Bus, pump: Pump) -> None:
+        self.name = name
+        self.bus = bus
+        self.subscriptions: dict[int, Subscription] = {}
+        self.outgoing: Outgoing[tuple[Subscription, pybus.Signal | dict[str, int]]]
+        self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._tell_missed)
+        self.own: pybus.aio.Bus | None = None
+        self.own_wanted = False
+        self.coming = asyncio.Lock()
+        self.watch: Watch | None = None
+
+    @property
+    def holds_something(self) -> bool:
+        return bool(self.subscriptions) or self.own_wanted
+
+    def emit(self, member: str, signature: str, *values: object) -> int:
+        """Send a signal of the interface to this peer alone; returns its bytes. Raises `ValueError`."""
+        return self.bus.emit(PATH, INTERFACE, member, signature, values, self.name)
+
+    def _send(self, message: "tuple[Subscription, pybus.Signal | dict[str, int]]") -> int:
+        subscription, what = message
+        return subscription.send(what) if subscription.number in self.subscriptions else 0
+
+    def _tell_missed(self) -> None:
+        for subscription in self.subscriptions.values():
+            subscription.tell_missed()
+
+    async def _ping(self) -> bool:
+        """Whether it has read what it was sent; False if it has gone, or the bus. It has all the time that it wants."""
+        while True:
+            try:
+                await self.bus.call(self.name, "/", _PEER, "Ping", timeout=None, autostart=False)
+            except DBusError as error:
+                if error.name in _GONE:
+                    return False
+                if error.name == _NO_REPLY:  # a bus may have a limit of its own
+                    continue
+            except ConnectionError:
+                if self.bus.ended:
+                    return False
+                await asyncio.sleep(_PAUSE)  # the bus itself does not read
+                continue
+            return True
+
+
+class Peers:
+    """Those of one D-Bus connection. none_holds: set while there are none."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.none_holds = asyncio.Event()
+        self.none_holds.set()
+        self._bus = bus
+        self._pump = Pump()
+        self._peers: dict[str, Peer] = {}
+        self._last = 0
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        for peer in self._peers.values():
+            yield from peer.subscriptions.values()
+
+    def find(self, name: str) -> Peer | None:
+        return self._peers.get(name)
+
+    async def come(self, name: str, own_wanted: bool = False) -> Peer:
+        """The peer of this unique name, to hold something until it leaves. Raises `DBusError`, `OSError`."""
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = Peer(name, self._bus, self._pump)
+            self.none_holds.clear()
+        peer.own_wanted |= own_wanted
+        async with peer.coming:
+            if peer.watch is None:
+                await self._watch(peer)
+        return peer
+
+    async def _watch(self, peer: Peer) -> None:
+        """Get to know when it leaves."""
+        rule = {"path": DBUS_PATH, "interface": DBUS, "member": "NameOwnerChanged", "arg0": peer.name}
+        try:
+            peer.watch = await self._bus.watch(self._note_owner, sender=DBUS, **rule)
+            if not await self._bus.owner(peer.name):  # it has gone before anybody watched
+                raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{peer.name} has gone")
+        except BaseException:
+            self._leave(peer)
+            raise
+
+    def subscribe(self, peer: Peer, pattern: str) -> Subscription:
+        """A new subscription, which hears nothing yet. Raises `DBusError`."""
+        if len(peer.subscriptions) >= MOST_SUBSCRIPTIONS:
+            text = f"{peer.name} has {MOST_SUBSCRIPTIONS} subscriptions, as many as one may have"
+            raise DBusError("org.pybus.Error.LimitExceeded", text)
+        self._last += 1
+        subscription = peer.subscriptions[self._last] = Subscription(self._last, pattern, peer)
+        return subscription
+
+    def unsubscribe(self, peer: Peer, number: int) -> None:
+        """No more of this subscription. Raises `KeyError`."""
+        _close(peer.subscriptions.pop(number))
+        self.forget_idle(peer)
+
+    def forget_idle(self, peer: Peer) -> None:
+        """Don't watch a peer that holds nothing any more."""
+        if not peer.holds_something and self._peers.get(peer.name) is peer:
+            self._leave(peer)
+
+    def close(self) -> None:
+        """The D-Bus connection has ended, and all of them with it."""
+        self._pump.close()
+        for peer in list(self._peers.values()):
+            self._leave(peer)
+
+    def miss(self, topics: dict[str, int]) -> None:
+        """Pybus dropped signals, as this program was too slow."""
+        for subscription in self.subscriptions():
+            for topic, count in topics.items():
+                if topic == "#" or pybus.matches(subscription.pattern, topic):
+                    subscription.miss(topic, count)
+            subscription.tell_missed()
+
+    def _note_owner(self, signal: Signal) -> None:
+        name, _, owner = signal.body
+        peer = self._peers.get(name)
+        if peer is not None and not owner:
+            self._leave(peer)
+
+    def _leave(self, peer: Peer) -> None:
+        if self._peers.get(peer.name) is not peer:
+            return
+        del self._peers[peer.name]
+        if not self._peers:
+            self.none_holds.set()
+        peer.outgoing.close()
+        if peer.watch is not None:
+            self._bus.unwatch(peer.watch)
+        for subscription in peer.subscriptions.values():
+            _close(subscription)
+        peer.subscriptions.clear()
+        if peer.own is not None:
+            own, peer.own = peer.own, None
+            _start(own.close())
+
+
+_closing: set[asyncio.Task[Any]] = set()
+
+
+def _close(subscription: Subscription) -> None:
+    if subscription.source is not None:
+        _start(subscription.source.close())
+
+
+def _start(work: Any) -> None:
+    """Let something happen which nobody waits for, and which may fail with the connection."""
+
+    async def carry_out() -> None:
+        with contextlib.suppress(pybus.PybusError):
+            await work
+
+    task = asyncio.ensure_future(carry_out())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
