@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import pybus
+
+from .messages import Message
 
 T = TypeVar("T")
 
@@ -27,6 +30,8 @@ _EPILOG = """exit codes:
 
 {more}
 The bus is found by $PYBUS_ADDRESS, else at its usual place."""
+
+_log = logging.getLogger("pybus.services")
 
 
 def parser(package: str, description: str, needed: str, more: str) -> argparse.ArgumentParser:
@@ -66,20 +71,58 @@ def say_ready(program: str) -> None:
     print(f"{program}: serving", file=sys.stderr, flush=True)
 
 
+@contextlib.asynccontextmanager
+async def alone(bus: pybus.aio.Bus, name: str) -> AsyncIterator[None]:
+    """Within it no other such service begins, so that states can be published before the name is claimed.
+
+    name: the service's, to be claimed within. Raises `NameTaken` if another one serves or begins.
+    """
+    starting = f"{name}.Starting"
+    if await bus.call("org.pybus.Bus", "request_name", starting, queue=False) == "taken":
+        raise pybus.NameTaken(f"another one is about to own {name}")
+    with contextlib.suppress(pybus.NameHasNoOwner):
+        owner = await bus.call("org.pybus.Bus", "owner", name)
+        raise pybus.NameTaken(f"{name} is owned by {owner}")
+    yield
+    await bus.call("org.pybus.Bus", "release_name", starting)
+
+
+async def publish(bus: pybus.aio.Bus, message: Message, *, on_change: bool = False) -> None:
+    """Publish, as soon as there is a bus; what is retained goes with this program.
+
+    on_change: a retained value is passed on only if it is another one. Raises what `aio.Bus.publish` does,
+    but for `NoBus`, which it waits out, and refusals of earlier signals, which go to the log.
+    """
+    while True:
+        try:
+            if message.retained and message.body is None:
+                await bus.clear(message.topic)
+            else:
+                await bus.publish(
+                    message.topic, message.body, ephemeral=message.retained, on_change=on_change and message.retained
+                )
+        except pybus.NoBus:
+            continue  # it is away for longer than the client waits by itself
+        except pybus.CallError as refusal:
+            _log.warning("the bus refused an earlier signal: %s", refusal)
+            continue  # this one has not been sent
+        return
+
+
 async def _run(program: str, serve: Callable[[pybus.aio.Bus], Awaitable[None]]) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     bus = await pybus.aio.connect(program=program)
     try:
-        await _first(stopped.wait(), serve(bus), bus.run())
+        await first(stopped.wait(), serve(bus), bus.run())
     finally:
         with contextlib.suppress(TimeoutError, pybus.NotConnected):
             async with asyncio.timeout(FAREWELL):
                 await bus.close()
 
 
-async def _first(*ways: Awaitable[object]) -> None:
+async def first(*ways: Awaitable[object]) -> None:
     """Wait for whatever ends first, and end the others. Raises what it raised."""
     tasks = [asyncio.ensure_future(way) for way in ways]
     try:

@@ -192,14 +192,16 @@ class Bus:
         interface: str = "",
         member: str = "",
         arg0: str = "",
+        arg0namespace: str = "",
     ) -> Watch:
         """Call `callback` for each signal of that sender, path, ..., until `unwatch`; "" takes any.
 
         sender: a unique name, or a well-known one: then of whoever owns it at the time. arg0: the signal's first
-        value, a text. A signal may come before this returns; all that are sent afterwards come. An error that
-        the callback raises goes to the log. Raises as `call` does; cancelled or failed, no signal comes.
+        value, a text; arg0namespace: what that begins with, as a name does. A signal may come before this
+        returns; all that are sent afterwards come. An error that the callback raises goes to the log. Raises as
+        `call` does; cancelled or failed, no signal comes.
         """
-        watch = Watch(Rule(sender, path, interface, member, arg0).check(), callback)
+        watch = Watch(Rule(sender, path, interface, member, arg0, arg0namespace).check(), callback)
         granted: list[str] = []
         self._watches.add(watch)
         try:

@@ -60,7 +60,8 @@ def _check(grammar: re.Pattern[str], name: str, kind: str, example: str) -> str:
 class Rule(NamedTuple):
     """Which signals somebody wants; an empty field takes any.
 
-    sender: a well-known or unique name. arg0: the first value, if that is a text.
+    sender: a well-known or unique name. arg0: the first value, if that is a text. arg0namespace: what it
+    begins with, as a name does: org.example is the namespace of itself and of org.example.Player.
     """
 
     sender: str = ""
@@ -68,6 +69,7 @@ class Rule(NamedTuple):
     interface: str = ""
     member: str = ""
     arg0: str = ""
+    arg0namespace: str = ""
 
     def check(self) -> "Rule":
         """Raises `ValueError` if a field is no such name."""
@@ -88,4 +90,6 @@ class Rule(NamedTuple):
     def matches(self, sender: str, path: str, interface: str, member: str, arg0: str) -> bool:
         """Whether a signal is wanted. sender: what this rule's sender is known by, or its unique name."""
         signal = (sender, path, interface, member, arg0)
-        return all(wanted in ("", found) for wanted, found in zip(self, signal, strict=True))
+        return all(wanted in ("", found) for wanted, found in zip(self[:5], signal, strict=True)) and (
+            not self.arg0namespace or f"{arg0}.".startswith(f"{self.arg0namespace}.")
+        )

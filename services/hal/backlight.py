@@ -7,9 +7,9 @@ doing at a key, `sysfs` for a program's, else `unknown`.
 
 from collections.abc import Sequence
 
+from ..messages import word
 from .device import Device, State
 from .fields import number
-from .messages import word
 
 _UNKNOWN = "unknown"
 

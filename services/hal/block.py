@@ -6,9 +6,9 @@ mapper for a device that is being set up. With the kernel's events alone a drive
 last time somebody opened it, for nobody else reads a new medium.
 """
 
+from ..messages import Message
 from .device import Device, Kind, Record
 from .fields import number, record, unescaped
-from .messages import Message
 
 _SECTOR = 512
 """Bytes, in sysfs whatever the disk's own sectors are."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pybus
 
+from ..messages import Message
 from .backlight import backlight_state
 from .block import block_kind
 from .bluetooth import BLUETOOTH
@@ -23,7 +24,6 @@ from .input import INPUT
 from .lid import ATTRIBUTES as LID_ATTRIBUTES
 from .lid import Lid
 from .link import Links
-from .messages import Message
 from .net import NET
 from .power import power_state
 from .rfkill import RFKILL

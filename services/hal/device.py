@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from .messages import Message
+from ..messages import Message
 
 Record = dict[str, object]
 """What is told of a device in `added` and `removed`."""

@@ -8,8 +8,8 @@ the numbers in connectors' names, which run through all cards: so HDMI-A-1 is th
 import re
 from collections.abc import Sequence
 
+from ..messages import Message, word
 from .device import Device, State
-from .messages import Message, word
 
 HOTPLUG_TOPIC = "hal.display.hotplug"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from ..messages import Message, word
 from .device import Device
-from .messages import Message, word
 
 
 def every_event(device: Device) -> Message:

@@ -23,7 +23,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .messages import word
+from ..messages import word
 
 _BATCH = 16
 """Reads in one go, 16 KiB each at most; then the loop's other work gets its turn."""

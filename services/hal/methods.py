@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pybus
 
+from ..messages import Message
 from .device import Device, Record
-from .messages import Message
 from .present import Present
 from .udev import Monitor
 

@@ -1,8 +1,8 @@
 """Network interfaces. Whether their cable is plugged in is no event of udev's."""
 
+from ..messages import Message
 from .device import Device, Kind, Record
 from .fields import number, record
-from .messages import Message
 
 _KINDS = {
     1: "ethernet",

@@ -7,9 +7,9 @@ What feeds the machine is told as UPower tells `OnBattery` and `WarningLevel` (s
 import time
 from collections.abc import Callable, Sequence
 
+from ..messages import word
 from . import batteries, peripherals
 from .device import Device, State
-from .messages import word
 from .supply import is_battery, is_mains, number
 
 PATTERN = "hal.power.#"

@@ -13,8 +13,8 @@ compared with the table and its edges are told, and events that are left say not
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from ..messages import Message
 from .device import Device, Kind, Record
-from .messages import Message
 
 _log = logging.getLogger("pybus.hal")
 

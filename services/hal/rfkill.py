@@ -7,8 +7,8 @@ attribute that can't tell both from hard.
 
 from collections.abc import Sequence
 
+from ..messages import word
 from .device import Device, State
-from .messages import word
 
 _BY = {("1", "0"): "soft", ("0", "1"): "hard", ("1", "1"): "both", ("0", "0"): ""}
 _BY_STATE = {"0": "soft", "1": "", "2": "hard"}

@@ -16,10 +16,11 @@ from typing import Any
 
 import pybus
 
+from .. import serving
+from ..messages import Message
 from .catalogue import Catalogue
 from .device import Device, State
 from .events import every_event, lost_events, newest
-from .messages import Message
 from .methods import Hal
 from .present import Present
 from .source import Source
@@ -28,9 +29,6 @@ from .udev import Batch, Monitor
 
 NAME = "org.pybus.Hal"
 """The well-known name. Owning it keeps a second instance from publishing every event twice."""
-
-_STARTING = f"{NAME}.Starting"
-"""Owned until `NAME` is: states are published before that is claimed, and two must not do so."""
 
 BATCH = 256
 """Events in one go, some ms; then the loop's other work (signals, the connection) gets its turn."""
@@ -70,19 +68,12 @@ class Service:
         The monitor listens already, so what changes from here on is in its queue. The name comes last,
         as whoever waits for a value is answered then. What others have said of the states is cleared.
         """
-        await self._refuse_second()  # before it tells anything, as its values would take the place of the first one's
-        self._present.begin(self._monitor.complete_devices)
-        for source in self._catalogue.sources:
-            await self._open(source)
-        await self._tell_everything()
-        for pattern in self._catalogue.patterns:
-            for kept in await self._bus.call("org.pybus.Bus", "topics", pattern):
-                if kept["topic"] not in self._told.values:
-                    await self._bus.clear(kept["topic"])
-        await self._watch_listeners()
-        methods = Hal(self._monitor, self._present, self._attributes, lambda: self._told.values, self._pretend)
-        await self._bus.register(NAME, methods)
-        await self._bus.call("org.pybus.Bus", "release_name", _STARTING)
+        # Before it tells anything, as its values would take the place of the first one's.
+        async with serving.alone(self._bus, NAME):
+            await self._tell_first()
+            await self._watch_listeners()
+            methods = Hal(self._monitor, self._present, self._attributes, lambda: self._told.values, self._pretend)
+            await self._bus.register(NAME, methods)
 
     async def run(self) -> None:
         """Publish what comes. Raises `OSError` if the monitor fails, `NotConnected` if the bus bans this program."""
@@ -105,12 +96,16 @@ class Service:
 
     # --- beginning ----------------------------------------------------------------------------------
 
-    async def _refuse_second(self) -> None:
-        if await self._bus.call("org.pybus.Bus", "request_name", _STARTING, queue=False) == "taken":
-            raise pybus.NameTaken(f"another one is about to own {NAME}")
-        with contextlib.suppress(pybus.NameHasNoOwner):
-            owner = await self._bus.call("org.pybus.Bus", "owner", NAME)
-            raise pybus.NameTaken(f"{NAME} is owned by {owner}")
+    async def _tell_first(self) -> None:
+        """Publish the states, and clear what others have said of them."""
+        self._present.begin(self._monitor.complete_devices)
+        for source in self._catalogue.sources:
+            await self._open(source)
+        await self._tell_everything()
+        for pattern in self._catalogue.patterns:
+            for kept in await self._bus.call("org.pybus.Bus", "topics", pattern):
+                if kept["topic"] not in self._told.values:
+                    await self._bus.clear(kept["topic"])
 
     async def _open(self, source: Source) -> None:
         try:
@@ -297,19 +292,7 @@ class Service:
             await self._publish(message)
 
     async def _publish(self, message: Message) -> None:
-        """Publish, as soon as there is a bus."""
-        while True:
-            try:
-                if message.retained and message.body is None:
-                    await self._bus.clear(message.topic)
-                else:
-                    await self._bus.publish(message.topic, message.body, ephemeral=message.retained)
-            except pybus.NoBus:
-                continue  # it is away for longer than the client waits by itself
-            except pybus.CallError as refusal:
-                _log.warning("the bus refused an earlier signal: %s", refusal)
-                continue  # this one has not been sent
-            return
+        await serving.publish(self._bus, message)
 
 
 def _with_event(device: Device, latest: Mapping[str, Device]) -> Device:

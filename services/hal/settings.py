@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 import pybus
 
-from .rules import Rule, Template, parse_template, parse_topic
+from ..templates import Template
+from .rules import Rule, parse_template, parse_topic
 
 LOW = 20
 CRITICAL = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .messages import Message
+from ..messages import Message
 
 
 class Told:

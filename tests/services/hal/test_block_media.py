@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pybus_services.hal.block import block_kind
 from pybus_services.hal.device import Device, Kind
-from pybus_services.hal.messages import Message
+from pybus_services.messages import Message
 
 from .drives import DISC, DISC_SIZE, DVD, DVD_RECORD, DVD_WITH_DISC, LOOP, READER, READER_RECORD, SCSI, change
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pybus_services.hal.device import Device
 from pybus_services.hal.display import CONNECTORS, connectors, hotplug
-from pybus_services.hal.messages import Message
+from pybus_services.messages import Message
 
 _PCI = "/devices/pci0000:00/0000:00:02.0/drm/card0"
 

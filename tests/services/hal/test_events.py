@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pybus.names import check_topic
 from pybus_services.hal.device import Device
 from pybus_services.hal.events import every_event, lost_events, newest
-from pybus_services.hal.messages import LONGEST_WORD, Message, word
+from pybus_services.messages import LONGEST_WORD, Message, word
 
 PLUGGED_IN = {
     "ACTION": "add",

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybus_services.hal.device import Device
-from pybus_services.hal.messages import Message
 from pybus_services.hal.net import NET, describe
+from pybus_services.messages import Message
 
 _USB = "/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/net"
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from pybus_services.hal.device import Device, Kind, Record
-from pybus_services.hal.messages import Message
 from pybus_services.hal.present import Enumerate, Present
+from pybus_services.messages import Message
 
 
 def _describe(device: Device) -> Record | None:

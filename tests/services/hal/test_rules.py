@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pybus.names import check_topic
 from pybus_services.hal.device import Device
-from pybus_services.hal.messages import Message
 from pybus_services.hal.rules import Rule, Template, matching, parse_template, parse_topic
+from pybus_services.messages import Message
 
 PROPERTIES = {"ACTION": "add", "ID_MODEL": "USB Receiver", "ID_VENDOR": "Logitech", "SUBSYSTEM": "usb"}
 MOUSE = Device("/devices/pci0/usb1/1-2", "1-2", "usb", "add", PROPERTIES)

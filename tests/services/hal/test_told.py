@@ -1,7 +1,7 @@
 """What has to be published when devices are looked at again."""
 
-from pybus_services.hal.messages import Message
 from pybus_services.hal.told import Told
+from pybus_services.messages import Message
 
 DOORS, WINDOWS = "house.door.*", "house.windows"
 
