@@ -1,0 +1,191 @@
+"""The screensaver of a real GNOME session, and a real mpv: off while a video plays, and only then."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .gnome_session import NEEDS, GnomeSession, Signals
+from .hal_scene import needs
+from .user_session import BIN
+
+MPRIS = Path("/usr/lib/mpv-mpris/mpris.so")
+
+pytestmark = [
+    *NEEDS,
+    needs("mpv", "playerctl", "ffmpeg"),
+    pytest.mark.skipif(not MPRIS.exists(), reason="not installed: mpv-mpris"),
+    pytest.mark.timeout(180),
+]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = "no-screensaver-while-video"
+
+DELAY = 3.0
+"""Seconds without input after which the session counts as idle, and the screen is blanked."""
+
+BLANK, WAKE = "ActiveChanged (true", "ActiveChanged (false"
+INHIBIT, RELEASE = "InhibitorAdded", "InhibitorRemoved"
+
+
+@contextmanager
+def told(signals: Signals, text: str, times: int = 1) -> Iterator[None]:
+    """What happens within is told, if only a moment later."""
+    before = signals.count(text)
+    yield
+    signals.wait_for(text, before + times)
+
+
+class Desk:
+    """A GNOME session in which the example runs, as its docstring installs it.
+
+    screen: what the screensaver tells. inhibitors: what the session tells of those who hold it off.
+    """
+
+    def __init__(self, gnome: GnomeSession, clips: Path) -> None:
+        self.gnome = gnome
+        self._clips = clips
+        self.screen = gnome.signals("org.gnome.ScreenSaver")
+        self.inhibitors = gnome.signals("org.gnome.SessionManager")
+        text = (ROOT / f"examples/{EXAMPLE.replace('-', '_')}.py").read_text()
+        for line in re.findall(r"^(?:sed|systemctl) .*$", text, re.MULTILINE):
+            self.do("sh", "-c", f"cd {ROOT} && PATH={BIN}:$PATH && {line}")
+
+    def do(self, *words: str) -> str:
+        """Run a program in the session; what it says."""
+        done = self.gnome.session.run(*words)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        return done.stdout
+
+    def start(self, clip: str) -> subprocess.Popen[str]:
+        """mpv plays it over and over."""
+        options = ("--no-config", f"--script={MPRIS}", "--vo=null", "--ao=null", "--really-quiet", "--loop=inf")
+        return self.gnome.session.start("mpv", *options, str(self._clips / clip))
+
+    @contextmanager
+    def film(self) -> Iterator[None]:
+        """A film plays. At the end its player is killed with -9."""
+        with told(self.inhibitors, INHIBIT):
+            player = self.start("film.mkv")
+        with told(self.inhibitors, RELEASE):
+            yield
+            self.gnome.session.end(player)
+
+    def press_key(self) -> None:
+        """Come back to the desk, whether the screen is blank or not."""
+        active = self.gnome.call("org.gnome.ScreenSaver", "/org/gnome/ScreenSaver", "org.gnome.ScreenSaver.GetActive")
+        if active == "(true,)":
+            with told(self.screen, WAKE):
+                self.gnome.press_key()
+        else:
+            self.gnome.press_key()
+
+    def stays_lit(self, delays: float) -> None:
+        """Nobody touches anything for so many delays, and the screen is not blanked."""
+        self.screen.stays_without(BLANK, self.screen.count(BLANK), delays * DELAY)
+
+    def inhibitors_now(self) -> int:
+        """How many the session has."""
+        manager = ("org.gnome.SessionManager", "/org/gnome/SessionManager")
+        answer = self.gnome.call(*manager, "org.gnome.SessionManager.GetInhibitors")
+        return answer.count("/org/gnome/SessionManager/Inhibitor")
+
+    def kill(self, name: str) -> None:
+        """Kill with -9 who has a name on D-Bus."""
+        dbus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.GetConnectionUnixProcessID")
+        self.do("kill", "-9", self.gnome.call(*dbus, name).strip("(uint32 ,)"))
+
+    def pybus(self, *words: str) -> Any:
+        """What a command of ours says, in JSON."""
+        return json.loads(self.do(str(BIN / "pybus"), *words))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One desk for all scenes, as a desktop takes seconds to come up."""
+    clips = tmp_path_factory.mktemp("clips")
+    sources = ("-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=10", "-f", "lavfi", "-i", "sine=duration=10")
+    song = ("-map", "1:a", "-c:a", "flac")
+    command = ("ffmpeg", "-loglevel", "error", *sources, str(clips / "film.mkv"), *song, str(clips / "song.flac"))
+    subprocess.run(command, check=True, timeout=60)
+    settings = {"org.gnome.desktop.session idle-delay": f"{DELAY:.0f}"}
+    with GnomeSession(settings, lambda session: session.install()) as gnome:
+        gnome.session.systemctl("start", "pybus.socket")
+        yield Desk(gnome, clips)
+
+
+def test_a_film_holds_the_screensaver_and_a_pause_lets_it_come(desk: Desk) -> None:
+    desk.press_key()
+    with desk.film():
+        desk.stays_lit(3)
+        with told(desk.screen, BLANK):
+            with told(desk.inhibitors, RELEASE):
+                desk.do("playerctl", "--player=mpv", "pause")
+        with told(desk.inhibitors, INHIBIT):
+            desk.press_key()
+            desk.do("playerctl", "--player=mpv", "play")
+        desk.stays_lit(1.5)
+
+
+def test_music_does_not_count(desk: Desk) -> None:
+    desk.press_key()
+    listener = desk.gnome.session.start(str(BIN / "pybus-listen"), "media.mpv.status")
+    assert listener.stdout is not None
+    with told(desk.screen, BLANK):
+        player = desk.start("song.flac")
+        while listener.stdout.readline() != "media.mpv.status playing\n":
+            pass
+    assert desk.inhibitors_now() == 0
+    desk.gnome.session.end(player)
+    desk.gnome.session.end(listener)
+
+
+def test_a_player_that_is_killed_lets_the_screensaver_come(desk: Desk) -> None:
+    desk.press_key()
+    with told(desk.screen, BLANK), desk.film():
+        pass
+    assert desk.inhibitors_now() == 0
+
+
+def test_whoever_of_ours_is_killed_comes_back_and_goes_on(desk: Desk) -> None:
+    """The example, the service and the bus, with -9 and one by one: each time the screensaver is held again."""
+    kill = ("systemctl", "--user", "kill", "--kill-who=main", "--signal=KILL")
+    with desk.film():
+        with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
+            desk.do(*kill, EXAMPLE)
+        with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
+            desk.do("kill", "-9", str(desk.pybus("call", "org.pybus.Bus", "peer", "org.pybus.Screensaver")["pid"]))
+        with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
+            desk.do(*kill, "pybus.service")
+        assert desk.inhibitors_now() == 1
+        desk.press_key()
+        desk.stays_lit(1.5)
+    assert desk.inhibitors_now() == 0
+
+
+def test_while_the_desktops_own_service_restarts_another_one_holds_it(desk: Desk) -> None:
+    """The session's manager does, whose own restart would be the session's end."""
+    with desk.film():
+        with told(desk.inhibitors, INHIBIT, 2), told(desk.inhibitors, RELEASE, 2):  # there, and back again
+            desk.kill("org.freedesktop.ScreenSaver")
+        assert desk.inhibitors_now() == 1
+        [inhibition] = desk.pybus("call", "org.pybus.Screensaver", "state")["inhibitions"]
+        assert (inhibition["program"], inhibition["reason"], inhibition["by"]) == (
+            EXAMPLE,
+            "a video plays",
+            "org.freedesktop.ScreenSaver",
+        )
+    assert desk.inhibitors_now() == 0
+
+
+def test_without_the_example_nothing_is_held(desk: Desk) -> None:
+    with desk.film():
+        desk.gnome.session.systemctl("stop", EXAMPLE)
+    assert desk.inhibitors_now() == 0
