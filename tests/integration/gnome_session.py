@@ -109,8 +109,9 @@ class Signals:
         assert not heard, f"{text!r} was told: {self.lines}"
 
     def close(self) -> None:
-        self._session.end(self._monitor)
+        self._session.kill(self._monitor)
         self._reader.join(PATIENCE)
+        self._monitor.communicate(timeout=PATIENCE)
 
 
 class GnomeSession:

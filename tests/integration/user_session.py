@@ -136,12 +136,16 @@ class Session:
         finally:
             self.end(program)
 
-    def end(self, program: subprocess.Popen[str]) -> str:
-        """End a program that `start` started; what it wrote to stderr."""
+    def kill(self, program: subprocess.Popen[str]) -> None:
+        """Kill a program that `start` started."""
         children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
         if program.poll() is None:  # it is nsenter's, which waits for the program itself
             for pid in children.read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
+
+    def end(self, program: subprocess.Popen[str]) -> str:
+        """Kill a program that `start` started; what it wrote to stderr."""
+        self.kill(program)
         return program.communicate(timeout=PATIENCE)[1]
 
     def outside(self, path: str) -> Path:
