@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pybus
 
@@ -29,7 +29,7 @@ NO_SCREENSAVER = "org.pybus.Screensaver.Error.NoScreensaver"
 _SHORTEST, _LONGEST = 0.25, 8.0
 """Seconds from a lost or failed connection to the next one while there are wishes, doubled each time."""
 
-_ANSWER = 10.0
+ANSWER = 10.0
 """Seconds that an answer may take."""
 
 _DBUS, _DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
@@ -80,8 +80,10 @@ class Held(NamedTuple):
 class Desktop:
     """Holds wishes, while `run` runs. changed: is called when `keepers` differs."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], answer: float = ANSWER) -> None:
+        """answer: seconds that an answer may take."""
         self._changed = changed
+        self._answer = answer
         self._wishes: dict[int, Wish] = {}
         self._held: dict[int, Held] = {}
         self._owners: dict[str, str] = {}
@@ -146,7 +148,7 @@ class Desktop:
             await bus.watch(self._note_owner, **where, member="NameOwnerChanged", arg0=keeper.name)
             owner = ""
             with contextlib.suppress(DBusError):  # it has none
-                [owner] = await bus.call(_DBUS, _DBUS_PATH, _DBUS, "GetNameOwner", "s", [keeper.name], timeout=_ANSWER)
+                [owner] = await self._call(bus, _DBUS, _DBUS_PATH, _DBUS, "GetNameOwner", "s", keeper.name)
             self._owners.setdefault(keeper.name, owner)  # news that came meanwhile are not older
 
     def _note_owner(self, signal: Signal) -> None:
@@ -173,7 +175,7 @@ class Desktop:
         while not bus.ended:
             self._stirred.clear()
             for key in self._held.keys() - self._wishes.keys():
-                await _release(bus, self._held.pop(key))
+                await self._release(bus, self._held.pop(key))
             for key, wish in list(self._wishes.items()):
                 if key in self._wishes:  # it may be dropped while another one waits for its answer
                     await self._hold(bus, key, wish)
@@ -192,7 +194,7 @@ class Desktop:
             if not owner:
                 continue
             try:
-                held = await _inhibit(bus, keeper, owner, wish)
+                held = await self._inhibit(bus, keeper, owner, wish)
             except DBusError as error:
                 failure = pybus.ServiceError(error.name, f"{keeper.name} refused: {error.message}")
             except ValueError as error:
@@ -214,7 +216,26 @@ class Desktop:
         _settle_first(wish, None)
         self._changed()
         if before is not None:
-            await _release(bus, before)
+            await self._release(bus, before)
+
+    async def _inhibit(self, bus: Bus, keeper: Keeper, owner: str, wish: Wish) -> Held:
+        """Raises `DBusError` if it is refused, `ValueError` if D-Bus can't say the words, `OSError`."""
+        signature, values = keeper.arguments(wish)
+        answer = await self._call(bus, owner, keeper.path, keeper.name, "Inhibit", signature, *values)
+        match answer:
+            case [int(cookie)]:
+                return Held(keeper, owner, cookie)
+        raise DBusError(NO_SCREENSAVER, f"it answered {answer!r} instead of a cookie")
+
+    async def _release(self, bus: Bus, held: Held) -> None:
+        keeper = held.keeper
+        with contextlib.suppress(DBusError):  # it has forgotten it already, or has gone
+            await self._call(bus, held.owner, keeper.path, keeper.name, keeper.release, "u", held.cookie)
+
+    async def _call(
+        self, bus: Bus, name: str, path: str, interface: str, member: str, signature: str, *values: object
+    ) -> list[Any]:
+        return await bus.call(name, path, interface, member, signature, values, timeout=self._answer)
 
 
 def _settle_first(wish: Wish, error: Exception | None) -> bool:
@@ -226,18 +247,3 @@ def _settle_first(wish: Wish, error: Exception | None) -> bool:
     else:
         wish.first.set_exception(error)
     return True
-
-
-async def _inhibit(bus: Bus, keeper: Keeper, owner: str, wish: Wish) -> Held:
-    signature, values = keeper.arguments(wish)
-    answer = await bus.call(owner, keeper.path, keeper.name, "Inhibit", signature, values, timeout=_ANSWER)
-    match answer:
-        case [int(cookie)]:
-            return Held(keeper, owner, cookie)
-    raise DBusError(NO_SCREENSAVER, f"it answered {answer!r} instead of a cookie")
-
-
-async def _release(bus: Bus, held: Held) -> None:
-    keeper = held.keeper
-    with contextlib.suppress(DBusError):  # it has forgotten it already, or has gone
-        await bus.call(held.owner, keeper.path, keeper.name, keeper.release, "u", [held.cookie], timeout=_ANSWER)

@@ -49,6 +49,7 @@ class Service:
         self._bus = bus
         self._desktop = Desktop(self._note_change)
         self._inhibitions: dict[int, Inhibition] = {}
+        self._beginning: set[int] = set()
         self._ends: pybus.aio.Subscription | None = None
         self._changed = asyncio.Event()
         self._publishing = asyncio.Lock()
@@ -76,6 +77,7 @@ class Service:
             raise pybus.LimitExceeded(f"you have {MOST} inhibitions, the limit; release some")
         cookie = self._new_cookie()
         self._inhibitions[cookie] = Inhibition(caller, reason, datetime.now(UTC))
+        self._beginning.add(cookie)
         try:
             if self._ends is None:
                 self._ends = self._bus.on(_GONE, lambda signal: self._note_gone(signal.body))
@@ -87,6 +89,8 @@ class Service:
         except BaseException:
             self._drop([cookie])
             raise
+        finally:
+            self._beginning.discard(cookie)
         return cookie
 
     def release(self, caller: pybus.Caller, cookie: int) -> None:
@@ -110,6 +114,7 @@ class Service:
                 "by": keepers.get(cookie),
             }
             for cookie, one in self._inhibitions.items()
+            if cookie not in self._beginning
         ]
         return {"state": self._value(), "inhibitions": described}
 
