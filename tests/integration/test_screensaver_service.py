@@ -446,7 +446,7 @@ async def test_whoever_gives_up_waiting_has_no_wish_any_more(desktop: Desktops) 
 @asynccontextmanager
 async def _by_hand(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service by hand, once it serves."""
-    command = (sys.executable, "-X", "dev", "-W", "error", "-m", "pybus_services.screensaver")
+    command = (sys.executable, "-W", "error", "-m", "pybus_services.screensaver")
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
     try:
