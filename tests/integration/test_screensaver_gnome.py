@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +11,12 @@ from typing import Any
 
 import pytest
 
+from .film_scene import EXAMPLE, control, install_example, make_clips, play
+from .film_scene import NEEDS as NEEDS_FILM
 from .gnome_session import NEEDS, GnomeSession, Signals
-from .hal_scene import needs
 from .user_session import BIN
 
-MPRIS = Path("/usr/lib/mpv-mpris/mpris.so")
-
-pytestmark = [
-    *NEEDS,
-    needs("mpv", "playerctl", "ffmpeg"),
-    pytest.mark.skipif(not MPRIS.exists(), reason="not installed: mpv-mpris"),
-    pytest.mark.timeout(180),
-]
-
-ROOT = Path(__file__).parents[2]
-EXAMPLE = "no-screensaver-while-video"
+pytestmark = [*NEEDS, *NEEDS_FILM, pytest.mark.timeout(180)]
 
 DELAY = 3.0
 """Seconds without input after which the session counts as idle, and the screen is blanked."""
@@ -54,26 +44,16 @@ class Desk:
         self._clips = clips
         self.screen = gnome.signals("org.gnome.ScreenSaver")
         self.inhibitors = gnome.signals("org.gnome.SessionManager")
-        text = (ROOT / f"examples/{EXAMPLE.replace('-', '_')}.py").read_text()
-        for line in re.findall(r"^(?:sed|systemctl) .*$", text, re.MULTILINE):
-            self.do("sh", "-c", f"cd {ROOT} && PATH={BIN}:$PATH && {line}")
+        install_example(gnome)
 
-    def do(self, *words: str) -> str:
-        """Run a program in the session; what it says."""
-        done = self.gnome.session.run(*words)
-        assert done.returncode == 0, f"{words}: {done.stderr}"
-        return done.stdout
-
-    def start(self, clip: str) -> subprocess.Popen[str]:
-        """mpv plays it over and over."""
-        options = ("--no-config", f"--script={MPRIS}", "--vo=null", "--ao=null", "--really-quiet", "--loop=inf")
-        return self.gnome.session.start("mpv", *options, str(self._clips / clip))
+    def play(self, clip: str) -> subprocess.Popen[str]:
+        return play(self.gnome, self._clips / clip)
 
     @contextmanager
     def film(self) -> Iterator[None]:
         """A film plays. At the end its player is killed with -9."""
         with told(self.inhibitors, INHIBIT):
-            player = self.start("film.mkv")
+            player = self.play("film.mkv")
         with told(self.inhibitors, RELEASE):
             yield
             self.gnome.session.end(player)
@@ -100,24 +80,19 @@ class Desk:
     def kill(self, name: str) -> None:
         """Kill with -9 who has a name on D-Bus."""
         dbus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.GetConnectionUnixProcessID")
-        self.do("kill", "-9", self.gnome.call(*dbus, name).strip("(uint32 ,)"))
+        self.gnome.run("kill", "-9", self.gnome.call(*dbus, name).strip("(uint32 ,)"))
 
     def pybus(self, *words: str) -> Any:
         """What a command of ours says, in JSON."""
-        return json.loads(self.do(str(BIN / "pybus"), *words))
+        return json.loads(self.gnome.run(str(BIN / "pybus"), *words))
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One desk for all scenes, as a desktop takes seconds to come up."""
     clips = tmp_path_factory.mktemp("clips")
-    sources = ("-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=10", "-f", "lavfi", "-i", "sine=duration=10")
-    song = ("-map", "1:a", "-c:a", "flac")
-    command = ("ffmpeg", "-loglevel", "error", *sources, str(clips / "film.mkv"), *song, str(clips / "song.flac"))
-    subprocess.run(command, check=True, timeout=60)
-    settings = {"org.gnome.desktop.session idle-delay": f"{DELAY:.0f}"}
-    with GnomeSession(settings, lambda session: session.install()) as gnome:
-        gnome.session.systemctl("start", "pybus.socket")
+    make_clips(clips)
+    with GnomeSession({"org.gnome.desktop.session idle-delay": f"{DELAY:.0f}"}) as gnome:
         yield Desk(gnome, clips)
 
 
@@ -127,10 +102,10 @@ def test_a_film_holds_the_screensaver_and_a_pause_lets_it_come(desk: Desk) -> No
         desk.stays_lit(3)
         with told(desk.screen, BLANK):
             with told(desk.inhibitors, RELEASE):
-                desk.do("playerctl", "--player=mpv", "pause")
+                control(desk.gnome, "pause")
         with told(desk.inhibitors, INHIBIT):
             desk.press_key()
-            desk.do("playerctl", "--player=mpv", "play")
+            control(desk.gnome, "play")
         desk.stays_lit(1.5)
 
 
@@ -139,7 +114,7 @@ def test_music_does_not_count(desk: Desk) -> None:
     listener = desk.gnome.session.start(str(BIN / "pybus-listen"), "media.mpv.status")
     assert listener.stdout is not None
     with told(desk.screen, BLANK):
-        player = desk.start("song.flac")
+        player = desk.play("song.flac")
         while listener.stdout.readline() != "media.mpv.status playing\n":
             pass
     assert desk.inhibitors_now() == 0
@@ -159,11 +134,13 @@ def test_whoever_of_ours_is_killed_comes_back_and_goes_on(desk: Desk) -> None:
     kill = ("systemctl", "--user", "kill", "--kill-who=main", "--signal=KILL")
     with desk.film():
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.do(*kill, EXAMPLE)
+            desk.gnome.run(*kill, EXAMPLE)
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.do("kill", "-9", str(desk.pybus("call", "org.pybus.Bus", "peer", "org.pybus.Screensaver")["pid"]))
+            desk.gnome.run(
+                "kill", "-9", str(desk.pybus("call", "org.pybus.Bus", "peer", "org.pybus.Screensaver")["pid"])
+            )
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.do(*kill, "pybus.service")
+            desk.gnome.run(*kill, "pybus.service")
         assert desk.inhibitors_now() == 1
         desk.press_key()
         desk.stays_lit(1.5)
