@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -40,6 +41,12 @@ def play(desktop: DesktopSession, clip: Path) -> subprocess.Popen[str]:
 def control(desktop: DesktopSession, verb: str) -> None:
     """Tell mpv to "play" or "pause", as a key of the keyboard does."""
     desktop.run("playerctl", "--player=mpv", verb)
+
+
+def kill(desktop: DesktopSession, name: str) -> None:
+    """Kill with -9 whoever has a name on the bus."""
+    peer = json.loads(desktop.run(str(BIN / "pybus"), "call", "org.pybus.Bus", "peer", name))
+    desktop.run("kill", "-9", str(peer["pid"]))
 
 
 def install_example(desktop: DesktopSession) -> None:

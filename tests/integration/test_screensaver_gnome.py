@@ -7,11 +7,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .film_scene import EXAMPLE, control, install_example, make_clips, play
+from .film_scene import EXAMPLE, control, install_example, kill, make_clips, play
 from .film_scene import NEEDS as NEEDS_FILM
 from .gnome_session import NEEDS, GnomeSession, Signals
 from .user_session import BIN
@@ -77,14 +76,10 @@ class Desk:
         answer = self.gnome.call(*manager, "org.gnome.SessionManager.GetInhibitors")
         return answer.count("/org/gnome/SessionManager/Inhibitor")
 
-    def kill(self, name: str) -> None:
+    def kill_on_dbus(self, name: str) -> None:
         """Kill with -9 who has a name on D-Bus."""
         dbus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.GetConnectionUnixProcessID")
         self.gnome.run("kill", "-9", self.gnome.call(*dbus, name).strip("(uint32 ,)"))
-
-    def pybus(self, *words: str) -> Any:
-        """What a command of ours says, in JSON."""
-        return json.loads(self.gnome.run(str(BIN / "pybus"), *words))
 
 
 @pytest.fixture(scope="module")
@@ -131,16 +126,14 @@ def test_a_player_that_is_killed_lets_the_screensaver_come(desk: Desk) -> None:
 
 def test_whoever_of_ours_is_killed_comes_back_and_goes_on(desk: Desk) -> None:
     """The example, the service and the bus, with -9 and one by one: each time the screensaver is held again."""
-    kill = ("systemctl", "--user", "kill", "--kill-who=main", "--signal=KILL")
+    kill_unit = ("kill", "--kill-who=main", "--signal=KILL")
     with desk.film():
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.gnome.run(*kill, EXAMPLE)
+            desk.gnome.session.systemctl(*kill_unit, EXAMPLE)
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.gnome.run(
-                "kill", "-9", str(desk.pybus("call", "org.pybus.Bus", "peer", "org.pybus.Screensaver")["pid"])
-            )
+            kill(desk.gnome, "org.pybus.Screensaver")
         with told(desk.inhibitors, INHIBIT), told(desk.inhibitors, RELEASE):
-            desk.gnome.run(*kill, "pybus.service")
+            desk.gnome.session.systemctl(*kill_unit, "pybus.service")
         assert desk.inhibitors_now() == 1
         desk.press_key()
         desk.stays_lit(1.5)
@@ -151,9 +144,10 @@ def test_while_the_desktops_own_service_restarts_another_one_holds_it(desk: Desk
     """The session's manager does, whose own restart would be the session's end."""
     with desk.film():
         with told(desk.inhibitors, INHIBIT, 2), told(desk.inhibitors, RELEASE, 2):  # there, and back again
-            desk.kill("org.freedesktop.ScreenSaver")
+            desk.kill_on_dbus("org.freedesktop.ScreenSaver")
         assert desk.inhibitors_now() == 1
-        [inhibition] = desk.pybus("call", "org.pybus.Screensaver", "state")["inhibitions"]
+        state = desk.gnome.run(str(BIN / "pybus"), "call", "org.pybus.Screensaver", "state")
+        [inhibition] = json.loads(state)["inhibitions"]
         assert (inhibition["program"], inhibition["reason"], inhibition["by"]) == (
             EXAMPLE,
             "a video plays",
