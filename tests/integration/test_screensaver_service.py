@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -22,12 +21,12 @@ from tests.daemon import PATIENCE, BusDaemon
 
 from .hal_scene import Program, Scene
 from .private_dbus import PrivateDBus, needs_dbus
+from .screensaver_scene import MANAGER, SCREENSAVER, Desktops, offer_the_service
 
 pytestmark = needs_dbus
 
 NAME = "org.pybus.Screensaver"
 TOPIC = "desktop.screensaver"
-SCREENSAVER, MANAGER = "org.freedesktop.ScreenSaver", "org.gnome.SessionManager"
 NOBODY = f"nobody on the session bus of D-Bus keeps a screensaver off: {SCREENSAVER} and {MANAGER} are not there"
 
 ASK = f"""\
@@ -41,34 +40,6 @@ signal.pause()
 """Bob, who asks when he is told, and then only is there."""
 
 
-class Keeper(Program):
-    """See keeper.py."""
-
-    async def heard(self) -> Any:
-        """What it was asked for next."""
-        return json.loads(await self.line())
-
-    def answer(self) -> None:
-        """Let it answer what waits."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-
-
-class Desktops:
-    """The D-Bus session bus, and who is on it."""
-
-    def __init__(self, people: Scene, dbus: PrivateDBus) -> None:
-        self._people = people
-        self.dbus = dbus
-
-    async def keeper(self, name: str = SCREENSAVER, manner: str = "at once") -> Keeper:
-        aid = str(Path(__file__).with_name("keeper.py"))
-        environment = {"DBUS_SESSION_BUS_ADDRESS": self.dbus.address}
-        keeper = Keeper(await self._people.start(sys.executable, aid, name, manner, environment=environment))
-        assert await keeper.heard() == "ready"
-        return keeper
-
-
 @pytest.fixture
 def dbus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateDBus]:
     with PrivateDBus(tmp_path) as running:
@@ -76,16 +47,11 @@ def dbus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateDBu
         yield running
 
 
-def _offers_the_service(daemon: BusDaemon) -> None:
-    daemon.configure('[services]\ndisabled = ["org.pybus.Hal", "org.pybus.DBus"]\n')
-    daemon.reload()
-
-
 @pytest.fixture
 def daemon(dbus: PrivateDBus) -> Iterator[BusDaemon]:
     """A bus that offers the shipped service."""
     with BusDaemon() as running:
-        _offers_the_service(running)
+        offer_the_service(running)
         yield running
 
 
@@ -317,7 +283,7 @@ async def test_an_end_that_was_not_heard_is_found_out(people: Scene, desktop: De
     """The service does not read for a while, so that its news are dropped."""
     keeper = await desktop.keeper()
     with BusDaemon(limits={"outbox": 65536}) as daemon:
-        _offers_the_service(daemon)
+        offer_the_service(daemon)
         async with pybus.aio.connect(daemon.address, program="alice") as alice:
             gone = await alice.subscribe("bus.peer.gone")
             async with pybus.aio.connect(daemon.address, program="carol") as carol:
