@@ -81,8 +81,8 @@ async def alone(bus: pybus.aio.Bus, name: str) -> AsyncIterator[None]:
     if await bus.call("org.pybus.Bus", "request_name", starting, queue=False) == "taken":
         raise pybus.NameTaken(f"another one is about to own {name}")
     with contextlib.suppress(pybus.NameHasNoOwner):
-        owner = await bus.call("org.pybus.Bus", "owner", name)
-        raise pybus.NameTaken(f"{name} is owned by {owner}")
+        owner = await bus.call("org.pybus.Bus", "peer", name)
+        raise pybus.NameTaken(f"{name} is owned by {owner['program']} (pid {owner['pid']})")
     yield
     await bus.call("org.pybus.Bus", "release_name", starting)
 

@@ -30,7 +30,7 @@ LONGEST = 3600.0
 class Service:
     """Programs on D-Bus, for programs on this bus.
 
-    There is one connection to each bus of D-Bus, made when first needed, and again after a loss.
+    There is one connection for calls to each bus of D-Bus, made when first needed, and again after a loss.
     """
 
     def __init__(self, links: Mapping[str, Link]) -> None:

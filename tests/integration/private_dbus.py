@@ -23,6 +23,7 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 <busconfig>
   <type>session</type>
   <listen>{address}</listen>
+  <servicedir>{folder}</servicedir>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
@@ -30,17 +31,19 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
   </policy>
 </busconfig>
 """
-"""Everything is allowed, nothing is started, and the limits are those of a system bus: the compiled-in ones."""
+"""Everything is allowed, what has a .service file in the bus's folder is started, and the limits are those of
+a system bus: the compiled-in ones."""
 
 
 class PrivateDBus:
     """A `dbus-daemon` in a folder. address: of the bus, the same after a restart."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._socket = folder / "dbus"
         self.address = f"unix:path={self._socket}"
         self._configuration = folder / "dbus.conf"
-        self._configuration.write_text(CONFIGURATION.format(address=self.address))
+        self._configuration.write_text(CONFIGURATION.format(address=self.address, folder=folder))
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[str]:
@@ -53,6 +56,10 @@ class PrivateDBus:
         with process.stdout:
             assert process.stdout.readline().startswith(self.address)
         return process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def kill(self) -> None:
         """End it as a crash would."""

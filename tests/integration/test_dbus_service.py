@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import pybus
+from pybus_services.dbus.rules import settings
 from tests.daemon import PATIENCE, BusDaemon
 
 from .private_dbus import Notifier, PrivateDBus, needs_dbus, notifier
@@ -35,11 +36,13 @@ def dbus(tmp_path: Path) -> Iterator[PrivateDBus]:
 
 @pytest.fixture
 def daemon(dbus: PrivateDBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BusDaemon]:
-    """A bus that offers the shipped service, with a D-Bus session bus and no system bus."""
+    """A bus that offers the shipped service without its rules, with a D-Bus session bus and no system bus."""
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", dbus.address)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nobody")
     with BusDaemon() as running:
         running.configure('[services]\ndisabled = ["org.pybus.Hal"]\n')
+        disabled = [rule.name for rule in settings.load({"HOME": str(tmp_path)}).rules]
+        Path(running.configuration).with_name("dbus.toml").write_text(f"disabled = {disabled}\n")
         running.reload()
         yield running
 

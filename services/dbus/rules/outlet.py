@@ -35,7 +35,9 @@ class Outlet:
 
     def state(self, topic: str, value: object) -> None:
         """The value of a topic; None for none."""
-        if value is not None or topic in self._kept or topic in self._waiting:
+        if value is None and topic not in self._kept:
+            self._waiting.pop(topic, None)  # nobody has heard of it
+        else:
             self._add(topic, Message(topic, value, retained=True))
 
     def event(self, topic: str, body: object) -> None:

@@ -52,8 +52,10 @@ class State:
 
     def _note_end(self, task: "asyncio.Task[None]") -> None:
         self.asked.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("rule %s ended", self._rule.name, exc_info=error)
+        if not task.cancelled():
+            self._tell(None)
+            if (error := task.exception()) is not None:
+                _log.error("rule %s has failed; please report this", self._rule.name, exc_info=error)
 
     async def _run(self) -> None:
         try:

@@ -15,7 +15,7 @@ from .rule import Rule
 from .state import State
 
 SHORTEST, LONGEST = 0.25, 60.0
-"""Seconds from the end of a connection, or of the attempt to make one, to the next; they double each time."""
+"""Seconds from the end of a connection to the next attempt to make one; they double with each that fails."""
 
 _log = logging.getLogger("pybus.dbus")
 
@@ -37,23 +37,19 @@ class Watching:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        clock = asyncio.get_running_loop().time
         pause, missing = SHORTEST, False
         while True:
-            began = clock()
             try:
                 with contextlib.closing(await Bus.connect(self._which)) as bus:
                     if missing:
-                        _log.info("the %s bus of D-Bus is there", self._which)
-                    missing = False
+                        _log.info("the %s bus of D-Bus is there now", self._which)
+                    pause, missing = SHORTEST, False
                     await self._observe(bus)
             except (OSError, DBusError) as error:
                 if not missing:
-                    _log.warning("the %s bus of D-Bus can't be reached, which is tried again: %s", self._which, error)
+                    _log.warning("no %s bus of D-Bus, which is tried again: %s", self._which, error)
                 missing = True
             self.looked.set()
-            if clock() - began > pause:
-                pause = SHORTEST  # it was there for a while
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)
 

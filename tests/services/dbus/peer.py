@@ -40,11 +40,13 @@ def message(kind: int, serial: int, fields: dict[int, tuple[str, str | int]], bo
     return _padded(start + array) + body
 
 
-def signal(member: str, signature: str = "", body: bytes = b"", **unknown: tuple[str, str]) -> bytes:
-    """A signal of /a's interface a.b."""
+def signal(
+    member: str, signature: str = "", body: bytes = b"", interface: str = "a.b", **unknown: tuple[str, str]
+) -> bytes:
+    """A signal of /a."""
     fields: dict[int, tuple[str, str | int]] = {
         _PATH: ("o", "/a"),
-        _INTERFACE: ("s", "a.b"),
+        _INTERFACE: ("s", interface),
         _MEMBER: ("s", member),
         _SENDER: ("s", ":1.1"),
         **({_SIGNATURE: ("g", signature)} if signature else {}),

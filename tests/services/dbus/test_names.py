@@ -42,6 +42,7 @@ def test_what_no_message_may_have() -> None:
 def test_a_rule_as_the_bus_takes_it() -> None:
     assert Rule().text() == "type='signal'"
     full = Rule(":1.2", "/a", "a.b", "C", "it's")
+    assert Rule(arg0namespace="org.mpris.MediaPlayer2").text() == "type='signal',arg0namespace='org.mpris.MediaPlayer2'"
     assert full.check().text() == r"type='signal',sender=':1.2',path='/a',interface='a.b',member='C',arg0='it'\''s'"
 
 
@@ -59,3 +60,10 @@ def test_a_rule_matches_when_each_field_that_it_has_does() -> None:
     for field in Rule._fields:
         assert not Rule(**{field: "other"}).matches(*signal)
         assert not Rule(*signal)._replace(**{field: "other"}).matches(*signal)
+
+
+@pytest.mark.parametrize(
+    ("name", "within"), [("a.b", True), ("a.b.c", True), ("a.b.c.d", True), ("a.bc", False), ("a", False), ("", False)]
+)
+def test_a_rule_for_a_namespace(name: str, within: bool) -> None:
+    assert Rule(arg0namespace="a.b").matches(":1.2", "/a", "a.b", "C", name) is within
