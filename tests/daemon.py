@@ -16,6 +16,9 @@ from types import TracebackType
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting for something that should come at once."""
 
+SHIPPED = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Screensaver"]
+"""The services that come with the bus."""
+
 _WITH_LIMITS = """\
 import json, sys
 from pybus.limits import Limits
@@ -54,7 +57,7 @@ class BusDaemon:
         self.services = f"{homes['XDG_DATA_HOME']}/pybus/services"
         os.makedirs(os.path.dirname(self.configuration))
         os.makedirs(self.services)
-        self.configure('[log]\nlevel = "debug"\n[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Hal"]\n')
+        self.configure(f'[log]\nlevel = "debug"\n[services]\ndisabled = {json.dumps(SHIPPED)}\n')
         return homes
 
     def configure(self, text: str) -> None:

@@ -7,7 +7,6 @@ nobody is known any more, and all inhibitions end.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 import pybus
 
+from .. import serving
 from .desktop import Desktop
 from .methods import Screensaver
 
@@ -57,13 +57,11 @@ class Service:
 
     async def start(self) -> None:
         """Publish the state, then take the name. Raises `NameTaken`, `NotConnected`."""
-        with contextlib.suppress(pybus.NameHasNoOwner):
-            owner = await self._bus.call(_BUS, "owner", NAME)  # whose value is not to be replaced
-            raise pybus.NameTaken(f"{NAME} is owned by {owner}")
         self._bus.on_disconnect(lambda _reason: self._drop(list(self._inhibitions)))
         self._bus.on_missed(self._note_missed)
-        await self._publish()
-        await self._bus.register(NAME, Screensaver(self))
+        async with serving.alone(self._bus, NAME):
+            await self._publish()
+            await self._bus.register(NAME, Screensaver(self))
 
     async def run(self) -> None:
         """Hold and tell what there is, until cancelled: then nothing is inhibited any more."""

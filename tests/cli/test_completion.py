@@ -16,7 +16,7 @@ import pytest
 import pybus
 from tests.cli.programs import BIN, run
 from tests.cli.terminal import SHELLS, Terminal, write_completions
-from tests.daemon import PATIENCE, BusDaemon
+from tests.daemon import PATIENCE, SHIPPED, BusDaemon
 
 ODD_TOPICS = (
     "a1.$(touch${IFS}x)",
@@ -249,7 +249,7 @@ def test_after_a_service_come_the_actions_and_after_an_action_the_services(daemo
     daemon.offer("org.example.Lamp", 'exec = ["false"]\n')
     daemon.reload()
     actions = ["logs", "restart", "start", "status", "stop"]
-    names = ["org.example.Lamp", "org.pybus.DBus", "org.pybus.Hal"]
+    names = ["org.example.Lamp", *SHIPPED]
     environ = daemon.environ
     assert sorted(bash_offers(tmp_path, environ, "pybus service ")) == sorted([*names, *actions])
     assert bash_offers(tmp_path, environ, "pybus service org.example.Lamp ") == actions

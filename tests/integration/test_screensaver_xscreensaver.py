@@ -1,7 +1,7 @@
 """xscreensaver under Xvfb, and a real mpv: what it says itself of those who hold it off.
 
-It holds itself off by a wake-up every 50 seconds, so with a timeout as short as a test wants it blanks
-between them. That it wakes is seen once, and then what it says of who inhibits it.
+It holds itself off by a wake-up every 50 to 100 seconds, so with a timeout as short as a test wants it
+blanks between them. That it wakes is seen once, and then what it says of who inhibits it.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def test_a_users_file_overrides_the_systems_and_the_shipped_one(scene: Scene) ->
     systems = Path(scene.daemon.environ["XDG_DATA_DIRS"], "pybus/services")
     systems.mkdir(parents=True)
     (systems / f"{NAME}.toml").write_text(f'name = "{NAME}"\n' + toml(exec="false", description="The system's."))
-    scene.daemon.configure('[services]\ndisabled = ["org.pybus.DBus"]\n')
+    scene.daemon.configure('[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Screensaver"]\n')
     scene.daemon.reload()
     assert scene.ask("service", NAME)["description"] == "The system's."
     assert scene.ask("service", "org.pybus.Hal")["description"].startswith("Publishes this machine's hardware")
