@@ -359,20 +359,26 @@ async def test_when_the_service_is_killed_nothing_is_held_and_the_next_one_serve
 async def test_when_the_bus_restarts_under_a_service_all_inhibitions_end(
     desktop: Desktops, daemon: BusDaemon, alice: pybus.aio.Bus
 ) -> None:
-    """The service was started by hand, so it lives on, and comes back as alice does."""
+    """The service was started by hand, so it lives on, and comes back as alice does. The bus starts no other."""
+    daemon.configure(f'[services]\ndisabled = ["{NAME}"]\n')
+    daemon.reload()
     keeper = await desktop.keeper()
     async with _by_hand(daemon.environ):
-        back = asyncio.Event()
-        alice.on_reconnect(back.set)
         await alice.call(NAME, "inhibit", "a film")
         daemon.kill()
         assert [(await keeper.heard())[:2] for _ in range(2)] == [[1, "Inhibit"], [1, "UnInhibit"]]
         daemon.restart()
         async with asyncio.timeout(PATIENCE):
-            await back.wait()
+            while not await _serves(alice):
+                pass
         await alice.call(NAME, "inhibit", "the film goes on")
         who, what, said = await keeper.heard()
         assert (who, what, said[1]) == (1, "Inhibit", "the film goes on")
+
+
+async def _serves(alice: pybus.aio.Bus) -> bool:
+    """Whether the service has its name."""
+    return NAME in [one["name"] for one in await alice.call("org.pybus.Bus", "names")]
 
 
 # --- the desktop alone ----------------------------------------------------------------------------
