@@ -29,14 +29,7 @@ SONG = {"url": "file:///home/alice/song.ogg"}
 
 
 @pytest.fixture
-def dbus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateDBus]:
-    with PrivateDBus(tmp_path) as running:
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", running.address)
-        yield running
-
-
-@pytest.fixture
-def daemon(dbus: PrivateDBus) -> Iterator[BusDaemon]:
+def daemon(session_bus: PrivateDBus) -> Iterator[BusDaemon]:
     """A bus that offers the shipped service."""
     with BusDaemon() as running:
         offer_the_service(running)
@@ -44,8 +37,8 @@ def daemon(dbus: PrivateDBus) -> Iterator[BusDaemon]:
 
 
 @pytest.fixture
-async def keeper(people: Scene, dbus: PrivateDBus) -> Keeper:
-    return await Desktops(people, dbus).keeper()
+async def keeper(people: Scene, session_bus: PrivateDBus) -> Keeper:
+    return await Desktops(people, session_bus).keeper()
 
 
 @asynccontextmanager
@@ -171,10 +164,12 @@ async def test_after_a_restart_of_the_bus_what_plays_then_counts(
         assert await heard(keeper) == INHIBIT
 
 
-async def test_without_a_desktop_it_says_so_and_goes_on(people: Scene, alice: pybus.aio.Bus, dbus: PrivateDBus) -> None:
+async def test_without_a_desktop_it_says_so_and_goes_on(
+    people: Scene, alice: pybus.aio.Bus, session_bus: PrivateDBus
+) -> None:
     async with example(people, alice) as running:
         await say(alice, "mpv", "playing", FILM)
         assert "nobody on the session bus of D-Bus keeps a screensaver off" in await running.line()
-        keeper = await Desktops(people, dbus).keeper()
+        keeper = await Desktops(people, session_bus).keeper()
         await say(alice, "mpv", "playing", FILM)
         assert await heard(keeper) == INHIBIT

@@ -41,14 +41,7 @@ signal.pause()
 
 
 @pytest.fixture
-def dbus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateDBus]:
-    with PrivateDBus(tmp_path) as running:
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", running.address)
-        yield running
-
-
-@pytest.fixture
-def daemon(dbus: PrivateDBus) -> Iterator[BusDaemon]:
+def daemon(session_bus: PrivateDBus) -> Iterator[BusDaemon]:
     """A bus that offers the shipped service."""
     with BusDaemon() as running:
         offer_the_service(running)
@@ -56,8 +49,8 @@ def daemon(dbus: PrivateDBus) -> Iterator[BusDaemon]:
 
 
 @pytest.fixture
-async def desktop(people: Scene, dbus: PrivateDBus) -> Desktops:
-    return Desktops(people, dbus)
+async def desktop(people: Scene, session_bus: PrivateDBus) -> Desktops:
+    return Desktops(people, session_bus)
 
 
 @pytest.fixture
@@ -150,10 +143,10 @@ async def test_it_tells_what_it_can(alice: pybus.aio.Bus) -> None:
 
 
 async def test_without_a_session_bus_the_caller_is_told(
-    alice: pybus.aio.Bus, dbus: PrivateDBus, news: pybus.aio.Subscription
+    alice: pybus.aio.Bus, session_bus: PrivateDBus, news: pybus.aio.Subscription
 ) -> None:
-    dbus.kill()
-    path = dbus.address.removeprefix("unix:path=")
+    session_bus.kill()
+    path = session_bus.address.removeprefix("unix:path=")
     assert await _refusal(alice, "inhibit", "a film") == (
         "org.pybus.Screensaver.Error.NoScreensaver",
         f"the session bus of D-Bus: {path}: No such file or directory",
@@ -279,7 +272,9 @@ async def test_a_caller_that_has_gone_before_the_service_could_start(
     assert (await keeper.heard())[2][1] == "another film"
 
 
-async def test_an_end_that_was_not_heard_is_found_out(people: Scene, desktop: Desktops, dbus: PrivateDBus) -> None:
+async def test_an_end_that_was_not_heard_is_found_out(
+    people: Scene, desktop: Desktops, session_bus: PrivateDBus
+) -> None:
     """The service does not read for a while, so that its news are dropped."""
     keeper = await desktop.keeper()
     with BusDaemon(limits={"outbox": 65536}) as daemon:
@@ -297,7 +292,7 @@ async def test_an_end_that_was_not_heard_is_found_out(people: Scene, desktop: De
             assert (await _next(gone))["name"] == carol.name
             os.kill(service, signal.SIGCONT)
             assert await keeper.heard() == [1, "UnInhibit", [1]]
-            assert any("signals were missed: {'bus.peer.gone': 1}" in line for line in daemon.log)
+            daemon.wait_for_log("signals were missed: {'bus.peer.gone': 1}")
 
 
 # --- others that go -------------------------------------------------------------------------------
@@ -331,14 +326,14 @@ async def test_who_comes_later_and_is_asked_first_takes_it_over(alice: pybus.aio
 
 
 async def test_a_session_bus_that_restarts(
-    alice: pybus.aio.Bus, desktop: Desktops, dbus: PrivateDBus, news: pybus.aio.Subscription
+    alice: pybus.aio.Bus, desktop: Desktops, session_bus: PrivateDBus, news: pybus.aio.Subscription
 ) -> None:
     keeper = await desktop.keeper()
     await alice.call(NAME, "inhibit", "a film")
     asked = await keeper.heard()
-    dbus.kill()
+    session_bus.kill()
     assert [await _next(news), await _next(news)] == ["inhibited", "allowed"]
-    dbus.restart()
+    session_bus.restart()
     keeper = await desktop.keeper()
     assert await keeper.heard() == asked
     assert await _next(news) == "inhibited"
