@@ -32,15 +32,20 @@ def make_clips(folder: Path) -> None:
     subprocess.run(command, check=True, timeout=60)
 
 
-def play(desktop: DesktopSession, clip: Path) -> subprocess.Popen[str]:
+def play(desktop: DesktopSession, clip: Path) -> None:
     """mpv plays it over and over."""
     options = ("--no-config", f"--script={MPRIS}", "--vo=null", "--ao=null", "--really-quiet", "--loop=inf")
-    return desktop.session.start("mpv", *options, str(clip))
+    desktop.unit("player", "mpv", *options, str(clip))
 
 
 def control(desktop: DesktopSession, verb: str) -> None:
     """Tell mpv to "play" or "pause", as a key of the keyboard does."""
     desktop.run("playerctl", "--player=mpv", verb)
+
+
+def kill_player(desktop: DesktopSession) -> None:
+    """Kill mpv with -9."""
+    desktop.session.systemctl("kill", "--signal=KILL", "player")
 
 
 def kill(desktop: DesktopSession, name: str) -> None:

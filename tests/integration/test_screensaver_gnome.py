@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from .film_scene import EXAMPLE, control, install_example, kill, make_clips, play
+from .film_scene import EXAMPLE, control, install_example, kill, kill_player, make_clips, play
 from .film_scene import NEEDS as NEEDS_FILM
 from .gnome_session import NEEDS, GnomeSession, Signals
 from .user_session import BIN
@@ -45,17 +44,18 @@ class Desk:
         self.inhibitors = gnome.signals("org.gnome.SessionManager")
         install_example(gnome)
 
-    def play(self, clip: str) -> subprocess.Popen[str]:
-        return play(self.gnome, self._clips / clip)
+    def play(self, clip: str) -> None:
+        play(self.gnome, self._clips / clip)
 
     @contextmanager
     def film(self) -> Iterator[None]:
-        """A film plays. At the end its player is killed with -9."""
+        """A film plays, and somebody is there to see its begin. At the end its player is killed with -9."""
         with told(self.inhibitors, INHIBIT):
-            player = self.play("film.mkv")
+            self.play("film.mkv")
+        self.press_key()
         with told(self.inhibitors, RELEASE):
             yield
-            self.gnome.session.end(player)
+            kill_player(self.gnome)
 
     def press_key(self) -> None:
         """Come back to the desk, whether the screen is blank or not."""
@@ -92,33 +92,34 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def test_a_film_holds_the_screensaver_and_a_pause_lets_it_come(desk: Desk) -> None:
-    desk.press_key()
     with desk.film():
         desk.stays_lit(3)
         with told(desk.screen, BLANK):
             with told(desk.inhibitors, RELEASE):
                 control(desk.gnome, "pause")
         with told(desk.inhibitors, INHIBIT):
-            desk.press_key()
             control(desk.gnome, "play")
+        desk.press_key()
         desk.stays_lit(1.5)
 
 
 def test_music_does_not_count(desk: Desk) -> None:
-    desk.press_key()
     listener = desk.gnome.session.start(str(BIN / "pybus-listen"), "media.mpv.status")
-    assert listener.stdout is not None
-    with told(desk.screen, BLANK):
-        player = desk.play("song.flac")
+    try:
+        desk.play("song.flac")
+        assert listener.stdout is not None
         while listener.stdout.readline() != "media.mpv.status playing\n":
+            assert listener.poll() is None
+        desk.press_key()
+        with told(desk.screen, BLANK):
             pass
-    assert desk.inhibitors_now() == 0
-    desk.gnome.session.end(player)
-    desk.gnome.session.end(listener)
+        assert desk.inhibitors_now() == 0
+    finally:
+        kill_player(desk.gnome)
+        desk.gnome.session.end(listener)
 
 
 def test_a_player_that_is_killed_lets_the_screensaver_come(desk: Desk) -> None:
-    desk.press_key()
     with told(desk.screen, BLANK), desk.film():
         pass
     assert desk.inhibitors_now() == 0

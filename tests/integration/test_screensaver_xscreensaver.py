@@ -6,6 +6,7 @@ blanks between them. That it wakes is seen once, and then what it says of who in
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .desktop_session import NEEDS, DesktopSession
-from .film_scene import EXAMPLE, control, install_example, kill, make_clips, play
+from .film_scene import EXAMPLE, control, install_example, kill, kill_player, make_clips, play
 from .film_scene import NEEDS as NEEDS_FILM
 from .hal_scene import needs
 
@@ -37,6 +38,7 @@ class Desk(DesktopSession):
     """A session with xscreensaver, on a display without a screen, and the example. What it says is in the journal."""
 
     def __init__(self) -> None:
+        self._display: subprocess.Popen[str] | None = None
         super().__init__()
         try:
             self._start()
@@ -62,7 +64,8 @@ class Desk(DesktopSession):
         self.session.wait_for(text, before + 1)
 
     def close(self) -> None:
-        self.session.end(self._display)
+        if self._display is not None:
+            self.session.end(self._display)
         super().close()
 
 
@@ -76,7 +79,7 @@ def test_xscreensaver_is_held_off_by_a_film(desk: Desk, tmp_path: Path) -> None:
     make_clips(tmp_path)
     desk.session.wait_for(BLANK)
     with desk.told(WAKE), desk.told(INHIBIT):
-        player = play(desk, tmp_path / "film.mkv")
+        play(desk, tmp_path / "film.mkv")
     with desk.told(BLANK), desk.told(RELEASE):
         control(desk, "pause")
     with desk.told(INHIBIT):
@@ -84,4 +87,4 @@ def test_xscreensaver_is_held_off_by_a_film(desk: Desk, tmp_path: Path) -> None:
     with desk.told(INHIBIT), desk.told(ORPHANED):
         kill(desk, "org.pybus.Screensaver")
     with desk.told(RELEASE):
-        desk.session.end(player)
+        kill_player(desk)
