@@ -6,7 +6,7 @@ no_screensaver_while_video.py --players firefox,chromium    # whose playing coun
 At each login, with the very Python that runs pybus:
 
 sed "1s|.*|$(head -n1 "$(command -v pybus)")|" examples/no_screensaver_while_video.py | install -D /dev/stdin ~/.local/bin/no-screensaver-while-video
-systemctl --user enable --now "$PWD/examples/no-screensaver-while-video.service"
+install -D -m 644 -t ~/.config/systemd/user examples/no-screensaver-while-video.service && systemctl --user enable --now no-screensaver-while-video
 """  # noqa: E501
 
 import argparse

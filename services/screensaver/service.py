@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pybus
 
 from .. import serving
+from ..messages import Message
 from .desktop import Desktop
 from .methods import Screensaver
 
@@ -168,17 +169,13 @@ class Service:
                     ends, self._ends = self._ends, None
                     await ends.close()
                 await self._publish()
-            except pybus.NoBus:
-                self._changed.set()  # it is away for longer than the client waits by itself
-            except pybus.ConnectionLost:
-                pass  # which drops all inhibitions, and that is told when the bus is back
-            except pybus.CallError as refusal:
-                _log.warning("the bus refused: %s", refusal)
+            except pybus.NotConnected:
+                pass  # which drops all inhibitions, and that is a change to be told when the bus is back
 
     async def _publish(self) -> None:
         """Tell the state if it is another one than the bus has."""
         async with self._publishing:  # or an older value might overtake, as it waits for the bus
-            await self._bus.publish(TOPIC, self._value(), ephemeral=True, on_change=True)
+            await serving.publish(self._bus, Message(TOPIC, self._value(), retained=True), on_change=True)
 
     def _value(self) -> str:
         return "inhibited" if self._desktop.keepers else "allowed"

@@ -59,5 +59,5 @@ def install_example(desktop: DesktopSession) -> None:
     desktop.session.install()
     desktop.session.systemctl("start", "pybus.socket")
     text = (ROOT / f"examples/{EXAMPLE.replace('-', '_')}.py").read_text()
-    for line in re.findall(r"^(?:sed|systemctl) .*$", text, re.MULTILINE):
+    for line in re.findall(r"^(?:sed|install) .*$", text, re.MULTILINE):
         desktop.run("sh", "-c", f"cd {ROOT} && PATH={BIN}:$PATH && {line}")
