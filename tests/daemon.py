@@ -16,7 +16,7 @@ from types import TracebackType
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting for something that should come at once."""
 
-SHIPPED = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Presence"]
+SHIPPED = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Presence", "org.pybus.Screensaver"]
 """The services that come with the bus."""
 
 _HOMES = ("CONFIG_HOME", "DATA_HOME", "DATA_DIRS", "STATE_HOME")

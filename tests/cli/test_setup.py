@@ -16,7 +16,7 @@ import pytest
 import pybus
 from pybus.cli.main import COMMANDS
 from tests.cli.programs import BIN
-from tests.daemon import PATIENCE
+from tests.daemon import PATIENCE, SHIPPED
 
 PAGES = ["pybus.1", *(f"pybus-{name}.1" for name in COMMANDS)]
 
@@ -289,8 +289,7 @@ def test_a_package_gets_all_files_below_its_destination(home: Home) -> None:
         "lib/systemd/user/pybus.socket",
         "lib/systemd/user/pybus-dbus.service",
         "share/dbus-1/services/org.pybus.Bus.service",
-        "share/pybus/services/org.pybus.DBus.toml",
-        "share/pybus/services/org.pybus.Hal.toml",
+        *(f"share/pybus/services/{name}.toml" for name in SHIPPED),
         *(f"share/bash-completion/completions/{name}" for name in ("pybus", "pybus-send", "pybus-listen")),
         "share/zsh/vendor-completions/_pybus",
         *(f"share/fish/vendor_completions.d/{name}.fish" for name in ("pybus", "pybus-send", "pybus-listen")),

@@ -1,4 +1,4 @@
-"""Fixtures of the hardware's scenes."""
+"""Fixtures of the scenes with several programs."""
 
 import fcntl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -9,6 +9,7 @@ import pytest
 import pybus
 
 from .hal_scene import Scene, scene
+from .private_dbus import PrivateDBus
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def only_loops() -> Iterator[None]:
     with control.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture
+def session_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateDBus]:
+    """The D-Bus session bus of whatever is started after it."""
+    with PrivateDBus(tmp_path) as running:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", running.address)
+        yield running
 
 
 @pytest.fixture

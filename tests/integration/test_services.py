@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pybus.errors import NoSuchService, StartFailed
 from pybus.protocol.codec import pack, unpack
 from pybus.protocol.frames import ANSWER, CALL, NO_REPLY, body_of, frame
 from pybus.protocol.handshake import greeting
-from tests.daemon import PATIENCE, BusDaemon
+from tests.daemon import PATIENCE, SHIPPED, BusDaemon
 from tests.raw import RawPeer
 
 from .service_scene import (
@@ -158,7 +159,8 @@ def test_a_users_file_overrides_the_systems_and_the_shipped_one(scene: Scene) ->
     systems = Path(scene.daemon.environ["XDG_DATA_DIRS"], "pybus/services")
     systems.mkdir(parents=True)
     (systems / f"{NAME}.toml").write_text(f'name = "{NAME}"\n' + toml(exec="false", description="The system's."))
-    scene.daemon.configure('[services]\ndisabled = ["org.pybus.DBus", "org.pybus.Presence"]\n')
+    others = [name for name in SHIPPED if name != "org.pybus.Hal"]
+    scene.daemon.configure(f"[services]\ndisabled = {json.dumps(others)}\n")
     scene.daemon.reload()
     assert scene.ask("service", NAME)["description"] == "The system's."
     assert scene.ask("service", "org.pybus.Hal")["description"].startswith("Publishes this machine's hardware")

@@ -52,14 +52,16 @@ Entry = dict[str, str]
 class Session:
     """A user's systemd in namespaces of its own. Everything in it ends with it.
 
-    home: the user's home folder, as it is seen from outside. journal: the entries until now.
+    runtime: the user's runtime folder, as it is seen from inside. home: the user's home folder, as it is
+    seen from outside. journal: the entries until now.
     """
 
     UNITS = ("pybus.service", "pybus.socket", "pybus-dbus.service")
 
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, *, mapped: bool = False) -> None:
+        """mapped: the user is one that this machine need not know: root under another name and number."""
         self._script = subprocess.Popen(
-            [str(_SCRIPT), user, "sh", "-c", "echo $INSIDE_PID; id -u; exec cat"],
+            [str(_SCRIPT), *(["--mapped"] if mapped else []), user, "sh", "-c", "echo $INSIDE_PID; id -u; exec cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -71,9 +73,12 @@ class Session:
         self.runtime = f"/run/user/{uid}"
         self.home = self.outside("/run/home")
         self._enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid", "--cgroup"]
+        become = [f"--setuid={uid}", f"--setgid={uid}"]
+        if mapped:
+            become = ["nsenter", "--user=/run/user-namespace", "--preserve-credentials"]
         self._as_user = [
             *self._enter,
-            *(f"--setuid={uid}", f"--setgid={uid}"),
+            *become,
             *("env", "-i", "HOME=/run/home", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin"),
             *(f"XDG_RUNTIME_DIR={self.runtime}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={self.runtime}/bus"),
         ]
@@ -104,9 +109,13 @@ class Session:
         """Start a program in the session."""
         return subprocess.Popen([*self._as_user, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, seconds: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Run a program in the session to its end."""
-        return subprocess.run([*self._as_user, *words], capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run([*self._as_user, *words], capture_output=True, text=True, timeout=seconds)
+
+    def as_root(self, *words: str) -> None:
+        """Run a program in the session's namespaces with all of root's rights."""
+        subprocess.run([*self._enter, *words], check=True, timeout=PATIENCE)
 
     def pybus(self, *words: str) -> tuple[int, str, str]:
         """Run an installed command of ours; its exit code, stdout and stderr."""
@@ -127,12 +136,16 @@ class Session:
         finally:
             self.end(program)
 
-    def end(self, program: subprocess.Popen[str]) -> str:
-        """End a program that `start` started; what it wrote to stderr."""
+    def kill(self, program: subprocess.Popen[str]) -> None:
+        """Kill a program that `start` started."""
         children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
         if program.poll() is None:  # it is nsenter's, which waits for the program itself
             for pid in children.read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
+
+    def end(self, program: subprocess.Popen[str]) -> str:
+        """Kill a program that `start` started; what it wrote to stderr."""
+        self.kill(program)
         return program.communicate(timeout=PATIENCE)[1]
 
     def outside(self, path: str) -> Path:
