@@ -119,7 +119,9 @@ class GnomeSession(DesktopSession):
             "LIBGL_ALWAYS_SOFTWARE": "1",
         }
         options = [f"--setenv={name}={value}" for name, value in environment.items()]
-        command = (str(_SESSION), "--builtin", "--session=test", "--disable-acceleration-check")
+        # Without a network, where its process number would be the name of a socket that another session may have.
+        alone = ("unshare", "--user", "--map-current-user", "--net")
+        command = (*alone, str(_SESSION), "--builtin", "--session=test", "--disable-acceleration-check")
         self.unit("gnome", *options, *command)
         wait = ("gdbus", "wait", "--session", f"--timeout={_STARTS:.0f}")
         for name in ("org.gnome.Shell", "org.freedesktop.ScreenSaver"):
