@@ -425,7 +425,7 @@ def test_asking_for_it_on_dbus_starts_the_bus(activated: Session) -> None:
 
 def test_calls_that_come_while_the_interface_ends_are_answered(activated: Session) -> None:
     unit = activated.unit("pybus-dbus.service")
-    unit.write_text(unit.read_text().replace("dbus.export", "dbus.export --idle 0.01"))
+    unit.write_text(unit.read_text().replace("dbus.export", "dbus.export --idle 0.001"))
     activated.systemctl("daemon-reload")
     activated.forget_journal()
     for _ in range(8):
