@@ -1,6 +1,7 @@
 """Fixtures of the scenes with several programs."""
 
 import fcntl
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def session_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pri
     with PrivateDBus(tmp_path) as running:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", running.address)
         yield running
+
+
+@pytest.fixture(scope="module")
+def only_desktop() -> Iterator[None]:
+    """No other run of these tests on this machine has a desktop now, which is slow to draw where there is no GPU."""
+    with Path(tempfile.gettempdir(), "pybus-tests.desktop").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

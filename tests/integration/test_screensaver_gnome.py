@@ -14,7 +14,7 @@ from .film_scene import NEEDS as NEEDS_FILM
 from .gnome_session import NEEDS, GnomeSession, Signals
 from .user_session import BIN
 
-pytestmark = [*NEEDS, *NEEDS_FILM, pytest.mark.timeout(180)]
+pytestmark = [*NEEDS, *NEEDS_FILM, pytest.mark.usefixtures("only_desktop"), pytest.mark.timeout(400)]
 
 DELAY = 3.0
 """Seconds without input after which the session counts as idle, and the screen is blanked."""

@@ -18,7 +18,13 @@ from .film_scene import EXAMPLE, control, install_example, kill, kill_player, ma
 from .film_scene import NEEDS as NEEDS_FILM
 from .hal_scene import needs
 
-pytestmark = [*NEEDS, *NEEDS_FILM, needs("xscreensaver", "xscreensaver-command", "Xvfb"), pytest.mark.timeout(120)]
+pytestmark = [
+    *NEEDS,
+    *NEEDS_FILM,
+    needs("xscreensaver", "xscreensaver-command", "Xvfb"),
+    pytest.mark.usefixtures("only_desktop"),
+    pytest.mark.timeout(400),
+]
 
 SETTINGS = """\
 timeout: 0:00:05
