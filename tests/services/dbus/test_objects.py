@@ -236,7 +236,7 @@ async def test_who_wants_no_answer_gets_none_not_even_an_error(peer: Peer, door:
     for serial, member in ((7001, "Ping"), (7002, "Nothing")):
         unanswered = bytearray(call(member, serial))
         unanswered[2] = NO_REPLY
-        await peer.send(unanswered)
+        await peer.send(bytes(unanswered))
     await peer.send(call("Ping", 7003))
     heard = await peer.heard(struct.pack("<I", 7003))
     assert [struct.pack("<I", serial) in heard for serial in (7001, 7002)] == [False, False]
