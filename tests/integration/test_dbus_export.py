@@ -78,6 +78,26 @@ async def test_each_subscriber_gets_its_own_and_nobody_else_any(bridge: Bridge) 
         assert await patterns(dave) == {"two.a", "two.*", "two.b"}  # each once on pybus
 
 
+async def test_kept_values_come_first_where_others_hear_the_topic_already(bridge: Bridge) -> None:
+    async with applets(bridge, 2) as [alice, bob], pybus.aio.connect(bridge.daemon.address) as carol:
+        await alice.subscribe("first.#")
+        await carol.publish("first.n", -1, retain=True, confirm=True)
+
+        async def publish_on_and_on() -> None:
+            for number in range(100_000):
+                await carol.publish("first.n", number, retain=True, confirm=True)
+
+        publishing = asyncio.ensure_future(publish_on_and_on())
+        for _ in range(20):
+            number = await bob.subscribe("first.*")
+            while (first := await bob.next())[3]["id"] != number:
+                pass  # of the one before
+            assert first[3] == {"id": number, "retained": True}
+            assert (await bob.next())[1] == first[1] + 1
+            await bob.call("Unsubscribe", "u", number)
+        publishing.cancel()
+
+
 async def patterns(bus: pybus.aio.Bus) -> set[str]:
     """What the exporter is subscribed to, beside the news of names."""
     found = [one["patterns"] for one in await bus.call("org.pybus.Bus", "subscriptions")]

@@ -250,6 +250,14 @@ def test_a_second_one_does_not_start(bridge: Bridge) -> None:
     )
 
 
+@pytest.mark.parametrize("seconds", ["-1", "inf", "soon"])
+def test_an_odd_idle_time_is_refused(seconds: str) -> None:
+    command = [sys.executable, "-m", "pybus_services.dbus.export", f"--idle={seconds}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2
+    assert "argument --idle: " in done.stderr
+
+
 def test_without_dbus_next_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['dbus_next'] = None\n")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '.')}"}

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     parser.add_argument(
         "--idle",
-        type=float,
+        type=_seconds,
         default=60.0,
         metavar="SECONDS",
         help="end after so long without calls and subscribers; 0: never (default: 60)",
@@ -51,6 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return NAME_TAKEN if isinstance(error, NameTaken) else FAILED
     return OK
+
+
+def _seconds(text: str) -> float:
+    """Raises `ArgumentTypeError`, `ValueError`."""
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
+    return seconds
 
 
 async def _run(idle: float) -> None:

@@ -45,9 +45,13 @@ class Subscription:
         self.source = bus.on(self.pattern, self._hear)
 
     def open(self) -> None:
-        """The peer knows of it."""
-        early, self._early = self._early, None
-        for signal in early or ():
+        """The peer knows of it.
+
+        What came before the kept values came as others listen to the same topics: it is older than the subscription.
+        """
+        early, self._early = self._early or [], None
+        kept = next((at for at, signal in enumerate(early) if signal.retained), 0)
+        for signal in early[kept:]:
             self._hear(signal)
         self.tell_missed()
 

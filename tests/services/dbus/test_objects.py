@@ -20,6 +20,7 @@ from pybus_services.dbus.introspection import Interface, Method, Property, argum
 from pybus_services.dbus.objects import MOST_CALLS, Objects, Offer
 from pybus_services.dbus.reading import Incoming
 from pybus_services.dbus.stream import CHUNK
+from pybus_services.dbus.writing import NO_REPLY
 from tests.integration.private_dbus import PrivateDBus, needs_dbus
 
 from .peer import Peer, call
@@ -226,6 +227,19 @@ async def test_descriptors_that_come_with_calls_are_closed(peer: Peer, door: Doo
         os.set_blocking(reading, False)
         assert os.read(reading, 1) == b""  # nobody has the other end
         os.close(reading)
+    bus.close()
+
+
+async def test_who_wants_no_answer_gets_none_not_even_an_error(peer: Peer, door: Door) -> None:
+    bus, _ = await asyncio.gather(Bus.connect(peer.address), peer.welcome())
+    bus.serve(functools.partial(door_objects(door).take, bus))
+    for serial, member in ((7001, "Ping"), (7002, "Nothing")):
+        unanswered = bytearray(call(member, serial))
+        unanswered[2] = NO_REPLY
+        await peer.send(bytes(unanswered))
+    await peer.send(call("Ping", 7003))
+    heard = await peer.heard(struct.pack("<I", 7003))
+    assert [struct.pack("<I", serial) in heard for serial in (7001, 7002)] == [False, False]
     bus.close()
 
 
