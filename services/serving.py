@@ -75,7 +75,8 @@ def say_ready(program: str) -> None:
 async def alone(bus: pybus.aio.Bus, name: str) -> AsyncIterator[None]:
     """Within it no other such service begins, so that states can be published before the name is claimed.
 
-    name: the service's, to be claimed within. Raises `NameTaken` if another one serves or begins.
+    name: the service's, to be claimed within. Raises `NameTaken` if another one serves or begins. If it fails
+    or is cancelled within, none can begin until this connection ends.
     """
     starting = f"{name}.Starting"
     if await bus.call("org.pybus.Bus", "request_name", starting, queue=False) == "taken":

@@ -15,7 +15,7 @@ from .messages import LONGEST_WORD, word
 _LONGEST_TOPIC = 255
 """Bytes, as the bus has it."""
 
-TAKEN = {"bus": "published by the bus alone", "hal": "told by the hardware service itself"}
+_TAKEN = {"bus": "published by the bus alone", "hal": "told by the hardware service itself"}
 """First words of topics that a rule can't have, and whose they are."""
 
 _BRACE = re.compile(r"{{|}}|{(\w+)}|[{}]", re.ASCII)
@@ -66,6 +66,6 @@ def parse_topic(written: str, check_field: Callable[[str], str]) -> Template:
     first, dot, _ = template.texts[0].partition(".")
     if template.fields and not dot:
         raise ValueError("must begin with a word without fields, so that it is known whose topics these are")
-    if first in TAKEN:
-        raise ValueError(f"what begins with {first} is {TAKEN[first]}; begin with another word")
+    if first in _TAKEN:
+        raise ValueError(f"what begins with {first} is {_TAKEN[first]}; begin with another word")
     return template

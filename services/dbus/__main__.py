@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     description = "Call methods on the session and the system bus of D-Bus, and turn its signals into topics."
     options = serving.parser(__package__ or "", description, "dbus-next", _MORE).parse_args(arguments)
     logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.DEBUG if options.debug else logging.INFO)
-    logging.getLogger("asyncio").setLevel(logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.INFO)  # --debug is about the rules
     return serving.run(PROGRAM, _need_dbus_next, _serve, debug=options.debug)
 
 

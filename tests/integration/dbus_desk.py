@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,10 +16,12 @@ from typing import Any
 import pytest
 
 import pybus
+from pybus_services.dbus.bus import Bus
+from pybus_services.dbus.watches import DBUS, DBUS_PATH
 from tests.cli.programs import BIN, run
 from tests.daemon import PATIENCE, BusDaemon
 
-from .hal_scene import Program, Scene, needs
+from .hal_scene import Program, Scene
 from .private_dbus import PrivateDBus
 
 NAME = "org.pybus.DBus"
@@ -34,10 +38,10 @@ def _has_dbusmock() -> bool:
     )
 
 
-needs_players = [
-    needs("mpv", "ffmpeg", "playerctl"),
-    pytest.mark.skipif(not MPRIS_PLUGIN.exists(), reason="not installed: mpv-mpris"),
-]
+needs_players = pytest.mark.skipif(
+    not all(map(shutil.which, ("mpv", "ffmpeg", "playerctl"))) or not MPRIS_PLUGIN.exists(),
+    reason="needs mpv with mpv-mpris, ffmpeg and playerctl",
+)
 needs_dbusmock = pytest.mark.skipif(not _has_dbusmock(), reason="not installed: python3-dbusmock")
 
 
@@ -46,11 +50,13 @@ class Listener(Program):
 
     async def hear(self, *lines: str) -> None:
         """Its next lines are these."""
-        assert [await self.line() for _ in lines] == list(lines)
+        heard = [await self.line() for _ in lines]
+        assert heard == list(lines), heard
 
     async def hear_all(self, *lines: str) -> None:
         """Its next lines are these, in any order."""
-        assert sorted([await self.line() for _ in lines]) == sorted(lines)
+        heard = [await self.line() for _ in lines]
+        assert sorted(heard) == sorted(lines), heard
 
     async def hear_until(self, line: str) -> None:
         """Lines until this one."""
@@ -133,8 +139,13 @@ class DeskScene(Scene):
 
     async def until_owned(self, bus: str, name: str) -> None:
         """Wait until somebody owns a name on D-Bus."""
-        command = ("gdbus", "wait", f"--{bus}", "--timeout", str(int(PATIENCE)), name)
-        assert await (await self.start(*command)).wait() == 0
+        owned = asyncio.Event()
+        with contextlib.closing(await Bus.connect(bus)) as watching:
+            await watching.watch(lambda _: owned.set(), sender=DBUS, member="NameOwnerChanged", arg0=name)
+            [is_owned] = await watching.call(DBUS, DBUS_PATH, DBUS, "NameHasOwner", "s", (name,))
+            if not is_owned:
+                async with asyncio.timeout(PATIENCE):
+                    await owned.wait()
 
     async def on_dbus(
         self, bus: str, destination: str, path: str, method: str, *args: object, signature: str = ""

@@ -50,8 +50,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- players --------------------------------------------------------------------------------------
 
 
-@needs_players[0]
-@needs_players[1]
+@needs_players
 async def test_a_player_from_its_start_to_its_death(people: DeskScene, film: Path) -> None:
     listener = await people.listen("media.*.status")
     tracks = people.alice.subscribe("media.mpv.track")
@@ -71,8 +70,7 @@ async def test_a_player_from_its_start_to_its_death(people: DeskScene, film: Pat
     assert await people.alice.call("org.pybus.Bus", "topics", "media.#") == []
 
 
-@needs_players[0]
-@needs_players[1]
+@needs_players
 async def test_who_plays_already_is_told_to_who_asks(people: DeskScene, desktop: Desk, film: Path) -> None:
     """The first who asks starts the service, and its answer waits for that of the players."""
     await people.play(film, "--pause")
@@ -82,8 +80,7 @@ async def test_who_plays_already_is_told_to_who_asks(people: DeskScene, desktop:
     assert await asking == (0, "paused\n", "")
 
 
-@needs_players[0]
-@needs_players[1]
+@needs_players
 async def test_two_players_and_one_that_stops(people: DeskScene, film: Path) -> None:
     listener = await people.listen("media.*.status")
     first = await people.play(film, "--pause")

@@ -38,12 +38,18 @@ class Owners:
         await self._bus.watch(
             self._note, sender=DBUS, path=DBUS_PATH, interface=DBUS, member="NameOwnerChanged", **about
         )
-        [names] = await self._bus.call(DBUS, DBUS_PATH, DBUS, "ListNames")
-        for name in filter(self._is_meant, names):
-            with contextlib.suppress(DBusError):  # it is gone again
+        for name in await self._there():
+            with contextlib.suppress(DBusError):  # it has none
                 [owner] = await self._bus.call(DBUS, DBUS_PATH, DBUS, "GetNameOwner", "s", (name,))
                 if name not in self._heard:  # the news are not older than the answer
                     self._take(name, owner)
+
+    async def _there(self) -> list[str]:
+        """The names that may be owned now."""
+        if not self._family:
+            return [self._sender]
+        [names] = await self._bus.call(DBUS, DBUS_PATH, DBUS, "ListNames")
+        return [name for name in names if self._is_meant(name)]
 
     def _is_meant(self, name: str) -> bool:
         return name.startswith(f"{self._family}.") if self._family else name == self._sender

@@ -1,13 +1,12 @@
 """Events that no kind of device claims."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pybus.names import check_topic
 from pybus_services.hal.device import Device
 from pybus_services.hal.events import every_event, lost_events, newest
-from pybus_services.messages import LONGEST_WORD, Message, word
+from pybus_services.messages import Message
 
 PLUGGED_IN = {
     "ACTION": "add",
@@ -34,26 +33,6 @@ def test_words_that_a_topic_can_not_hold_are_replaced() -> None:
 
 def test_a_uevent_without_the_two_words_has_a_topic_still() -> None:
     assert every_event(device()) == Message("hal._._", {})
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("power_supply", "power_supply"),
-        ("firmware-attributes", "firmware-attributes"),
-        ("a:b/c", "a:b/c"),
-        ("a.b", "a_b"),
-        ("*", "_"),
-        ("#", "_"),
-        ("a\tb\n", "a_b_"),
-        ("größe", "gr__e"),
-        ("", "_"),
-        ("x" * LONGEST_WORD, "x" * LONGEST_WORD),
-        ("x" * (LONGEST_WORD + 1), "x" * LONGEST_WORD),
-    ],
-)
-def test_word(text: str, expected: str) -> None:
-    assert word(text) == expected
 
 
 @given(st.text(), st.text())

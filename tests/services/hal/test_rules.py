@@ -28,50 +28,12 @@ def told(*rules: Rule, device: Device = MOUSE) -> list[Message]:
 # --- templates ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("written", "texts", "fields"),
-    [
-        ("", ("",), ()),
-        ("desk.mouse", ("desk.mouse",), ()),
-        ("desk.{ID_MODEL}.{action}", ("desk.", ".", ""), ("ID_MODEL", "action")),
-        ("{name}{path}", ("", "", ""), ("name", "path")),
-        ("{{{name}}}", ("{", "}"), ("name",)),
-        ("{{name}}", ("{name}",), ()),
-        ("{adb_user} {X} {ok2}", ("", " ", " ", ""), ("adb_user", "X", "ok2")),
-    ],
-)
-def test_a_template(written: str, texts: tuple[str, ...], fields: tuple[str, ...]) -> None:
-    assert parse_template(written) == Template(texts, fields)
-
-
-_FIELD = "; a field is {NAME}, a brace is {{ or }}"
-_UNKNOWN = "; there are {subsystem}, {action}, {name}, {path} and the event's properties"
-
-
-@pytest.mark.parametrize(
-    ("written", "problem"),
-    [
-        ("desk.{ID", "has a '{' outside of a field" + _FIELD),
-        ("desk.ID}", "has a '}' outside of a field" + _FIELD),
-        ("desk.{}", "has a '{' outside of a field" + _FIELD),
-        ("desk.{ID MODEL}", "has a '{' outside of a field" + _FIELD),
-        ("desk.{a.b}", "has a '{' outside of a field" + _FIELD),
-        ("desk.{größe}", "has a '{' outside of a field" + _FIELD),
-        ("desk.{acton}", "has the unknown field {acton}" + _UNKNOWN),
-        ("{name}", "must begin with a word without fields, so that it is known whose topics these are"),
-        ("de{name}.x", "must begin with a word without fields, so that it is known whose topics these are"),
-        ("bus.{name}", "what begins with bus is published by the bus alone; begin with another word"),
-        ("bus", "what begins with bus is published by the bus alone; begin with another word"),
-        ("hal.desk", "what begins with hal is told by the hardware service itself; begin with another word"),
-        ("desk..x", "topic 'desk..x' has an empty word: join words by single dots, with none at the ends"),
-        ("desk.{name}.#", "topic 'desk._.#' holds a wildcard: '*' and '#' are for patterns only"),
-        ("", "a topic can't be empty"),
-    ],
-)
-def test_a_topic_that_is_none(written: str, problem: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - its text is compared
-        parse_topic(written)
-    assert str(caught.value) == problem
+def test_a_field_that_is_no_property() -> None:
+    there = "{subsystem}, {action}, {name}, {path} and the event's properties"
+    for parse in (parse_template, parse_topic):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - its text is compared
+            parse("desk.{acton}")
+        assert str(caught.value) == f"has the unknown field {{acton}}; there are {there}"
 
 
 @pytest.mark.parametrize("written", ["desk", "buses.{name}", "desk.a{name}b", "desk.{{", "halo.x"])
@@ -181,14 +143,3 @@ def test_whatever_is_wanted_it_applies_if_all_is_there(
         assert matching([asked], device) == [Message("desk.mouse", body)]
     else:
         assert matching([asked], device) == []
-
-
-@given(st.text() | st.text("{}aA_.", max_size=20))
-def test_whatever_a_template_is_it_is_read_or_refused(written: str) -> None:
-    try:
-        template = parse_template(written)
-    except ValueError:
-        assert "{" in written or "}" in written
-    else:
-        again = [text.replace("{", "{{").replace("}", "}}") for text in template.texts]
-        assert Template(tuple(again), template.fields).filled([f"{{{field}}}" for field in template.fields]) == written

@@ -6,6 +6,7 @@ import pytest
 
 from pybus_services.hal.rules import Rule, parse_template, parse_topic
 from pybus_services.hal.settings import Settings, load
+from tests.services.user_file import settings_of
 
 
 @pytest.fixture
@@ -17,11 +18,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def settings(file: Path, text: str) -> Settings:
-    """What a file with this text gives; in the problems, the file's path is left out."""
-    file.write_text(text)
-    found = load({"HOME": str(file.parents[2])})
-    assert [line for line in found.problems if not line.startswith(f"{file}:")] == []
-    return found._replace(problems=tuple(line.removeprefix(f"{file}:") for line in found.problems))
+    return settings_of(load, file, text)
 
 
 def test_without_a_file_everything_is_as_usual(tmp_path: Path) -> None:

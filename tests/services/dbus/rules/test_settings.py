@@ -9,8 +9,18 @@ import pytest
 from pybus_services.dbus.rules.rule import Entry, Rule
 from pybus_services.dbus.rules.settings import Settings, load
 from pybus_services.templates import parse_topic
+from tests.services.user_file import settings_of
 
-SHIPPED = ["media-track", "media-status", "screensaver-gnome", "screensaver", "lock", "sleep", "network"]
+SHIPPED = [
+    "media-track",
+    "media-status",
+    "screensaver-shell",
+    "screensaver-gnome",
+    "screensaver",
+    "lock",
+    "sleep",
+    "network",
+]
 
 
 @pytest.fixture
@@ -22,11 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def settings(file: Path, text: str) -> Settings:
-    """What a file with this text gives; in the problems, the file's path is left out."""
-    file.write_text(text)
-    found = load({"HOME": str(file.parents[2])})
-    assert [line for line in found.problems if not line.startswith(f"{file}:")] == []
-    return found._replace(problems=tuple(line.removeprefix(f"{file}:") for line in found.problems))
+    return settings_of(load, file, text)
 
 
 def names(found: Settings) -> list[str]:
@@ -85,7 +91,7 @@ OWN = '[[rule]]\nname = "{name}"\ninterface = "a.b"\nsignal = "C"\ntopic = "desk
 def test_ones_own_come_first_take_the_place_of_shipped_ones_and_switch_them_off(file: Path) -> None:
     own = OWN.replace("{name}", "mine") + OWN.replace("{name}", "sleep")
     found = settings(file, f'disabled = ["lock", "network"]\n{own}')
-    assert (names(found), found.problems) == (["mine", *SHIPPED[:4], "sleep"], ())
+    assert (names(found), found.problems) == (["mine", *SHIPPED[:5], "sleep"], ())
     assert found.rules[-1].topic == parse_topic("desk.sleep", str)
 
 
