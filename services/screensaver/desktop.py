@@ -2,8 +2,8 @@
 
 | who | where | method |
 |---|---|---|
-| org.freedesktop.ScreenSaver | KDE, GNOME (its settings daemon), xscreensaver, Xfce, MATE | `Inhibit`, `UnInhibit` |
-| org.gnome.SessionManager | GNOME and those that came from it | `Inhibit` with flag 8 (idle), `Uninhibit` |
+| org.freedesktop.ScreenSaver | GNOME's settings daemon, KDE, xscreensaver and others | `Inhibit`, `UnInhibit` |
+| org.gnome.SessionManager | GNOME, and desktops that came from it | `Inhibit` with flag 8 (idle), `Uninhibit` |
 
 Each wish is an inhibition of its own there, with the name and the reason of whoever has it, as desktops
 list them for people. All are held over one connection, for they end with it.

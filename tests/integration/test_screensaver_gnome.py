@@ -79,7 +79,8 @@ class Desk:
     def kill_on_dbus(self, name: str) -> None:
         """Kill with -9 who has a name on D-Bus."""
         dbus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.GetConnectionUnixProcessID")
-        self.gnome.run("kill", "-9", self.gnome.call(*dbus, name).strip("(uint32 ,)"))
+        pid = self.gnome.call(*dbus, name).removeprefix("(uint32 ").removesuffix(",)")
+        self.gnome.run("kill", "-9", pid)
 
 
 @pytest.fixture(scope="module")
