@@ -18,6 +18,7 @@ from pybus.broker.driver import Driver
 from pybus.broker.life import FAILED, STARTING, Ending, Life, News, Order, Service
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
+from pybus.broker.queues.queueing import Queueing
 from pybus.broker.registry import NameChange, NameRegistry
 from pybus.broker.services import Services
 from pybus.broker.signals import Signals
@@ -34,7 +35,7 @@ from pybus.errors import (
 )
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, RAW, SIGNAL, Run, depth_of, frame
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, depth_of, frame
 from pybus.protocol.handshake import welcome
 
 _MAX_NUMBER = 2**32 - 1
@@ -56,12 +57,13 @@ class Broker:
     last event, monotonic seconds. effort: what the frame in hand takes from its sender's turn.
     """
 
-    def __init__(self, limits: Limits, identity: str, version: str, now: float) -> None:
-        """identity: 32 hexadecimal digits, new for each start of the daemon."""
+    def __init__(self, limits: Limits, identity: str, version: str, now: float, wall: float = 0.0) -> None:
+        """identity: 32 hexadecimal digits, new for each start of the daemon. wall: the time of day, since 1970."""
         self.limits = limits
         self.identity = identity
         self.version = version
         self.started = self.now = now
+        self._midnight = wall - now
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
         self.observers: list[Observer] = []
@@ -71,6 +73,7 @@ class Broker:
         self.dispatch = Dispatch(self)
         self.chains = Chains()
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
+        self.queueing = Queueing(self)
         self.driver = Driver(self)
         self.gone = Totals()
         self.storms = 0
@@ -115,6 +118,7 @@ class Broker:
             self.listen(peer, pattern, -1)
         peer.patterns.clear()
         self.dispatch.leave(peer)
+        self.queueing.leave(peer)
         if peer.will is not None and not goodbye:
             self.signals.publish_will(peer)
         self.signals.forget_ephemeral(peer)
@@ -200,6 +204,10 @@ class Broker:
             self.dispatch.answer(peer, run)
         elif kind == SIGNAL:
             self.signals.special(peer, run)
+        elif kind == PUBLISH:
+            self.queueing.publishing.receive(peer, run)
+        elif kind == SETTLE:
+            self.queueing.consuming.receive(peer, run)
         elif kind == BYE:
             peer.leaving = True
             self.dismiss(peer, None)
@@ -370,12 +378,15 @@ class Broker:
             peer.limits = limits
             peer.budget.change(limits)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """Whether there may be a deadline at all."""
+        return bool(self.dispatch.open or self.services.due is not None or self.queueing.timers)
+
     def next_deadline(self) -> float | None:
         """When `expire` has to be called next, monotonic seconds; None if nothing waits for time."""
-        calls, services = self.dispatch.open.next_deadline(), self.services.due
-        if calls is None or services is None:
-            return services if calls is None else calls
-        return min(calls, services)
+        times = self.dispatch.open.next_deadline(), self.services.due, self.queueing.timers.next_due()
+        return min((when for when in times if when is not None), default=None)
 
     def expire(self, now: float) -> None:
         """Answer the calls whose time has passed, and end or start the services whose time has come."""
@@ -383,6 +394,11 @@ class Broker:
         self.dispatch.expire(now)
         for name in self.services.expire(now):
             self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
+        self.queueing.consuming.expire(now)
+
+    def wall_time(self) -> float:
+        """The time of day of the last event, seconds since 1970."""
+        return self.now + self._midnight
 
     def as_answer(self, error: InvalidName | CallError) -> tuple[str, str]:
         """The name and message to send; what a peer wrote may be in the message, so it has an end."""

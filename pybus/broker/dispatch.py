@@ -8,6 +8,7 @@ from pybus.broker.calls import Call, OpenCalls
 from pybus.broker.driver import NotYet, no_value
 from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
+from pybus.broker.topics import decode_key
 from pybus.errors import (
     BusError,
     DeadlinePassed,
@@ -272,14 +273,6 @@ class Dispatch:
         for call in self.open.expired(now):
             self.held.forget(call)
             self._answer_error(call.caller, call.serial, _too_late(call), call)
-
-
-def decode_key(key: bytes) -> str:
-    """The text of a key. Raises `InvalidName`."""
-    try:
-        return key.decode()
-    except UnicodeDecodeError:
-        raise InvalidName(f"{key[:40]!r} is not UTF-8") from None
 
 
 def _acquaintance(peer: Peer) -> dict[str, object]:

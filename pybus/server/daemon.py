@@ -50,7 +50,7 @@ class Daemon:
         self.loop = Loop()
         self.log = Log(self.loop)
         self.listener = Listener(path, self.systemd.sockets)
-        self.broker = Broker(limits or Limits(), secrets.token_hex(16), __version__, time.monotonic())
+        self.broker = Broker(limits or Limits(), secrets.token_hex(16), __version__, time.monotonic(), time.time())
         self.supervisor = Supervisor(self.loop, self.log, self.broker, self.listener.path, usual_descriptors)
         self.server = Server(self.loop, self.log, self.listener, self.broker, self.supervisor, uids)
         self._given_limits = limits

@@ -49,6 +49,7 @@ class Server:
         self._resuming: list[Session] = []
         self._deadline: Timer | None = None
         self._deadline_at = 0.0
+        self._feeding = False
         self._accepting = True
         self.stopping = False
         loop.watch(listener.sock.fileno(), READ, self._accept)
@@ -159,10 +160,13 @@ class Server:
 
     def flush(self) -> None:
         """Write to every peer that got something; then see when the next thing is due."""
-        ready, todo = self.broker.ready, self.broker.todo
-        while ready or self._resuming or todo:
+        ready, todo, queueing = self.broker.ready, self.broker.todo, self.broker.queueing
+        while ready or self._resuming or todo or queueing.unfinished:
             if todo:
                 self.supervisor.act(self.broker.settle())
+                continue
+            if queueing.unfinished:
+                queueing.finish()
                 continue
             if not ready:
                 self._resuming.pop().resume()
@@ -170,8 +174,17 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
-        if self._deadline is not None or self.broker.dispatch.open or self.broker.services.due is not None:
+        if queueing.hungry and not self._feeding:
+            self._feeding = True
+            self.loop.soon(self._feed)
+        if self._deadline is not None or self.broker.waits_for_time:
             self._set_deadline()
+
+    def _feed(self) -> None:
+        """Give those who have room more of what waits in queues, now that all others had their turn."""
+        self._feeding = False
+        self.broker.queueing.feed()
+        self.flush()
 
     def _set_deadline(self) -> None:
         """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""

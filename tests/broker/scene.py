@@ -9,20 +9,24 @@ from pybus.broker.peer import Credentials
 from pybus.errors import PREFIX, BusError, error_answer
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
-from pybus.protocol.codec import encode, pack, unpack_or_keep
+from pybus.protocol.codec import encode, pack, unpack, unpack_or_keep
 from pybus.protocol.frames import (
     ANSWER,
     BYE,
     CALL,
+    DELIVER,
     ERROR,
     MISSED,
     NO_REPLY,
     PEER,
     PREAMBLE,
+    RETURN,
     SIGNAL,
     FrameReader,
+    Run,
     body_of,
     frame,
+    properties_size,
 )
 from pybus.protocol.handshake import Welcome
 from tests.protocol.singles import singles
@@ -57,6 +61,11 @@ class Scene:
         """Time passes."""
         self.now += seconds
         self.broker.expire(self.now)
+
+    def finish(self) -> None:
+        """The turn is over."""
+        self.broker.queueing.finish()
+        self.broker.queueing.feed()
 
     # --- the shell's part, for services -----------------------------------------------------------
 
@@ -104,6 +113,7 @@ class Person:
         """Any bytes. Raises `ProtocolError` where the bus would end the connection."""
         runs = self._reader.feed(data)
         self.broker.receive(self.peer, runs, self.scene.now)
+        self.scene.finish()
         if self._reader.failure is not None:
             raise self._reader.failure
 
@@ -131,9 +141,11 @@ class Person:
         """An error in place of the answer."""
         self.send(frame(ERROR, 0, self.number, call.sender, call.serial, b"", pack([name, message])))
 
-    def ask(self, method: str, *args: object) -> object:
+    def ask(self, method: str, *args: object, **named: object) -> object:
         """A call to the bus itself: its answer's value, or the error raised. Other frames stay unheard."""
-        serial = self.call(BUS_NAME, method, *args)
+        self._serial += 1
+        serial = self._serial
+        self.send(frame(CALL, 0, self.number, 0, serial, f"{BUS_NAME} {method}".encode(), body(*args, **named)))
         self._listen()
         found = [one for one in self._letters if one.kind in (ANSWER, ERROR) and one.serial == serial]
         assert len(found) == 1
@@ -164,7 +176,7 @@ class Person:
         reader = FrameReader(max(len(data), 1))
         for run in singles(reader.feed(data)):
             kind, flags, sender, target, serial, key, _, _ = run
-            value = unpack_or_keep(flags, body_of(run))
+            value = content_of(run) if kind in (DELIVER, RETURN) else unpack_or_keep(flags, body_of(run))
             self._letters.append(Heard(kind, flags, sender, target, serial, key.decode(errors="replace"), value))
         assert reader.failure is None
         assert reader.partial == 0
@@ -180,6 +192,14 @@ class Person:
         data = self.peer.outbox.popleft()
         self.peer.taken(len(data))
         return data
+
+
+def content_of(run: Run) -> object:
+    """The value of a message's body; with its properties before it, if it has any."""
+    size = properties_size(run[3])
+    data = body_of(run)
+    value = unpack_or_keep(run[1], data[size:])
+    return (unpack(data[:size]), value) if size else value
 
 
 def body(*args: object, **named: object) -> bytes:
