@@ -183,7 +183,11 @@ class Server:
     def _feed(self) -> None:
         """Give those who have room more of what waits in queues, now that all others had their turn."""
         self._feeding = False
-        self.broker.queueing.feed()
+        hungry, self.broker.queueing.hungry[:] = list(self.broker.queueing.hungry), []
+        for channel in hungry:
+            session = self._sessions.get(channel.peer.number)
+            if session is not None:
+                session.feed(channel)
         self.flush()
 
     def _set_deadline(self) -> None:

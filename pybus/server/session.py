@@ -25,6 +25,7 @@ from pybus.server.ending import has_ended, peer_pidfd
 from pybus.server.loop import READ, WRITE, Timer, ended
 
 if TYPE_CHECKING:
+    from pybus.broker.queues.channel import Channel
     from pybus.server.server import Server
 
 _READ_SIZE = 64 * 1024
@@ -106,6 +107,13 @@ class Session:
                 self._hang_up(was_reading)
             self._server.flush()
         except Exception as error:  # a bug of ours costs this connection, never the bus
+            self._fail(error)
+
+    def feed(self, channel: Channel) -> None:
+        """The peer has room for more of what waits in queues for one of its channels."""
+        try:
+            self._server.broker.queueing.consuming.feed(channel)
+        except Exception as error:  # as above
             self._fail(error)
 
     def _take_turn(self) -> None:

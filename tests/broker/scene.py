@@ -65,7 +65,8 @@ class Scene:
     def finish(self) -> None:
         """The turn is over."""
         self.broker.queueing.finish()
-        self.broker.queueing.feed()
+        while self.broker.queueing.hungry:
+            self.broker.queueing.consuming.feed(self.broker.queueing.hungry.pop())
 
     # --- the shell's part, for services -----------------------------------------------------------
 

@@ -65,12 +65,6 @@ class Queueing:
             channel.unfinished = False
             channel.confirms.send(channel.outlet)
 
-    def feed(self) -> None:
-        """Deliver to those who have room again."""
-        hungry, self.hungry[:] = list(self.hungry), []
-        for channel in hungry:
-            self.consuming.feed(channel)
-
     def leave(self, peer: Peer) -> None:
         """A connection has ended, and its channel and exclusive queues with it."""
         if peer.channel is not None:
