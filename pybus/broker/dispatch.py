@@ -34,6 +34,7 @@ from pybus.protocol.frames import (
     allowed_time,
     body_of,
     frame,
+    serial_of,
 )
 
 if TYPE_CHECKING:
@@ -242,13 +243,21 @@ class Dispatch:
             error = ReceiverFull("the answer came, but you do not read what is sent to you")
             self._answer_error(caller, call.serial, error, call)
             return
-        self._broker.observe_answer(data, caller, call)
-        caller.owe(data)
+        self._give_answer(data, caller, call)
 
     def _answer_error(self, caller: Peer, serial: int, error: InvalidName | BusError, call: Call | None = None) -> None:
         data = frame(ERROR, 0, BUS, caller.number, serial, b"", pack(self._broker.as_answer(error)))
+        self._give_answer(data, caller, call)
+
+    def _give_answer(self, data: bytes, caller: Peer, call: Call | None) -> None:
+        """Give an answer or error to its caller: by its outbox, or by a queue if it called by a message."""
         self._broker.observe_answer(data, caller, call)
-        caller.owe(data)
+        replying = self._broker.queueing.replying
+        awaited = replying.awaited.pop((caller.number, serial_of(data)), None) if replying.awaited else None
+        if awaited is None:
+            caller.owe(data)
+        else:
+            replying.answer(caller, awaited, data)
 
     # --- the end of a peer, and of time -------------------------------------------------------------
 

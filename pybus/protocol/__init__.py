@@ -245,4 +245,8 @@ key `settle`. What is not settled when the connection ends goes back to its queu
 
 `amq.topic` is the topics of section 6: a queue that is bound to it gets the signals that match as messages, and
 a message to it reaches subscribers as a SIGNAL without its properties, if its routing key can be a topic.
+
+A message to the default exchange whose routing key is the name of a service, and of no queue, is a call of it:
+the property `type` is the method, and the body that of a CALL. The answer is published to the queue that `reply_to`
+names, with the same `correlation_id`; an error has its name as the header `error`, and its body is [name, message].
 """

@@ -92,6 +92,7 @@ class Channel:
     of that. waiting: whether a message could not be delivered because too much waits to be written; crowded: because
     too much is unacked. unfinished: whether it has confirms to send when the turn is over. transaction: the work
     that waits for a commit; None if the channel is not transactional. last_queue: what "" means as a queue's name.
+    reply_queue: the one behind `amq.rabbitmq.reply-to`.
     """
 
     def __init__(self, peer: Peer, outlet: Outlet, most: int, hungry: list[Channel]) -> None:
@@ -106,6 +107,7 @@ class Channel:
         self.crowded = False
         self.unfinished = False
         self.last_queue = ""
+        self.reply_queue = ""
         self._hungry = hungry
         self.transaction: Transaction | None = None
         self.confirms = Confirms()

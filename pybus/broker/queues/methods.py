@@ -13,8 +13,10 @@ from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.queues import replies
 from pybus.broker.queues.consuming import Wish
 from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue
+from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
+from pybus.broker.queues.replying import REPLY_TO
 from pybus.errors import InvalidArguments, NotFound
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ METHODS = (
     "set_prefetch",
     "get_message",
     "peek_messages",
+    "move_messages",
     "recover",
     "select_transaction",
     "commit",
@@ -50,7 +53,8 @@ METHODS = (
     "queue",
     "bindings",
 )
-QUICK = set(METHODS) - {"purge_queue", "delete_queue", "peek_messages", "exchanges", "queues", "bindings"}
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings"}
+QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
 _MAX_COUNT = 2**32
 
@@ -179,10 +183,16 @@ class QueueMethods:
 
         The frames may come before the answer. no_ack: a message is settled by being delivered. exclusive: nobody
         else may consume the queue. prefetch: how many messages may be unacked, 0 for any number.
-        arguments: "x-priority", higher ones get messages first.
+        arguments: "x-priority", higher ones get messages first. The queue `amq.rabbitmq.reply-to` is for direct
+        replies.
         """
         wish = Wish(tag, no_ack, exclusive, _count("prefetch", prefetch), _checked(arguments))
-        return self._broker.queueing.consuming.consume(self._channel, self._queue(queue), wish, self.serial).tag
+        queueing = self._broker.queueing
+        if queue == REPLY_TO:
+            found = queueing.replying.reply_queue(self._channel, self.caller, no_ack=no_ack)
+        else:
+            found = self._queue(queue)
+        return queueing.consuming.consume(self._channel, found, wish, self.serial).tag
 
     def cancel(self, tag: str) -> None:
         """End a consumer. What it has unacked can still be settled."""
@@ -220,6 +230,15 @@ class QueueMethods:
             age = self._broker.now - message.since
             found.append({"message": deliver_frame(message, 0), "age": age, "returns": message.returns})
         return found
+
+    def move_messages(self, queue: str, destination: str = "", count: int = 0) -> int:
+        """Move messages to the end of another queue; how many were moved.
+
+        destination: "" is for dead letters: each goes to the queue in which it died last, and stays if there is none.
+        count: how many at most, from the head on; 0 for all.
+        """
+        target = self._queue(destination) if destination else None
+        return move(self._broker.queueing, self._queue(queue), target, _count("count", count))
 
     def recover(self) -> None:
         """Give all that this connection has unacked back to the queues, which deliver it again."""

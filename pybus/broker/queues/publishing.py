@@ -88,7 +88,7 @@ class Publishing:
         properties = properties_size(target)
         skip = HEADER_SIZE + len(key) + properties
         now = self._broker.now
-        plain = not (properties or route.reads_headers or route.signal or flags & MANDATORY)
+        plain = bool(route.queues) and not (properties or route.reads_headers or route.signal)
         route.exchange.published += count
         self._broker.effort = count * (1 + len(route.queues))
         for one in frames_of(data, count):
@@ -115,6 +115,9 @@ class Publishing:
         if route.reads_headers or copies:
             route = find_route(route.exchange, (route.key, *copies), given.headers, self._vhost.exchanges)
         failure, reached = self.distribute(route, content, data if content is given else content.frame())
+        if not reached and not given.exchange and self._queueing.replying.knows(given.key):
+            self._queueing.replying.call(channel, content)
+            return None
         if not reached and given.flags & MANDATORY:
             channel.outlet.give_back(data)
         return failure
@@ -143,6 +146,8 @@ class Publishing:
         if not properties:
             return content
         expiration(properties)
+        content = self._queueing.replying.prepare(channel, content)
+        properties = content.properties
         user = properties.get("user_id")
         if user not in (None, channel.user):
             raise replies.failed(f"user_id property set to '{user}' but authenticated user was '{channel.user}'")

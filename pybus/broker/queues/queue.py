@@ -61,6 +61,11 @@ class Queue:
         """How many messages wait, those that pause included."""
         return self._length
 
+    @property
+    def deliverable(self) -> int:
+        """How many messages wait, without those that pause."""
+        return self._length - len(self._paused)
+
     def __iter__(self) -> Iterator[Message]:
         """The messages that wait, next in line first; those that pause come last."""
         for lane in self._highest_first:

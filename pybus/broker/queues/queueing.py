@@ -11,6 +11,7 @@ from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.publishing import Publishing
+from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
 
@@ -35,6 +36,7 @@ class Queueing:
         self.publishing = Publishing(self)
         self.consuming = Consuming(self)
         self.dead_letters = DeadLetters(self)
+        self.replying = Replying(self)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
@@ -69,6 +71,7 @@ class Queueing:
         """A connection has ended, and its channel and exclusive queues with it."""
         if peer.channel is not None:
             self.consuming.close(peer.channel)
+        self.replying.leave(peer)
         for queue in self.vhost.owned_by(peer):
             self.consuming.delete(queue)
 

@@ -136,18 +136,20 @@ class VirtualHost:
             raise replies.locked(name)
         return found
 
-    def declare_queue(self, name: str, properties: Properties, peer: Peer) -> Queue:
+    def declare_queue(self, name: str, properties: Properties, peer: Peer, *, own: bool = False) -> Queue:
         """Make a queue, or see that the one of this name is the same; "" for a name of the bus's choice.
 
+        own: whether the bus itself makes it, which may use reserved names.
         Raises AMQP's refusals, `InvalidName`, `LimitExceeded`.
         """
+        own = own or not name
         name = clean(name) or self.generate("amq.gen-")
         found = self.queues.get(name)
         if found is not None:
             _check_same_queue(found, properties, peer)
             found.used = self._broker.now
             return found
-        if name.startswith(_RESERVED) and not name.startswith("amq.gen-"):
+        if name.startswith(_RESERVED) and not own:
             raise replies.reserved("queue", name)
         policy = read_policy(name, properties.arguments)
         if len(self.queues) >= self._broker.limits.queues:
