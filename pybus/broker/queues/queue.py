@@ -32,10 +32,10 @@ class Queue:
     did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
     for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
     timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
-    published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and not
-    on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up to which
-    position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and as it
-    will; ahead: how far ahead that is to be set next, see `Journal`.
+    published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
+    not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
+    to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
+    as it will; ahead: how far ahead that is to be set next, see `Journal`.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
