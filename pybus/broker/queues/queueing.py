@@ -69,6 +69,7 @@ class Queueing:
         queue.memory -= len(message.data)
         if message.batch and not queue.deleted:
             self.journal.gone(queue, message)
+        message.batch = 0
 
     # --- turns ------------------------------------------------------------------------------------
 
