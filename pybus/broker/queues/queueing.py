@@ -49,7 +49,7 @@ class Queueing:
     def channel(self, peer: Peer) -> Channel:
         """The channel of a native connection, made when it is first used."""
         if peer.channel is None:
-            peer.channel = Channel(peer, NativeOutlet(peer), self.broker.limits.unacked, self.hungry)
+            peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
