@@ -21,36 +21,49 @@ if TYPE_CHECKING:
     from pybus.client.blocking import Bus as Bus
     from pybus.client.blocking import Subscription as Subscription
     from pybus.client.blocking import connect as connect
+    from pybus.client.blocking_queues import Consumer as Consumer
+    from pybus.client.blocking_queues import Exchange as Exchange
+    from pybus.client.blocking_queues import Message as Message
+    from pybus.client.blocking_queues import Queue as Queue
     from pybus.client.inbox import Signal as Signal
     from pybus.client.service import Caller as Caller
     from pybus.client.service import caller as caller
     from pybus.errors import AccessDenied as AccessDenied
+    from pybus.errors import AccessRefused as AccessRefused
     from pybus.errors import AddressError as AddressError
     from pybus.errors import BodyError as BodyError
     from pybus.errors import BusError as BusError
     from pybus.errors import CallError as CallError
     from pybus.errors import ConnectionLost as ConnectionLost
     from pybus.errors import ConnectionRefused as ConnectionRefused
+    from pybus.errors import ConsumerCancelled as ConsumerCancelled
     from pybus.errors import DeadlinePassed as DeadlinePassed
     from pybus.errors import Failed as Failed
     from pybus.errors import InvalidArguments as InvalidArguments
     from pybus.errors import InvalidName as InvalidName
     from pybus.errors import LimitExceeded as LimitExceeded
     from pybus.errors import LoopCut as LoopCut
+    from pybus.errors import Nacked as Nacked
     from pybus.errors import NameHasNoOwner as NameHasNoOwner
     from pybus.errors import NameTaken as NameTaken
     from pybus.errors import NoBus as NoBus
     from pybus.errors import NoSuchService as NoSuchService
     from pybus.errors import NoSuchValue as NoSuchValue
+    from pybus.errors import NotAllowed as NotAllowed
     from pybus.errors import NotConnected as NotConnected
+    from pybus.errors import NotFound as NotFound
+    from pybus.errors import PreconditionFailed as PreconditionFailed
     from pybus.errors import ProtocolError as ProtocolError
     from pybus.errors import PybusError as PybusError
     from pybus.errors import ReceiverFull as ReceiverFull
+    from pybus.errors import ResourceLocked as ResourceLocked
     from pybus.errors import ServiceDied as ServiceDied
     from pybus.errors import ServiceError as ServiceError
     from pybus.errors import StartFailed as StartFailed
+    from pybus.errors import StoreFailed as StoreFailed
     from pybus.errors import TooLarge as TooLarge
     from pybus.errors import UnknownMethod as UnknownMethod
+    from pybus.errors import Unroutable as Unroutable
     from pybus.errors import UsageError as UsageError
     from pybus.names import check_pattern as check_pattern
     from pybus.names import check_topic as check_topic
@@ -59,38 +72,48 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "pybus.client.blocking": ("Bus", "Subscription", "connect"),
+    "pybus.client.blocking_queues": ("Consumer", "Exchange", "Message", "Queue"),
     "pybus.client.inbox": ("Signal",),
     "pybus.client.service": ("Caller", "caller"),
     "pybus.names": ("check_pattern", "check_topic", "matches"),
     "pybus.protocol.codec": ("Undecodable",),
     "pybus.errors": (
         "AccessDenied",
+        "AccessRefused",
         "AddressError",
         "BodyError",
         "BusError",
         "CallError",
         "ConnectionLost",
         "ConnectionRefused",
+        "ConsumerCancelled",
         "DeadlinePassed",
         "Failed",
         "InvalidArguments",
         "InvalidName",
         "LimitExceeded",
         "LoopCut",
+        "Nacked",
         "NameHasNoOwner",
         "NameTaken",
         "NoBus",
         "NoSuchService",
         "NoSuchValue",
+        "NotAllowed",
         "NotConnected",
+        "NotFound",
+        "PreconditionFailed",
         "ProtocolError",
         "PybusError",
         "ReceiverFull",
+        "ResourceLocked",
         "ServiceDied",
         "ServiceError",
         "StartFailed",
+        "StoreFailed",
         "TooLarge",
         "UnknownMethod",
+        "Unroutable",
         "UsageError",
     ),
 }

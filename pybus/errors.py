@@ -149,6 +149,42 @@ class LoopCut(BusError):
     """Programs keep triggering each other: a message that others had caused, one by one, was refused."""
 
 
+class NotFound(BusError):
+    """AMQP 404: there is no such exchange, queue or consumer."""
+
+
+class AccessRefused(BusError):
+    """AMQP 403: a reserved name, the default or a system exchange, an internal one, or a queue in exclusive use."""
+
+
+class ResourceLocked(BusError):
+    """AMQP 405: the queue is exclusive to another connection."""
+
+
+class PreconditionFailed(BusError):
+    """AMQP 406: it exists with other properties, is in use or not empty, or an argument can't be right."""
+
+
+class NotAllowed(BusError):
+    """AMQP 530: a consumer tag that the connection uses already."""
+
+
+class ConsumerCancelled(BusError):
+    """The bus has ended a consumer, because its queue was deleted. AMQP's consumer cancel notification."""
+
+
+class StoreFailed(BusError):
+    """What has to be durable can't be written to disk, or read from it; the message has the reason."""
+
+
+class Nacked(BusError):
+    """A published message was refused by a queue (`x-overflow`, `reject-publish`): AMQP's negative confirm."""
+
+
+class Unroutable(BusError):
+    """A message that was published as mandatory reached no queue, and came back. AMQP 312."""
+
+
 class BadName(BusError):
     """The bus found a name, topic or pattern malformed: `InvalidName` seen from the other side."""
 

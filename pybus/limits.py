@@ -97,5 +97,37 @@ class Limits(NamedTuple):
     """Topics whose receivers are remembered. Past it the memory is emptied and fills again, so that a
     publisher of endless new topics can't grow the daemon."""
 
+    exchanges: int = 4096
+    """Exchanges, all peers together. They are few by nature: a program that makes one for each message leaks."""
+
+    queues: int = 65536
+    """Queues, all peers together. Each takes a kilobyte and a half while it is empty."""
+
+    bindings: int = 1_048_576
+    """Bindings, all peers together; some hundred bytes each."""
+
+    queue_length: int = 4_194_304
+    """Messages that wait in one queue, whatever it was declared with. Past it publishers are refused, and told."""
+
+    queued_bytes: int = 1024 * MIB
+    """Memory that messages in queues take, all together. Past it publishers are refused, and told."""
+
+    queue_memory: int = 32 * MIB
+    """Bytes of messages that one queue keeps in memory. What comes past it is on disk only, until its turn comes."""
+
+    unsafe: int = 16 * MIB
+    """Bytes of a connection's messages on their way to the disk, past which its own frames are not read until they
+    are there: whoever writes faster than the disk does has to wait."""
+
+    consumers: int = 1024
+    """Consumers of one connection."""
+
+    unacked: int = 65536
+    """Messages that a connection has and did not ack, whatever its prefetch; it gets no more before it acks some."""
+
+    delivering: int = 256 * KIB
+    """Bytes waiting for a peer, past which it gets no further message of a queue: they wait better in the queue,
+    from which another consumer may take them. About what one write takes."""
+
     farewell: float = 2.0
     """Time that peers get to take what waits for them when the daemon stops; it exits within 5 s."""

@@ -12,15 +12,17 @@ connection; anything else is a bug, passes out too, and ends that connection onl
 from collections.abc import Mapping, Sequence
 
 from pybus.broker.calls import Call
-from pybus.broker.chains import Chains, Link
 from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
 from pybus.broker.life import FAILED, STARTING, Ending, Life, News, Order, Service
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
+from pybus.broker.queues.journal import Journal
+from pybus.broker.queues.queueing import Queueing
 from pybus.broker.registry import NameChange, NameRegistry
 from pybus.broker.services import Services
 from pybus.broker.signals import Signals
+from pybus.broker.storms import Storms, who
 from pybus.errors import (
     PREFIX,
     BadName,
@@ -28,14 +30,14 @@ from pybus.errors import (
     CallError,
     InvalidName,
     LimitExceeded,
-    LoopCut,
     ProtocolError,
     StartFailed,
 )
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, RAW, SIGNAL, Run, depth_of, frame
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, frame
 from pybus.protocol.handshake import welcome
+from pybus.storage import Store
 
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 2000
@@ -43,9 +45,6 @@ _ALONE = 5.0
 """Seconds without a signal or answer of anybody else who is here, after which a sender has the bus to itself."""
 _USUAL_EFFORT = 4
 """What a call or answer costs, in deliveries of a signal."""
-_LOOP_EFFORT = 100
-_SAME_STORM = 10.0
-"""Seconds of quiet after which a further storm of the same peer is announced again."""
 
 
 class Broker:
@@ -56,12 +55,18 @@ class Broker:
     last event, monotonic seconds. effort: what the frame in hand takes from its sender's turn.
     """
 
-    def __init__(self, limits: Limits, identity: str, version: str, now: float) -> None:
-        """identity: 32 hexadecimal digits, new for each start of the daemon."""
+    def __init__(
+        self, limits: Limits, identity: str, version: str, now: float, *, wall: float = 0.0, store: Store | None = None
+    ) -> None:
+        """identity: 32 hexadecimal digits, new for each start of the daemon. wall: the time of day, since 1970.
+
+        store: for what is durable; without one it lives as long as this.
+        """
         self.limits = limits
         self.identity = identity
         self.version = version
         self.started = self.now = now
+        self._midnight = wall - now
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
         self.observers: list[Observer] = []
@@ -69,11 +74,11 @@ class Broker:
         self.signals = Signals(self)
         self.registry: NameRegistry[Peer] = NameRegistry()
         self.dispatch = Dispatch(self)
-        self.chains = Chains()
+        self.storms = Storms(self)
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
+        self.queueing = Queueing(self, Journal(store, wall - now))
         self.driver = Driver(self)
         self.gone = Totals()
-        self.storms = 0
         self.effort = _USUAL_EFFORT
         self._last_number = 0
         self._latest = self._before = 0
@@ -92,7 +97,7 @@ class Broker:
         peer = Peer(self._last_number, credentials, self.limits, self.ready, now)
         self.peers[peer.number] = peer
         peer.put(welcome(peer.number, self.identity, self.version, self.limits.frame))
-        self.signals.publish("bus.peer.joined", _who(peer))
+        self.signals.publish("bus.peer.joined", who(peer))
         return peer
 
     def leave(self, peer: Peer, now: float, *, goodbye: bool) -> None:
@@ -115,6 +120,7 @@ class Broker:
             self.listen(peer, pattern, -1)
         peer.patterns.clear()
         self.dispatch.leave(peer)
+        self.queueing.leave(peer)
         if peer.will is not None and not goodbye:
             self.signals.publish_will(peer)
         self.signals.forget_ephemeral(peer)
@@ -127,7 +133,7 @@ class Broker:
         how: "goodbye", "thrown out", "closed" (the process lives), "exited", "killed" or "unknown".
         """
         ending = {"names": names, "how": how, "status": status, "signal": signal, "age": self.now - peer.since}
-        self.signals.publish("bus.peer.gone", {**_who(peer), **ending})
+        self.signals.publish("bus.peer.gone", {**who(peer), **ending})
 
     def dismiss(self, peer: Peer, reason: BusError | None) -> None:
         """Say goodbye to a peer, with the reason that it is sent away, if it is."""
@@ -165,7 +171,6 @@ class Broker:
         if number != self._latest and runs and runs[0][0] != CALL:
             self._before, self._latest, self._changed = self._latest, number, now
         routes = self.signals.routes
-        most_owed = self.limits.owed
         left = self.limits.turn
         rest = iter(runs)
         for run in rest:
@@ -184,7 +189,7 @@ class Broker:
                 self._receive_other(peer, run)
                 if peer.leaving:
                     return []
-                if peer.owed > most_owed:
+                if peer.must_wait:
                     return list(rest)
                 left -= self.effort
                 self.effort = _USUAL_EFFORT
@@ -200,6 +205,10 @@ class Broker:
             self.dispatch.answer(peer, run)
         elif kind == SIGNAL:
             self.signals.special(peer, run)
+        elif kind == PUBLISH:
+            self.queueing.publishing.receive(peer, run)
+        elif kind == SETTLE:
+            self.queueing.consuming.receive(peer, run)
         elif kind == BYE:
             peer.leaving = True
             self.dismiss(peer, None)
@@ -208,40 +217,10 @@ class Broker:
 
     # --- against storms ---------------------------------------------------------------------------
 
-    def check_chain(self, peer: Peer, run: Run) -> None:
-        """A message says that others caused it. Raises `LoopCut` if they are too many, and tells everybody."""
-        depth = depth_of(run[3])
-        link = Link(peer.credentials.program, peer.credentials.pid, run[5].decode(errors="replace"))
-        try:
-            self.chains.check(depth, self.limits.depth, link)
-        except LoopCut:
-            self.effort = _LOOP_EFFORT
-            if self.chains.is_new(link, self.now):
-                self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
-            raise
-
     def reckon(self, peer: Peer, messages: int, size: int) -> float:
         """Take what a peer has sent from its budget. Returns the seconds for which it is not to be read."""
         alone = self._before not in self.peers or self.now - self._changed > _ALONE
         return peer.budget.spend(messages, size, self.now, alone=alone)
-
-    def slow_down(self, peer: Peer, seconds: float, key: bytes) -> None:
-        """A peer sends more than it may, and is not read for some time. Everybody is told when that begins.
-
-        key: of its last message.
-        """
-        before, peer.slowed_at = peer.slowed_at, self.now + seconds
-        peer.slowed_seconds += seconds
-        if before is not None and self.now - before < _SAME_STORM:
-            return
-        self.storms += 1
-        limits = {
-            "limit_messages": self.limits.messages_per_second,
-            "limit_bytes": self.limits.bytes_per_second,
-        }
-        rate, size = peer.budget.rates(self.now)
-        value = {**_who(peer), "topic": key.decode(errors="replace"), "rate": rate, "bytes": size, **limits}
-        self.todo.append(News("bus.storm", value))
 
     # --- who observes -----------------------------------------------------------------------------
 
@@ -370,12 +349,15 @@ class Broker:
             peer.limits = limits
             peer.budget.change(limits)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """Whether there may be a deadline at all."""
+        return bool(self.dispatch.open or self.services.due is not None or self.queueing.timers)
+
     def next_deadline(self) -> float | None:
         """When `expire` has to be called next, monotonic seconds; None if nothing waits for time."""
-        calls, services = self.dispatch.open.next_deadline(), self.services.due
-        if calls is None or services is None:
-            return services if calls is None else calls
-        return min(calls, services)
+        times = self.dispatch.open.next_deadline(), self.services.due, self.queueing.timers.next_due()
+        return min((when for when in times if when is not None), default=None)
 
     def expire(self, now: float) -> None:
         """Answer the calls whose time has passed, and end or start the services whose time has come."""
@@ -383,6 +365,11 @@ class Broker:
         self.dispatch.expire(now)
         for name in self.services.expire(now):
             self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
+        self.queueing.consuming.expire(now)
+
+    def wall_time(self) -> float:
+        """The time of day of the last event, seconds since 1970."""
+        return self.now + self._midnight
 
     def as_answer(self, error: InvalidName | CallError) -> tuple[str, str]:
         """The name and message to send; what a peer wrote may be in the message, so it has an end."""
@@ -393,7 +380,3 @@ class Broker:
 
 def _no_file(name: str) -> StartFailed:
     return StartFailed(f"{name} has no service file any more")
-
-
-def _who(peer: Peer) -> dict[str, object]:
-    return {"name": peer.name, "program": peer.credentials.program, "pid": peer.credentials.pid}

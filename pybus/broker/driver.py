@@ -12,6 +12,8 @@ from pybus.broker.descriptions import describe_bus, describe_peer, describe_serv
 from pybus.broker.life import STARTING, STOPPING
 from pybus.broker.observers import Meter, Monitor
 from pybus.broker.peer import Peer, Will
+from pybus.broker.queues import methods as queue_methods
+from pybus.broker.queues.methods import QueueMethods
 from pybus.broker.topics import check_publishable
 from pybus.errors import AccessDenied, BodyError, InvalidArguments, LimitExceeded, NameHasNoOwner, NoSuchValue
 from pybus.interface import INTROSPECT, Interface, arguments
@@ -59,6 +61,7 @@ METHODS = (
 
 
 _QUICK = {"request_name", "release_name", "owner", "get", "set_will", "clear_will", "peer", "service", "ping"}
+_QUICK |= queue_methods.QUICK
 """Methods that take a moment. Any other may look at much, so it ends its caller's turn."""
 
 
@@ -71,21 +74,23 @@ class NotYet(NoSuchValue):
 
 
 class Driver:
-    """The bus itself: names, subscriptions, retained values, wills, and who is here."""
+    """The bus itself: names, subscriptions, retained values, wills, queues, and who is here."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._caller: Peer
         self._serial = 0
-        self._interface = Interface(type(self).__doc__ or "", {name: getattr(self, name) for name in METHODS})
+        self._queues = QueueMethods(broker)
+        functions = {name: getattr(self, name) for name in METHODS}
+        self._interface = Interface(type(self).__doc__ or "", {**functions, **self._queues.functions()})
 
     def call(self, caller: Peer, serial: int, method: bytes, body: bytes) -> bytes:
         """Carry out one call and return its answer's body. Raises `BusError` or `InvalidName` to refuse it.
 
         `NotYet` is no refusal: the answer is that of `get_now` as soon as there is one.
         """
-        self._caller = caller
-        self._serial = serial
+        self._caller = self._queues.caller = caller
+        self._serial = self._queues.serial = serial
         try:
             args, named = arguments(unpack(body))
         except BodyError as error:

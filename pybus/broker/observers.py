@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.peer import OTHERS
+from pybus.broker.peer import OTHERS, Peer
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, EPHEMERAL, ERROR, HEADER_SIZE, RETAIN, SIGNAL, Run, bodies_of, frame, sender_of
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
     from pybus.broker.calls import Call
-    from pybus.broker.peer import Peer
 
 MONITOR_KEY = b"bus.monitor"
 MAX_ENTRIES = 1000
@@ -33,7 +32,7 @@ class Observer:
 
     def offer(self, data: bytes, count: int, key: bytes) -> bool:
         """A run of signals passes; False, as it is no receiver."""
-        receivers = [receiver.peer for receiver in self._broker.signals.receivers(key) if receiver.peer is receiver]
+        receivers = [one for one in self._broker.signals.receivers(key) if isinstance(one, Peer)]
         self.see_signals(data, count, key, receivers)
         return False
 

@@ -18,6 +18,7 @@ from pybus.protocol.frames import BUS, MISSED, frame
 if TYPE_CHECKING:
     from pybus.broker.calls import Call
     from pybus.broker.observers import Sample
+    from pybus.broker.queues.channel import Channel
 
 OTHERS = b"#"
 """Under which missed signals are counted when too many topics are missed to tell them apart."""
@@ -59,7 +60,8 @@ class Peer:
     calls that it answered, and the seconds that this took in all. samples: signals that are followed
     until they are written; None if there are none. held: how many of its calls wait for a service to
     start. budget: what it may send. slowed_at: when it was
-    last read more slowly for sending too much, None if never; slowed_seconds: for how long in all.
+    last read more slowly for sending too much, None if never; slowed_seconds: for how long in all. channel: what it
+    has to do with queues, None if nothing. unsafe: bytes of its messages that are on their way to the disk.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Peer:
         "bytes_sent",
         "called",
         "calls",
+        "channel",
         "credentials",
         "dropped",
         "held",
@@ -92,6 +95,7 @@ class Peer:
         "since",
         "slowed_at",
         "slowed_seconds",
+        "unsafe",
         "will",
     )
 
@@ -123,6 +127,8 @@ class Peer:
         self.budget = Budget(limits, since)
         self.slowed_at: float | None = None
         self.slowed_seconds = 0.0
+        self.channel: Channel | None = None
+        self.unsafe = 0
 
     def __str__(self) -> str:
         return f"{self.name} {self.credentials.text}"
@@ -145,6 +151,11 @@ class Peer:
     def full(self) -> bool:
         """Whether so much waits for this peer that it gets no more signals or calls for now."""
         return self.missed is not None or self.queued >= self.limits.outbox
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether it owes so much that its own frames are not to be read for now."""
+        return self.owed > self.limits.owed or self.unsafe > self.limits.unsafe
 
     def offer(self, data: bytes, count: int, key: bytes) -> bool:
         """Hand over a run of `count` signals to one topic, or count them as missed; tell which."""
@@ -187,6 +198,9 @@ class Peer:
             topics = {key.decode(): count for key, count in self.missed.items()}
             self.missed = None
             self.put(frame(MISSED, 0, BUS, self.number, 0, b"", pack(topics)))
+
+        if self.channel is not None and self.channel.waiting and self.queued <= self.limits.delivering // 2:
+            self.channel.room_made()
 
     def follow(self, sample: Sample) -> None:
         """Measure how long the last signal takes until it is written."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.dispatch import decode_key
+from pybus.broker.exchanges.amq_topic import Listener
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Peer
 from pybus.broker.retained import Retained, RetainedTable
-from pybus.broker.topics import TopicIndex, check_publishable
+from pybus.broker.topics import TopicIndex, check_publishable, decode_key
 from pybus.errors import AccessDenied, BusError, InvalidName, LimitExceeded, ProtocolError
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
@@ -27,12 +27,15 @@ from pybus.protocol.frames import (
     Run,
     body_of,
     frame,
+    message_target,
 )
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
+    from pybus.broker.queues.message import Content
 
-Receivers = tuple[Peer | Observer, ...]
+Receiver = Peer | Observer | Listener
+Receivers = tuple[Receiver, ...]
 
 
 class Signals:
@@ -44,19 +47,19 @@ class Signals:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self.index: TopicIndex[Peer | Observer] = TopicIndex()
+        self.index: TopicIndex[Receiver] = TopicIndex(guarded=True)
         self.routes: dict[bytes, Receivers] = {}
         self._shared: dict[Receivers, Receivers] = {}
         self.retained = RetainedTable(broker.limits)
 
     # --- who gets what ----------------------------------------------------------------------------
 
-    def add(self, pattern: str, holder: Peer | Observer) -> None:
+    def add(self, pattern: str, holder: Receiver) -> None:
         """Let the holder get what matches."""
         self.index.add(pattern, holder)
         self._forget_routes()
 
-    def remove(self, pattern: str, holder: Peer | Observer) -> None:
+    def remove(self, pattern: str, holder: Receiver) -> None:
         """Let the holder get it no more."""
         self.index.remove(pattern, holder)
         self._forget_routes()
@@ -99,7 +102,7 @@ class Signals:
         try:
             topic = check_publishable(decode_key(key))
             if flags & CAUSED:
-                self._broker.check_chain(peer, run)
+                self._broker.storms.check_chain(peer, run)
             passes = self._keep(peer, topic, flags, body_of(run), ephemeral=bool(target & EPHEMERAL))
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, error)
@@ -138,6 +141,23 @@ class Signals:
         data = frame(ERROR, 0, BUS, peer.number, serial, key, pack([name, message]))
         self._broker.observe_answer(data, peer, None)
         peer.owe(data)
+
+    def offer_message(self, content: Content) -> int:
+        """A message was published to `amq.topic`: subscribers get it as a signal. Returns how many connections.
+
+        A routing key that could be no topic reaches none of them.
+        """
+        try:
+            topic = check_publishable(content.key)
+        except (InvalidName, AccessDenied):
+            return 0
+        key = topic.encode()
+        flags = content.flags & (RAW | CAUSED)
+        target = message_target(content.target, 0) if flags & CAUSED else 0
+        data = frame(SIGNAL, flags, content.sender, target, 0, key, content.payload)
+        receivers = [one for one in self._match(topic) if not isinstance(one, Listener)]
+        self._broker.effort += len(receivers)
+        return sum([receiver.offer(data, 1, key) for receiver in receivers])
 
     # --- signals of the bus -----------------------------------------------------------------------
 

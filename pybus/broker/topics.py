@@ -7,7 +7,7 @@ several `#` in a pattern can't make it explode.
 
 from typing import Generic, TypeVar
 
-from pybus.errors import AccessDenied
+from pybus.errors import AccessDenied, InvalidName
 from pybus.names import check_topic, is_own
 
 T = TypeVar("T")
@@ -20,6 +20,14 @@ def check_publishable(topic: str) -> str:
     return topic
 
 
+def decode_key(key: bytes) -> str:
+    """The text of a key. Raises `InvalidName`."""
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        raise InvalidName(f"{key[:40]!r} is not UTF-8") from None
+
+
 class _Node(Generic[T]):
     __slots__ = ("children", "holders", "is_hash")
 
@@ -30,9 +38,11 @@ class _Node(Generic[T]):
 
 
 class TopicIndex(Generic[T]):
-    """Patterns, each held by one or more holders (hashable; on the bus they are peers)."""
+    """Patterns, each held by one or more holders (hashable; for signals they are peers)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, guarded: bool = False) -> None:
+        """guarded: whether a wildcard at the beginning does not stand for `bus`, see `names.matches`."""
+        self._guarded = guarded
         self._root: _Node[T] = _Node(False)
 
     def add(self, pattern: str, holder: T) -> None:
@@ -68,10 +78,10 @@ class TopicIndex(Generic[T]):
                 node.children = None
 
     def match(self, topic: str) -> list[T]:
-        """The holders of at least one pattern that matches the topic (see `names.matches`), each once."""
+        """The holders of at least one pattern that matches the topic, each once."""
         words = topic.split(".")
         places = _with_hashes({self._root: None})
-        if is_own(topic):
+        if self._guarded and is_own(topic):
             own = (self._root.children or {}).get(words.pop(0))
             places = _with_hashes({own: None}) if own is not None else {}
         for word in words:

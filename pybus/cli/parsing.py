@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pybus.cli.command import EXIT_CODES, open_missing_streams, run_command
-from pybus.client.core import MAX_TIMEOUT
+from pybus.client.calls import MAX_TIMEOUT
 
 
 class Command(NamedTuple):

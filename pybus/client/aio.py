@@ -9,12 +9,13 @@ when it comes, a cancelled `publish` has either been queued as a whole or not at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any
 
 from pybus.address import bus_path
 from pybus.client.aio_connection import HIGH, Connection
+from pybus.client.aio_queues import Exchange, Queue
 from pybus.client.face import TIMEOUT
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
@@ -214,6 +215,67 @@ class Bus(Connection):
         await self._ready()
         await self._wait(self._core.flush())
         self._raise_refusal()
+
+    # --- queues -----------------------------------------------------------------------------------
+
+    async def queue(
+        self,
+        name: str = "",
+        *,
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        arguments: Mapping[str, object] | None = None,
+    ) -> Queue:
+        """Declare a queue; an equal one may be there already. As the blocking face's `queue`."""
+        how = {"passive": passive, "durable": durable, "exclusive": exclusive, "auto_delete": auto_delete}
+        steps = self._core.queues.declare_queue(name, {**how, "arguments": dict(arguments or {})})
+        return Queue(self, await self._drive(steps))
+
+    async def exchange(
+        self,
+        name: str,
+        type: str = "direct",  # noqa: A002 - AMQP's word
+        *,
+        passive: bool = False,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Mapping[str, object] | None = None,
+    ) -> Exchange:
+        """Declare an exchange; an equal one may be there already. As the blocking face's `exchange`."""
+        how = {"passive": passive, "durable": durable, "auto_delete": auto_delete, "internal": internal}
+        steps = self._core.queues.declare_exchange(name, {"type": type, **how, "arguments": dict(arguments or {})})
+        await self._drive(steps)
+        return Exchange(self, name)
+
+    async def publish_to(
+        self,
+        exchange: str,
+        key: str,
+        body: object = None,
+        *,
+        persistent: bool = False,
+        mandatory: bool = False,
+        confirm: bool = False,
+        **properties: object,
+    ) -> None:
+        """Publish a message to an exchange, "" for the default one, where the key is a queue's name.
+
+        As the blocking face's `publish_to`. Many at once are confirmed at once: `asyncio.gather` them. Cancelled
+        while it waits for its confirm, the message has been published all the same.
+        """
+        if self._core.welcome is None or self._core.output.waiting > HIGH:
+            await self._ready()
+        self._owner.check()
+        pending = self._core.queues.publish(
+            exchange, key, body, properties, persistent=persistent, mandatory=mandatory, confirm=confirm
+        )
+        if pending is None:
+            self._schedule_write()
+        else:
+            await self._wait(pending)
 
     # --- calls ------------------------------------------------------------------------------------
 

@@ -155,6 +155,12 @@ class Connection(Face):
             self._room.clear()
             await self._room.wait()
 
+    async def _written(self) -> None:
+        """See that what was just put gets written; wait only while too much waits."""
+        self._schedule_write()
+        if self._core.output.waiting > HIGH and self._core.welcome is not None:
+            await self._wait_for_room()
+
     def _check_alive(self) -> None:
         if self._failure is not None:
             raise self._failure
@@ -356,7 +362,7 @@ class Connection(Face):
         self._ended.set()
         self._up.set()
         self._room.set()
-        self._core.fail_pending(failure or ConnectionLost("this connection to the bus was closed"))
+        self._core.finish(failure)
         for task in self._tasks:
             if task is not self._closing:
                 task.cancel()

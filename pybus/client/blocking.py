@@ -18,9 +18,11 @@ from pybus.errors import NotConnected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
     from typing import Any
+
+    from pybus.client.blocking_queues import Confirming, Exchange, Queue
 
 
 def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Bus:
@@ -103,12 +105,14 @@ class Bus(Connection):
         pending = self._core.publish(
             topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change
         )
-        return self._send_signal(pending)
+        reached: int | None = self._send_frame(pending)
+        return reached
 
     def clear(self, topic: str, *, confirm: bool = False) -> int | None:
         """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""
         self._ready()
-        return self._send_signal(self._core.clear(topic, confirm=confirm))
+        reached: int | None = self._send_frame(self._core.clear(topic, confirm=confirm))
+        return reached
 
     def subscribe(self, *patterns: str, retained: bool = True) -> Subscription:
         """Get the signals that match one of the patterns, and first, if `retained`, the kept values.
@@ -150,6 +154,100 @@ class Bus(Connection):
         self._ready()
         self._wait(self._core.flush())
         self._raise_refusal()
+
+    # --- queues -----------------------------------------------------------------------------------
+
+    def queue(
+        self,
+        name: str = "",
+        *,
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        arguments: Mapping[str, object] | None = None,
+    ) -> Queue:
+        """Declare a queue; an equal one may be there already.
+
+        name: "" lets the bus choose one. passive: only see that it is there. durable: it outlives the bus. exclusive:
+        for this connection alone, with which it goes. auto_delete: it goes with its last consumer. arguments: AMQP's
+        optional ones, such as `x-message-ttl`. When the connection comes back after a loss it is declared again, with
+        its bindings and consumers. Raises `PreconditionFailed` if there is another one of that name, `NotFound`,
+        `ResourceLocked`, `AccessRefused`, `InvalidName`, `LimitExceeded`.
+        """
+        from pybus.client.blocking_queues import Queue
+
+        how = {"passive": passive, "durable": durable, "exclusive": exclusive, "auto_delete": auto_delete}
+        steps = self._core.queues.declare_queue(name, {**how, "arguments": dict(arguments or {})})
+        return Queue(self, self._drive(steps))
+
+    def exchange(
+        self,
+        name: str,
+        type: str = "direct",  # noqa: A002 - AMQP's word
+        *,
+        passive: bool = False,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Mapping[str, object] | None = None,
+    ) -> Exchange:
+        """Declare an exchange of type "direct", "fanout", "topic" or "headers"; an equal one may be there already.
+
+        passive: only see that it is there. durable: it outlives the bus. auto_delete: it goes with its last binding.
+        internal: messages come to it from other exchanges only. Raises as `queue` does.
+        """
+        from pybus.client.blocking_queues import Exchange
+
+        how = {"passive": passive, "durable": durable, "auto_delete": auto_delete, "internal": internal}
+        steps = self._core.queues.declare_exchange(name, {"type": type, **how, "arguments": dict(arguments or {})})
+        self._drive(steps)
+        return Exchange(self, name)
+
+    def publish_to(
+        self,
+        exchange: str,
+        key: str,
+        body: object = None,
+        *,
+        persistent: bool = False,
+        mandatory: bool = False,
+        confirm: bool = False,
+        **properties: object,
+    ) -> None:
+        """Publish a message to an exchange, "" for the default one, where the key is a queue's name.
+
+        persistent: it survives the bus in durable queues. mandatory: it is an error if it reaches no queue. confirm:
+        wait until it is safe, or refused. properties: AMQP's, such as headers (a map), correlation_id, reply_to,
+        content_type, priority, message_id, timestamp, type; expiration in seconds.
+        Raises `InvalidName`, `BodyError`, `TooLarge`, `UsageError`; with confirm `NotFound`, `AccessRefused`, `Nacked`,
+        `Unroutable`, `LimitExceeded`, and `ConnectionLost` if it can't be known whether it is safe. Without, a refusal
+        comes out of a later `publish` or `publish_to`, which then has not sent its own, or of `flush` or `close`.
+        """
+        self._ready()
+        block = self._block
+        pending = self._core.queues.publish(
+            exchange,
+            key,
+            body,
+            properties,
+            persistent=persistent,
+            mandatory=mandatory,
+            confirm=confirm or block is not None,
+        )
+        if pending is not None and block is not None:
+            block.add(pending)
+        else:
+            self._send_frame(pending)
+
+    def confirming(self) -> Confirming:
+        """A block (`with bus.confirming():`) whose messages are confirmed all together at its end.
+
+        That is many times faster than one by one. It raises what is wrong with the first that was not taken.
+        """
+        from pybus.client.blocking_queues import Confirming
+
+        return Confirming(self)
 
     # --- calls ------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from typing import Any, TypeVar
 
+    from pybus.client.blocking_queues import Confirming
     from pybus.client.core import Steps
     from pybus.client.service import IncomingCall
 
@@ -34,6 +35,7 @@ class Connection(Face):
         self._sock: socket | None = None
         self._read_size = READ_SIZE
         self._poll = select.poll()
+        self._block: Confirming | None = None
         self._connect()
 
     # --- how it waits -----------------------------------------------------------------------------
@@ -42,7 +44,8 @@ class Connection(Face):
         self._ready(timeout)
         return self._wait(self._core.call(name, method, args, named, timeout), timeout)
 
-    def _send_signal(self, pending: Pending | None) -> int | None:
+    def _send_frame(self, pending: Pending | None) -> Any:
+        """Write a signal or message; wait for what is to confirm it, and return that."""
         if pending is None:
             try:
                 self._send()
@@ -50,9 +53,7 @@ class Connection(Face):
                 self._core.output.take_back()  # what raises has not been published
                 raise
             return None
-        reached = self._wait(pending)
-        assert isinstance(reached, int)
-        return reached
+        return self._wait(pending)
 
     def _drive(self, steps: Steps[T]) -> T:
         self._ready()

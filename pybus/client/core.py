@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from pybus.client.calls import Calls
 from pybus.client.cause import marked
 from pybus.client.inbox import Inbox, Inboxes
 from pybus.client.kept import Kept
-from pybus.client.output import Output
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.errors import (
     AccessDenied,
@@ -29,13 +29,7 @@ from pybus.errors import (
     Violation,
     error_answer,
 )
-from pybus.names import (
-    BUS_NAME,
-    check_destination,
-    check_method,
-    check_topic,
-    unique_name,
-)
+from pybus.names import BUS_NAME, check_topic, unique_name
 from pybus.protocol.codec import decode, encode, pack, unpack
 from pybus.protocol.frames import (
     ANSWER,
@@ -48,10 +42,10 @@ from pybus.protocol.frames import (
     ERROR,
     HEADER_SIZE,
     MISSED,
-    NO_REPLY,
     ON_CHANGE,
     PEER,
     PREAMBLE,
+    PUBLISH,
     RETAIN,
     SIGNAL,
     FrameReader,
@@ -67,6 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, TypeAlias, TypeVar
 
+    from pybus.client.queues import Queues
     from pybus.client.service import IncomingCall, Services
 
     T = TypeVar("T")
@@ -75,41 +70,30 @@ if TYPE_CHECKING:
 _MAX_FRAME = 2**31
 """The bus is trusted to send frames within its own limit, which the client learns only in its welcome."""
 
-MAX_TIMEOUT = 4_000_000
-"""Seconds that a call may be allowed; the wire has 32 bits for the milliseconds."""
 
-_REMEMBERED = 4096
-"""Topics and methods whose bytes are remembered; past it the memory starts anew."""
-
-
-class Core:
+class Core(Calls):
     """One program's side of the bus.
 
     welcome: what the bus told at the last connecting, None while there is no connection.
     work: what the program has to do, see the module's text. refusals: errors for signals that the
-    bus did not take and that nobody waits for. output: what waits to be written. goodbye: why
+    bus did not take and that nobody waits for. goodbye: why
     the bus ended the connection. inboxes: the subscriptions. parted: whether it answered our own goodbye. number: the
     connection's. most: the largest frame that the bus takes, bytes; 0 until it has told.
     """
 
     def __init__(self, program: str) -> None:
+        super().__init__()
         self.welcome: Welcome | None = None
         self.work: deque[Inbox | IncomingCall | Lost | Restored | Gap] = deque()
         self.refusals: deque[CallError] = deque()
         self.goodbye: CallError | None = None
         self.parted = False
-        self.output = Output()
         self._program = program
         self._opening: bytes | None = b""
         self._reader = FrameReader(_MAX_FRAME)
-        self.number = 0
-        self.most = 0
-        self._serial = 0
-        self._doubtful: int | None = None
-        self._pending: dict[int, Pending] = {}
         self.inboxes = Inboxes()
-        self._keys: dict[str, bytes] = {}
         self._services: Services | None = None
+        self._queues: Queues | None = None
         self._will: tuple[str, bytes, bool, bool, bool] | None = None
         self._kept = Kept()
         self._bus = ""
@@ -146,6 +130,8 @@ class Core:
                 self._answer(run)
             elif kind == CALL:
                 self.services.incoming(run)
+            elif kind >= PUBLISH:
+                self.queues.receive(run)
             else:
                 self._control(run)
         if self.inboxes.overflowed:
@@ -164,6 +150,8 @@ class Core:
         self.output.keep_signals()
         if self._services is not None:
             self._services.disconnected()
+        if self._queues is not None:
+            self._queues.disconnected()
         self.work.append(Lost(reason))
         self.fail_pending(ConnectionLost(f"the connection to the bus ended before the answer came: {reason}"))
 
@@ -193,6 +181,8 @@ class Core:
             self.output.put(one)
         if self._services is not None:
             self._services.connected()
+        if self._queues is not None:
+            self._queues.connected()
         if again:
             self.work.append(Restored())
 
@@ -220,11 +210,6 @@ class Core:
             raise ConnectionRefused(f"the bus refused this program: {self.goodbye.message if self.goodbye else ''}")
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether signals were sent of which nothing tells yet that the bus has handled them."""
-        return self._doubtful is not None
-
-    @property
     def banned(self) -> bool:
         """Whether the bus threw this program out for what it did, so that coming back would be the same again."""
         return isinstance(self.goodbye, (AccessDenied, Violation))
@@ -240,7 +225,7 @@ class Core:
         """
         if self.refusals:
             raise self.refusals.popleft()
-        key = self._keys.get(topic) or self._key(topic)
+        key = self.keys.get(topic) or self.keys.topic(topic)
         flags, data = encode(body)
         if HEADER_SIZE + len(key) + len(data) > self.most and self.most:
             raise TooLarge(f"a signal of {len(data)} bytes is over the bus's limit of {self.most}")
@@ -256,7 +241,7 @@ class Core:
 
     def clear(self, topic: str, *, confirm: bool) -> Pending | None:
         """Forget the topic's retained value. Raises `InvalidName`."""
-        key = self._keys.get(topic) or self._key(topic)
+        key = self.keys.get(topic) or self.keys.topic(topic)
         self._kept.clear(key)
         return self._send_signal(CLEAR, 0, key, pack(None), confirm)
 
@@ -268,16 +253,9 @@ class Core:
             self._doubtful = self._serial
             self.output.put(frame(SIGNAL, flags, self.number, target, serial, key, data))
             return None
-        pending = Pending(serial or self._next_serial())
-        self._pending[pending.serial] = pending
+        pending = self._await(serial or self._next_serial())
         self.output.put(frame(SIGNAL, flags | CONFIRM, self.number, target, pending.serial, key, data))
         return pending
-
-    def _key(self, topic: str) -> bytes:
-        if len(self._keys) >= _REMEMBERED:
-            self._keys.clear()
-        key = self._keys[topic] = check_topic(topic).encode()
-        return key
 
     def set_will(self, topic: str, body: object, retain: bool, clear: bool) -> Pending:
         """Leave a will. Raises `InvalidName`, `BodyError`."""
@@ -310,64 +288,7 @@ class Core:
         self.inboxes.expect(pending.serial, inbox)
         return pending
 
-    # --- calls out --------------------------------------------------------------------------------
-
-    def call(
-        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
-    ) -> Pending:
-        """Call a method. timeout: seconds. Raises `InvalidName`, `BodyError`, `TooLarge`, `UsageError`."""
-        if not 0 < timeout <= MAX_TIMEOUT:
-            raise UsageError(f"a timeout must be more than 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
-        return self._call(name, method, args, named, round(timeout * 1000) or 1)
-
-    def _call(
-        self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], milliseconds: int
-    ) -> Pending:
-        pending = Pending(self._next_serial())
-        self.output.put(self._call_frame(name, method, args, named, 0, milliseconds, pending.serial))
-        self._pending[pending.serial] = pending
-        return pending
-
-    def cast(self, name: str, method: str, args: tuple[object, ...], named: dict[str, object]) -> None:
-        """Call a method and want no answer. Raises as `call` does."""
-        self.output.put(self._call_frame(name, method, args, named, NO_REPLY, 0, 0))
-
-    def release(self, name: str) -> None:
-        """Give up a name without waiting for the answer, if there is a bus."""
-        if self.welcome is not None:
-            self.cast(BUS_NAME, "release_name", (name,), {})
-
-    def abandon(self, pending: Pending) -> None:
-        """Nobody waits for this answer any more."""
-        self._pending.pop(pending.serial, None)
-
-    def _call_frame(
-        self,
-        name: str,
-        method: str,
-        args: tuple[object, ...],
-        named: dict[str, object],
-        flags: int,
-        milliseconds: int,
-        serial: int,
-    ) -> bytes:
-        way = f"{name} {method}"
-        key = self._keys.get(way)
-        if key is None:
-            check_destination(name)
-            check_method(method)
-            if len(self._keys) >= _REMEMBERED:
-                self._keys.clear()
-            key = self._keys[way] = way.encode()
-        if name != BUS_NAME:
-            flags, milliseconds = marked(flags, milliseconds)
-        data = frame(CALL, flags, self.number, milliseconds, serial, key, pack([args, named]))
-        if len(data) > self.most and self.most:
-            raise TooLarge(f"a call of {len(data)} bytes is over the bus's limit of {self.most}")
-        return data
-
-    def call_bus(self, method: str, *args: object, **named: object) -> Pending:
-        return self._call(BUS_NAME, method, args, named, 0)
+    # --- answers ---------------------------------------------------------------------------------
 
     def _answer(self, run: Run) -> None:
         kind, flags, sender, _, serial, key, _, _ = run
@@ -387,12 +308,19 @@ class Core:
                     error = error_answer(name, message)
                 case _:
                     error = error_answer("org.pybus.Error.Failed", f"the error can't be read: {value!r}")
+        if self._queues is not None:
+            self._queues.answered(serial, value, error)
         if pending is not None:
             pending.settle(value, error)
         if error is not None and key:
             self._kept.refused(key, serial)
             if pending is None:
                 self.refusals.append(error)
+
+    def release(self, name: str) -> None:
+        """Give up a name without waiting for the answer, if there is a bus."""
+        if self.welcome is not None:
+            self.cast(BUS_NAME, "release_name", (name,), {})
 
     def get(self, topic: str) -> Steps[object]:
         """The retained value of a topic. Raises `NoSuchValue`, `StartFailed`, `DeadlinePassed`."""
@@ -412,6 +340,17 @@ class Core:
             self._services = Services(self)
         return self._services
 
-    def _next_serial(self) -> int:
-        self._serial = self._serial % 0xFFFFFFFF + 1
-        return self._serial
+    @property
+    def queues(self) -> Queues:
+        """What this program has to do with queues; made when first used, too."""
+        if self._queues is None:
+            from pybus.client.queues import Queues
+
+            self._queues = Queues(self)
+        return self._queues
+
+    def finish(self, failure: Exception | None) -> None:
+        """Nothing will come any more. failure: why, if that was not planned."""
+        self.fail_pending(failure or ConnectionLost("this connection to the bus was closed"))
+        if self._queues is not None:
+            self._queues.finish(failure)

@@ -40,7 +40,7 @@ class Kept:
         topic waits. A value that is newer than what waits comes last: its own frame was lost, as it was to be
         confirmed.
         """
-        last = {key_of(one): int.from_bytes(one[16:20], "little") for one in waiting if one[5] & (RETAIN | CLEAR)}
+        last = {key_of(one): int.from_bytes(one[16:20], "little") for one in waiting if _keeps(one)}
         before: list[bytes] = []
         after: list[bytes] = []
         for key, (serial, flags, target, body) in self._values.items():
@@ -50,3 +50,8 @@ class Kept:
             self._values[key] = new, flags, target, body
             (after if key in last else before).append(frame(SIGNAL, flags, number, target, new, key, body))
         return before, after
+
+
+def _keeps(data: bytes) -> bool:
+    """Whether a frame changes what is kept for its topic."""
+    return data[4] == SIGNAL and bool(data[5] & (RETAIN | CLEAR))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from pybus.protocol.frames import CONFIRM, SIGNAL
+from pybus.protocol.frames import CONFIRM, PUBLISH, SIGNAL
 
 _AT_ONCE = 256 * 1024
 """About the bytes of one write; a socket takes no more."""
@@ -57,8 +57,8 @@ class Output:
             self.waiting -= len(self._frames.pop())
 
     def keep_signals(self) -> None:
-        """The connection has ended: signals wait for the next one, whatever was to be answered is void."""
-        self._frames = deque(one for one in self._frames if one[4] == SIGNAL and not one[5] & CONFIRM)
+        """The connection has ended: signals and messages wait for the next one, whatever was to be answered is void."""
+        self._frames = deque(one for one in self._frames if one[4] in (SIGNAL, PUBLISH) and not one[5] & CONFIRM)
         self._begun = 0
         self.waiting = sum(map(len, self._frames))
 

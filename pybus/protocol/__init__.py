@@ -44,6 +44,12 @@ The bus checks `sender` against the connection and passes the sender's own bytes
     7 MISSED    bus       -                 your number       map: topic to count, see 6
     8 PEER      bus       -                 your number       map, see 7
     9 BYE       both      -                 0                 [name, message] or nil, see 8
+    10 PUBLISH  client    exchange NUL key  bytes of the      properties, then any value; see 12
+                                            properties
+    11 DELIVER  bus       as in PUBLISH     as in PUBLISH     as in PUBLISH; serial: of the consume call
+    12 SETTLE   client    -                 see 12            -
+    13 CONFIRMED bus      -                 your number       -
+    14 RETURN   bus       as in PUBLISH     as in PUBLISH     as in PUBLISH
 
     flag            with            meaning
     1   RAW         SIGNAL, ANSWER  the body is raw bytes, not msgpack
@@ -54,6 +60,16 @@ The bus checks `sender` against the connection and passes the sender's own bytes
     32  NO_REPLY    CALL            do not answer, not even with an error
     64  CAUSED      SIGNAL, CALL    another message has caused this one, see 10
     128 ON_CHANGE   SIGNAL          with RETAIN: pass it on only if that changes the topic's value
+
+In frames of queues the numbers have other meanings, but for RAW and CAUSED:
+
+    2   PERSISTENT  PUBLISH, DELIVER the message survives the daemon, in a queue that is durable
+    4   REDELIVERED DELIVER         it may have been delivered before
+    8   MANDATORY   PUBLISH         give it back by RETURN if it reaches no queue
+    16  CONFIRM     PUBLISH         answer with CONFIRMED
+    2   NACK        SETTLE, CONFIRMED  the message was not processed, or not taken by a queue
+    4   REQUEUE     SETTLE          with NACK: it goes back to its queue
+    8   MULTIPLE    SETTLE, CONFIRMED  all before it as well
 
 A body is one msgpack value, unless RAW is set. Points in time are msgpack's timestamp extension
 (type -1). Maps may have keys of any kind. The bus never looks into the body of a frame that it
@@ -193,4 +209,44 @@ Their bodies are maps; `name` is a unique name but in the three lines where it s
                       at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
                       receivers, missed (of these, who was full), all numbers of connections; key,
                       serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire)
+
+12. Queues
+----------
+Exchanges, queues and bindings are those of AMQP 0-9-1, and what is said of them there holds here, as RabbitMQ
+does it. They are declared, bound and deleted by methods of the bus's own object, which have the names of AMQP's
+(`declare_queue(name, passive, durable, exclusive, auto_delete, arguments)` is `queue.declare`); `introspect`
+describes them. A connection is one AMQP channel. A refusal closes nothing, it is an error answer; its text
+is RabbitMQ's.
+
+PUBLISH goes to an exchange, "" is the default one. Its key is the exchange's name, a zero byte, and the routing
+key. Its body begins with the message's properties, a msgpack map of as many bytes as the lower 26 bits of `target`
+say, 0 if there are none; the rest is the value, msgpack or with RAW any bytes. Properties are content_type,
+content_encoding, correlation_id, reply_to, expiration (milliseconds, as text), message_id, type, user_id, app_id
+and cluster_id, all text; headers, a map; priority, 0 to 255; timestamp. `delivery_mode` is the flag PERSISTENT.
+
+A PUBLISH that is refused is answered by ERROR as a SIGNAL is, with its key; with CONFIRM each has an ERROR of its
+own. Else with CONFIRM it is answered by CONFIRMED with its serial, once it is safe: at once if nothing is to be
+written to disk. CONFIRMED with MULTIPLE stands for all earlier ones as well that wait for it; with NACK a queue
+refused them (`x-overflow`). With MANDATORY a message that reaches no queue comes back as RETURN, its own bytes
+but for the kind, before it is confirmed. CAUSED is as in 10.
+
+`consume(queue, tag, no_ack, exclusive, prefetch, arguments)` makes a consumer. Its messages come as DELIVER: the
+publisher's own bytes but for kind, flags and serial, which is that of the consume call, so that must not be the
+serial of another consumer of yours. They may come before the answer. An ERROR with that serial after the answer
+says that the consumer is one no more (ConsumerCancelled). Deliveries are counted from 1 on for each connection:
+the first DELIVER has the delivery tag 1, and so on; what `get_message` answers has a tag and is counted like that,
+at its place among the frames.
+
+SETTLE says what became of a delivery: done, or with NACK thrown away (to the dead letters, if the queue has any),
+or with NACK and REQUEUE given back. `target` is the higher and `serial` the lower half of its tag; with MULTIPLE
+all up to this tag are meant, and by tag 0 all there are. An unknown tag is refused by ERROR with serial 0 and the
+key `settle`. What is not settled when the connection ends goes back to its queue. A consumer gets no more than
+`prefetch` unsettled messages, and none while more than 256 KiB wait for its connection.
+
+`amq.topic` is the topics of section 6: a queue that is bound to it gets the signals that match as messages, and
+a message to it reaches subscribers as a SIGNAL without its properties, if its routing key can be a topic.
+
+A message to the default exchange whose routing key is the name of a service, and of no queue, is a call of it:
+the property `type` is the method, and the body that of a CALL. The answer is published to the queue that `reply_to`
+names, with the same `correlation_id`; an error has its name as the header `error`, and its body is [name, message].
 """

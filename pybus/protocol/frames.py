@@ -2,8 +2,9 @@
 
 The reader's unit is the *run*: neighbouring frames that are signals from one sender to one topic,
 handed on as a single slice of the received bytes, with their number. Whoever forwards them copies
-and looks up once a run; whoever reads them finds the receivers once a run. Any other frame is a run
-of one. On a stream of 64-byte signals to one topic this costs 0.3 us a frame in plain Python.
+and looks up once a run; whoever reads them finds the receivers once a run. Messages to and from queues
+make runs in the same way. Any other frame is a run of one. On a stream of 64-byte signals to one topic
+this costs 0.3 us a frame in plain Python.
 """
 
 from struct import Struct
@@ -24,6 +25,11 @@ ERROR = 6
 MISSED = 7
 PEER = 8
 BYE = 9
+PUBLISH = 10
+DELIVER = 11
+SETTLE = 12
+CONFIRMED = 13
+RETURN = 14
 
 RAW = 1
 RETAIN = 2
@@ -33,6 +39,13 @@ CONFIRM = 16
 NO_REPLY = 32
 CAUSED = 64
 ON_CHANGE = 128
+
+PERSISTENT = 2
+REDELIVERED = 4
+MANDATORY = 8
+NACK = 2
+REQUEUE = 4
+MULTIPLE = 8
 
 EPHEMERAL = 1
 """In the target of a SIGNAL with RETAIN: the value is forgotten when its publisher's connection ends."""
@@ -52,6 +65,11 @@ FLAGS = {
     MISSED: 0,
     PEER: 0,
     BYE: 0,
+    PUBLISH: RAW | PERSISTENT | MANDATORY | CONFIRM | CAUSED,
+    DELIVER: RAW | PERSISTENT | REDELIVERED | CAUSED,
+    SETTLE: NACK | REQUEUE | MULTIPLE,
+    CONFIRMED: NACK | MULTIPLE,
+    RETURN: RAW | PERSISTENT | MANDATORY | CONFIRM | CAUSED,
 }
 """Which flags each kind may have; a kind that is not here is unknown."""
 
@@ -97,6 +115,16 @@ def allowed_time(target: int) -> int:
     return target & MAX_CAUSED_TIME
 
 
+def message_target(target: int, properties: int) -> int:
+    """The target of a PUBLISH: the depth of another one's, and in the lower bits the bytes that its properties have."""
+    return target >> _DEPTH_SHIFT << _DEPTH_SHIFT | properties
+
+
+def properties_size(target: int) -> int:
+    """How many bytes of a PUBLISH's or DELIVER's body are its properties."""
+    return target & MAX_CAUSED_TIME
+
+
 def key_of(data: bytes) -> bytes:
     """The key in a frame's bytes."""
     return data[HEADER_SIZE : HEADER_SIZE + int.from_bytes(data[6:8], "little")]
@@ -109,19 +137,28 @@ def body_of(run: Run) -> bytes:
 
 def bodies_of(run: Run) -> list[bytes]:
     """The bodies of all frames of a run, in order."""
-    if run[7] == 1:
-        return [body_of(run)]
-    data = run[6]
-    skip = HEADER_SIZE + len(run[5])
-    bodies = []
+    return frames_of(run[6], run[7], HEADER_SIZE + len(run[5]))
+
+
+def frames_of(data: bytes, count: int, skip: int = 0) -> list[bytes]:
+    """The single frames of a run's bytes, in order. count: how many there are; skip: bytes to leave out of each."""
+    if count == 1:
+        return [data[skip:]]
+    frames = []
     start = 0
     while start < len(data):
         end = start + _peek_length(data, start)[0]
-        bodies.append(data[start + skip : end])
+        frames.append(data[start + skip : end])
         start = end
-    return bodies
+    return frames
 
 
+def serial_of(data: bytes) -> int:
+    """The serial in a frame's bytes."""
+    return int.from_bytes(data[16:20], "little")
+
+
+_JOINED = (PUBLISH, DELIVER, SETTLE)
 _NOTHING = (b"", 0, 0, 0, 0, 0)
 
 
@@ -218,7 +255,7 @@ class FrameReader:
                     continue
                 runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
                 count = 0
-            if kind == SIGNAL and flags <= RAW:
+            if (kind == SIGNAL and flags <= RAW) or kind in _JOINED:
                 run_key = key
                 serial = this_serial
                 start = pos

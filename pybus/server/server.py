@@ -10,6 +10,7 @@ from pybus.broker.broker import Broker
 from pybus.broker.life import Ending
 from pybus.broker.peer import Peer
 from pybus.errors import AccessDenied, LimitExceeded, Shutdown
+from pybus.server.committer import Committer
 from pybus.server.credentials import look_up, socket_owner
 from pybus.server.ending import Endings
 from pybus.server.listener import Listener
@@ -17,6 +18,7 @@ from pybus.server.log import Log
 from pybus.server.loop import READ, Loop, Timer
 from pybus.server.session import Gone, Session, refuse
 from pybus.server.supervisor import Supervisor
+from pybus.storage import Store
 
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_AGAIN = 1.0
@@ -33,7 +35,14 @@ class Server:
     """
 
     def __init__(
-        self, loop: Loop, log: Log, listener: Listener, broker: Broker, supervisor: Supervisor, uids: frozenset[int]
+        self,
+        loop: Loop,
+        log: Log,
+        listener: Listener,
+        broker: Broker,
+        supervisor: Supervisor,
+        store: Store,
+        uids: frozenset[int],
     ) -> None:
         self.loop = loop
         self.log = log
@@ -42,6 +51,7 @@ class Server:
         supervisor.changed = self._service_ended
         supervisor.is_dying = self._is_dying
         self.endings = Endings(loop)
+        self.committer = Committer(loop, log, broker.queueing.disk, store, self.flush)
         self._listener = listener
         self._uids = uids
         self._sessions: dict[int, Session] = {}
@@ -49,6 +59,7 @@ class Server:
         self._resuming: list[Session] = []
         self._deadline: Timer | None = None
         self._deadline_at = 0.0
+        self._feeding = False
         self._accepting = True
         self.stopping = False
         loop.watch(listener.sock.fileno(), READ, self._accept)
@@ -159,10 +170,13 @@ class Server:
 
     def flush(self) -> None:
         """Write to every peer that got something; then see when the next thing is due."""
-        ready, todo = self.broker.ready, self.broker.todo
-        while ready or self._resuming or todo:
+        ready, todo, queueing = self.broker.ready, self.broker.todo, self.broker.queueing
+        while ready or self._resuming or todo or queueing.unfinished:
             if todo:
                 self.supervisor.act(self.broker.settle())
+                continue
+            if queueing.unfinished:
+                queueing.finish()
                 continue
             if not ready:
                 self._resuming.pop().resume()
@@ -170,8 +184,23 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
-        if self._deadline is not None or self.broker.dispatch.open or self.broker.services.due is not None:
+        if queueing.journal.has_news and not self.committer.busy:
+            self.committer.look()
+        if queueing.hungry and not self._feeding:
+            self._feeding = True
+            self.loop.soon(self._feed)
+        if self._deadline is not None or self.broker.waits_for_time:
             self._set_deadline()
+
+    def _feed(self) -> None:
+        """Give those who have room more of what waits in queues, now that all others had their turn."""
+        self._feeding = False
+        hungry, self.broker.queueing.hungry[:] = list(self.broker.queueing.hungry), []
+        for channel in hungry:
+            session = self._sessions.get(channel.peer.number)
+            if session is not None:
+                session.feed(channel)
+        self.flush()
 
     def _set_deadline(self) -> None:
         """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""
@@ -201,12 +230,19 @@ class Server:
         if self._accepting:
             self.loop.forget(self._listener.sock.fileno())
         self._listener.close()
+        self.save_queues()
+        self.flush()
         for session in [*self._greeting, *self._sessions.values()]:
             session.stop(Shutdown("the bus is stopping"))
         self.supervisor.stop()
         self.flush()
         self.stop_when_done()
         self.loop.after(max(self.broker.limits.farewell, self.supervisor.patience()), self.loop.stop)
+
+    def save_queues(self) -> None:
+        """See that what has gathered is on disk before anybody is told that the bus stops, or it does."""
+        if not self.committer.finish(self.broker.limits.farewell):
+            self.log.warning("queues not saved", "the last changes of the queues could not be written to disk in time")
 
     def stop_when_done(self) -> None:
         """End the loop if the bus is stopping and everybody has gone."""

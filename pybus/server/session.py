@@ -25,6 +25,7 @@ from pybus.server.ending import has_ended, peer_pidfd
 from pybus.server.loop import READ, WRITE, Timer, ended
 
 if TYPE_CHECKING:
+    from pybus.broker.queues.channel import Channel
     from pybus.server.server import Server
 
 _READ_SIZE = 64 * 1024
@@ -108,6 +109,13 @@ class Session:
         except Exception as error:  # a bug of ours costs this connection, never the bus
             self._fail(error)
 
+    def feed(self, channel: Channel) -> None:
+        """The peer has room for more of what waits in queues for one of its channels."""
+        try:
+            self._server.broker.queueing.consuming.feed(channel)
+        except Exception as error:  # as above
+            self._fail(error)
+
     def _take_turn(self) -> None:
         try:
             if self._turn_over:
@@ -181,7 +189,7 @@ class Session:
         assert peer is not None
         if runs:
             held = self._server.broker.receive(peer, runs, time.monotonic())
-            if peer.owed > self._server.broker.limits.owed:
+            if peer.must_wait:
                 self._held = held
                 self._adjust()
                 return
@@ -208,7 +216,7 @@ class Session:
             self._last_key = runs[-1][5]
         if over and not self._parted:
             over = max(over, _SHORTEST_REST)
-            self._server.broker.slow_down(peer, over, self._last_key)
+            self._server.broker.storms.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)
             self._adjust()
 
@@ -265,7 +273,7 @@ class Session:
             peer.taken(peer.queued)
         if self._parted and not peer.queued:
             self._close()
-        elif self._held is not None and not self._turn_over and peer.owed <= self._server.broker.limits.owed:
+        elif self._held is not None and not self._turn_over and not peer.must_wait:
             self._server.resume_soon(self)
         elif peer.queued or self._events != READ:
             self._adjust()

@@ -9,22 +9,27 @@ from pybus.broker.peer import Credentials
 from pybus.errors import PREFIX, BusError, error_answer
 from pybus.limits import Limits
 from pybus.names import BUS_NAME
-from pybus.protocol.codec import encode, pack, unpack_or_keep
+from pybus.protocol.codec import encode, pack, unpack, unpack_or_keep
 from pybus.protocol.frames import (
     ANSWER,
     BYE,
     CALL,
+    DELIVER,
     ERROR,
     MISSED,
     NO_REPLY,
     PEER,
     PREAMBLE,
+    RETURN,
     SIGNAL,
     FrameReader,
+    Run,
     body_of,
     frame,
+    properties_size,
 )
 from pybus.protocol.handshake import Welcome
+from pybus.storage import Store
 from tests.protocol.singles import singles
 
 IDENTITY = "0123456789abcdef0123456789abcdef"
@@ -45,9 +50,9 @@ class Heard(NamedTuple):
 class Scene:
     """A bus, and its clock, which stands still until `wait`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
         self.now = 1000.0
-        self.broker = Broker(limits or Limits(), IDENTITY, "1.2.3", self.now)
+        self.broker = Broker(limits or Limits(), IDENTITY, "1.2.3", self.now, wall=self.now, store=store)
 
     def join(self, program: str) -> "Person":
         """Somebody comes."""
@@ -57,6 +62,12 @@ class Scene:
         """Time passes."""
         self.now += seconds
         self.broker.expire(self.now)
+
+    def finish(self) -> None:
+        """The turn is over."""
+        self.broker.queueing.finish()
+        while self.broker.queueing.hungry:
+            self.broker.queueing.consuming.feed(self.broker.queueing.hungry.pop())
 
     # --- the shell's part, for services -----------------------------------------------------------
 
@@ -104,6 +115,7 @@ class Person:
         """Any bytes. Raises `ProtocolError` where the bus would end the connection."""
         runs = self._reader.feed(data)
         self.broker.receive(self.peer, runs, self.scene.now)
+        self.scene.finish()
         if self._reader.failure is not None:
             raise self._reader.failure
 
@@ -131,9 +143,11 @@ class Person:
         """An error in place of the answer."""
         self.send(frame(ERROR, 0, self.number, call.sender, call.serial, b"", pack([name, message])))
 
-    def ask(self, method: str, *args: object) -> object:
+    def ask(self, method: str, *args: object, **named: object) -> object:
         """A call to the bus itself: its answer's value, or the error raised. Other frames stay unheard."""
-        serial = self.call(BUS_NAME, method, *args)
+        self._serial += 1
+        serial = self._serial
+        self.send(frame(CALL, 0, self.number, 0, serial, f"{BUS_NAME} {method}".encode(), body(*args, **named)))
         self._listen()
         found = [one for one in self._letters if one.kind in (ANSWER, ERROR) and one.serial == serial]
         assert len(found) == 1
@@ -164,7 +178,7 @@ class Person:
         reader = FrameReader(max(len(data), 1))
         for run in singles(reader.feed(data)):
             kind, flags, sender, target, serial, key, _, _ = run
-            value = unpack_or_keep(flags, body_of(run))
+            value = content_of(run) if kind in (DELIVER, RETURN) else unpack_or_keep(flags, body_of(run))
             self._letters.append(Heard(kind, flags, sender, target, serial, key.decode(errors="replace"), value))
         assert reader.failure is None
         assert reader.partial == 0
@@ -180,6 +194,14 @@ class Person:
         data = self.peer.outbox.popleft()
         self.peer.taken(len(data))
         return data
+
+
+def content_of(run: Run) -> object:
+    """The value of a message's body; with its properties before it, if it has any."""
+    size = properties_size(run[3])
+    data = body_of(run)
+    value = unpack_or_keep(run[1], data[size:])
+    return (unpack(data[:size]), value) if size else value
 
 
 def body(*args: object, **named: object) -> bytes:

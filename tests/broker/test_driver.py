@@ -3,6 +3,7 @@
 import pytest
 
 from pybus.broker.driver import METHODS
+from pybus.broker.queues.methods import METHODS as QUEUE_METHODS
 from pybus.errors import (
     AccessDenied,
     BadName,
@@ -258,6 +259,10 @@ def test_the_bus_tells_its_numbers() -> None:
         "names": 1,
         "patterns": 2,
         "routes": 2,
+        "queues": 0,
+        "queued_messages": 0,
+        "unacked_messages": 0,
+        "queue_memory": 0,
         "retained": 1,
         "retained_bytes": 3,
         "open_calls": 1,
@@ -288,7 +293,7 @@ def test_the_bus_describes_itself_like_any_service() -> None:
     found = Scene().join("alice").ask("introspect")
     assert isinstance(found, dict)
     methods = {one["name"]: one for one in found["methods"]}
-    assert sorted(methods) == sorted(METHODS)
+    assert sorted(methods) == sorted([*METHODS, *QUEUE_METHODS])
     assert found["doc"].startswith("The bus itself")
     assert methods["subscribe"] == {
         "name": "subscribe",
@@ -304,7 +309,7 @@ def test_the_bus_describes_itself_like_any_service() -> None:
 def test_a_method_that_the_bus_does_not_have_is_refused() -> None:
     alice = Scene().join("alice")
     assert refused(UnknownMethod, alice, "fly").startswith(
-        "no method 'fly'; there are: clear_will, get, monitor, names, "
+        "no method 'fly'; there are: bind_exchange, bind_queue, bindings, "
     )
     assert refused(UnknownMethod, alice, "_find").startswith("no method '_find'; there are: ")
     assert refused(UnknownMethod, alice, "").startswith("no method ''; there are: ")

@@ -8,7 +8,7 @@ from pybus.errors import AccessDenied, InvalidName
 
 def index(**patterns: str) -> TopicIndex[str]:
     """An index in which each person holds the patterns named in their text."""
-    made: TopicIndex[str] = TopicIndex()
+    made: TopicIndex[str] = TopicIndex(guarded=True)
     for holder, text in patterns.items():
         for pattern in text.split():
             made.add(pattern, holder)

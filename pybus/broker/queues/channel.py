@@ -1,0 +1,196 @@
+"""A channel: what one user of the queues has in hand (AMQP 0-9-1 section 4.3 and class `channel`).
+
+A native connection has one; one that speaks AMQP may have many. It knows no wire: `Outlet` is what a wire has to
+offer it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pybus.broker.queues import replies
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.consumer import Consumer
+    from pybus.broker.queues.message import Message
+    from pybus.broker.queues.queue import Queue
+    from pybus.errors import BusError
+    from pybus.protocol.frames import Run
+
+
+class Outlet(Protocol):
+    """How a channel speaks to its program."""
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the program that it should get no more messages for now."""
+
+    def deliver(self, consumer: Consumer, message: Message) -> None:
+        """A message for a consumer; the tag is the next one."""
+
+    def confirm(self, serial: int, *, multiple: bool, taken: bool) -> None:
+        """A published message is safe, or was refused. multiple: and all before it."""
+
+    def refuse(self, serial: int, reason: BusError) -> None:
+        """A published message is not safe."""
+
+    def give_back(self, data: bytes) -> None:
+        """A mandatory message reached no queue; its frame, as published."""
+
+    def cancelled(self, consumer: Consumer, reason: BusError) -> None:
+        """A consumer is one no more."""
+
+
+class Delivery(NamedTuple):
+    """A message that a program has and did not settle yet. consumer: None if it was got by `get`."""
+
+    queue: Queue
+    message: Message
+    consumer: Consumer | None
+
+
+class Transaction:
+    """What a transactional channel did since its last commit (AMQP 0-9-1 class `tx`).
+
+    publishes: runs of PUBLISH frames. settled: deliveries that were taken out, by tag, with what is to become of them.
+    """
+
+    __slots__ = ("publishes", "settled")
+
+    def __init__(self) -> None:
+        self.publishes: list[Run] = []
+        self.settled: list[tuple[dict[int, Delivery], bool, bool]] = []
+
+
+class Confirms:
+    """The published messages whose publisher awaits a confirm. They are confirmed in the order of their coming."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: deque[tuple[int, bool, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, serial: int, *, taken: bool, batch: int) -> None:
+        """A message was taken by its queues, or refused by one. batch: with which it goes to disk, 0 if it does not."""
+        self._open.append((serial, taken, batch))
+
+    def send(self, outlet: Outlet, safe: int) -> None:
+        """Confirm what can be, many by one frame. safe: the last batch that is on disk."""
+        waiting = self._open
+        while waiting and waiting[0][2] <= safe:
+            serial, taken, _ = waiting.popleft()
+            count = 1
+            while waiting and waiting[0][1] == taken and waiting[0][2] <= safe:
+                serial, _, _ = waiting.popleft()
+                count += 1
+            outlet.confirm(serial, multiple=count > 1, taken=taken)
+
+    def fail(self, outlet: Outlet, batch: int, reason: BusError) -> None:
+        """Nobody can say whether these messages will be safe: tell their publisher. batch: the last that is meant."""
+        while self._open and self._open[0][2] <= batch:
+            outlet.refuse(self._open.popleft()[0], reason)
+
+
+class Channel:
+    """Delivery tags, consumers, prefetch and the transaction of one user.
+
+    prefetch: how many deliveries may be unacked on the whole channel, 0 for as many as the bus allows. waiting:
+    whether a message could not be delivered because too much waits to be written; crowded: because too much is unacked.
+    unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
+    None if the channel is not transactional. last_queue: what "" means as a queue's name. reply_queue: the one behind
+    `amq.rabbitmq.reply-to`.
+    """
+
+    def __init__(self, peer: Peer, outlet: Outlet, hungry: list[Channel]) -> None:
+        """hungry: where it puts itself when it has room for deliveries again."""
+        self.peer = peer
+        self.outlet = outlet
+        self.consumers: dict[str, Consumer] = {}
+        self.unacked: dict[int, Delivery] = {}
+        self.prefetch = 0
+        self.waiting = False
+        self.crowded = False
+        self.unfinished = False
+        self.last_queue = ""
+        self.reply_queue = ""
+        self._hungry = hungry
+        self.transaction: Transaction | None = None
+        self.confirms = Confirms()
+        self._last_tag = 0
+
+    @property
+    def user(self) -> str:
+        """Who it is, for the property `user_id`: on this wire the number of the user, as text."""
+        return str(self.peer.credentials.uid)
+
+    def has_room(self, no_ack: bool) -> bool:
+        """Whether it may get one more delivery."""
+        if not no_ack and (len(self.unacked) >= (self.prefetch or self.peer.limits.unacked)):
+            self.crowded = True
+            return False
+        if self.outlet.full:
+            self.waiting = True
+            return False
+        return True
+
+    def room_made(self) -> None:
+        """Little enough waits to be written: it may get what it could not get before."""
+        self.waiting = False
+        self._hungry.append(self)
+
+    def deliver(self, queue: Queue, message: Message, consumer: Consumer) -> None:
+        """Give a message to one of its consumers."""
+        self._last_tag += 1
+        if not consumer.no_ack:
+            self.unacked[self._last_tag] = Delivery(queue, message, consumer)
+            consumer.unacked += 1
+            queue.unacked += 1
+        consumer.delivered += 1
+        queue.delivered += 1
+        self.outlet.deliver(consumer, message)
+
+    def got(self, queue: Queue, message: Message, no_ack: bool) -> int:
+        """A message was got without a consumer. Returns its delivery tag."""
+        self._last_tag += 1
+        queue.delivered += 1
+        if not no_ack:
+            self.unacked[self._last_tag] = Delivery(queue, message, None)
+            queue.unacked += 1
+        return self._last_tag
+
+    def take(self, tag: int, multiple: bool) -> dict[int, Delivery]:
+        """Take out the delivery with this tag, or with `multiple` all up to it; tag 0 is then all there are.
+
+        They still count for the prefetch until they are released. Raises `PreconditionFailed` for a tag that
+        was never given or is settled (AMQP's reply code 406).
+        """
+        if not multiple:
+            found = self.unacked.pop(tag, None)
+            if found is None:
+                raise replies.unknown_tag(tag)
+            return {tag: found}
+        if tag and tag not in self.unacked:
+            raise replies.unknown_tag(tag)
+        tags = []
+        for one in self.unacked:  # they are in the order of their tags
+            if tag and one > tag:
+                break
+            tags.append(one)
+        return {one: self.unacked.pop(one) for one in tags}
+
+    def put_back(self, deliveries: dict[int, Delivery]) -> None:
+        """What was taken out is unsettled again, as its transaction was rolled back."""
+        self.unacked = dict(sorted({**deliveries, **self.unacked}.items()))
+
+    def release(self, deliveries: Iterable[Delivery]) -> None:
+        """Deliveries are settled for good."""
+        for queue, _, consumer in deliveries:
+            queue.unacked -= 1
+            if consumer is not None:
+                consumer.unacked -= 1

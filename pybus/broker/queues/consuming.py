@@ -1,0 +1,297 @@
+"""Consuming: from the queues to the consumers, and what they do with it (AMQP's class `basic`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from pybus.broker.queues import replies
+from pybus.broker.queues.channel import Delivery
+from pybus.broker.queues.consumer import Consumer
+from pybus.broker.queues.disk import NotOnDisk
+from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, Run, frame, frames_of
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.message import Message
+    from pybus.broker.queues.queue import Queue
+    from pybus.broker.queues.queueing import Queueing
+
+_FREE_RETURNS = 1
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 5.0
+SETTLE_KEY = b"settle"
+
+
+class Wish(NamedTuple):
+    """How a consumer wants its messages, see `Consumer`. tag: "" for one of the bus's choice."""
+
+    tag: str = ""
+    no_ack: bool = False
+    exclusive: bool = False
+    prefetch: int = 0
+    arguments: Mapping[str, object] = {}
+
+
+class Consuming:
+    """Delivers what waits to whoever can take it, and carries out what consumers say of it."""
+
+    def __init__(self, queueing: Queueing) -> None:
+        self._queueing = queueing
+        self._broker = queueing.broker
+
+    # --- consumers --------------------------------------------------------------------------------
+
+    def consume(self, channel: Channel, queue: Queue, wish: Wish, serial: int = 0) -> Consumer:
+        """Begin to deliver a queue's messages. serial: by which the wire knows the consumer.
+
+        Raises `AccessRefused`, `NotAllowed`, `PreconditionFailed`, `LimitExceeded`.
+        """
+        tag = wish.tag or self._queueing.vhost.generate("amq.ctag-")
+        if tag in channel.consumers:
+            raise replies.tag_in_use(tag)
+        if queue.consumers.is_exclusive or (wish.exclusive and len(queue.consumers)):
+            raise replies.exclusive_use(queue.name)
+        priority = wish.arguments.get("x-priority", 0)
+        if not isinstance(priority, int) or isinstance(priority, bool):
+            raise replies.not_integer("x-priority", queue.name, priority)
+        if len(channel.consumers) >= self._broker.limits.consumers:
+            raise LimitExceeded(f"this connection has {len(channel.consumers)} consumers, its limit")
+        consumer = Consumer(
+            tag,
+            channel,
+            queue,
+            no_ack=wish.no_ack,
+            exclusive=wish.exclusive,
+            prefetch=wish.prefetch,
+            priority=priority,
+            serial=serial,
+        )
+        channel.consumers[tag] = consumer
+        queue.consumers.add(consumer)
+        self.pump(queue)
+        return consumer
+
+    def cancel(self, channel: Channel, tag: str) -> None:
+        """End a consumer; it keeps what it has unacked. None of that tag is as good.
+
+        With the last consumer of an auto-delete queue the queue goes.
+        """
+        consumer = channel.consumers.pop(tag, None)
+        if consumer is not None:
+            consumer.queue.consumers.remove(consumer)
+            self._left(consumer.queue)
+
+    def _left(self, queue: Queue) -> None:
+        """A consumer has left a queue."""
+        queue.used = self._broker.now
+        if queue.properties.auto_delete and not len(queue.consumers):
+            self.delete(queue)
+        else:
+            self.look_after(queue)
+            self.pump(queue)
+
+    def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
+        """Take the next message without a consumer; it and its delivery tag, None if there is none.
+
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
+        `NotOnDisk`.
+        """
+        queue.used = self._broker.now
+        self._drop_expired(queue)
+        if queue.head() is None:
+            return None
+        if not no_ack and len(channel.unacked) >= self._broker.limits.unacked:
+            raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
+        message = queue.head()
+        assert message is not None
+        if message.batch:
+            self._queueing.disk.page_in(queue, message)
+            if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
+                raise NotOnDisk
+        queue.take()
+        tag = channel.got(queue, message, no_ack)
+        self.look_after(queue)
+        if no_ack:
+            self._done(queue, message)
+        return message, tag
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def pump(self, queue: Queue) -> None:
+        """Deliver what waits, as far as consumers can take it."""
+        self._deliver(queue)
+        if queue.timed:
+            self._queueing.timers.note(queue)
+
+    def _deliver(self, queue: Queue) -> None:
+        now = self._broker.now
+        queue.stuck = False
+        while (message := queue.head()) is not None:
+            if message.due is not None and message.due < now:
+                self._drop_expired(queue)
+                continue
+            consumer = queue.consumers.next()
+            if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
+                queue.stuck = True
+                return
+            queue.take()
+            consumer.channel.deliver(queue, message, consumer)
+            self._broker.effort += 1
+            if consumer.no_ack:
+                self._done(queue, message)
+
+    def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
+        """Whether a message that is on disk, or on its way there, can be delivered now."""
+        try:
+            self._queueing.disk.page_in(queue, message)
+        except StoreFailed as error:
+            self._queueing.journal.broken = error.message
+            return False
+        lasting = queue.kept and message.persistent
+        room = consumer.prefetch - consumer.unacked if consumer.prefetch else 1
+        return not lasting or self._queueing.journal.may_deliver(queue, message, room)
+
+    def feed(self, channel: Channel) -> None:
+        """A channel has room again."""
+        for consumer in list(channel.consumers.values()):
+            if consumer.queue.stuck:
+                self.pump(consumer.queue)
+
+    # --- what becomes of deliveries -----------------------------------------------------------------
+
+    def receive(self, peer: Peer, run: Run) -> None:
+        """SETTLE frames came, with the same flags."""
+        flags, target, data, count = run[1], run[3], run[6], run[7]
+        channel = self._queueing.channel(peer)
+        nack, requeue, multiple = bool(flags & NACK), bool(flags & REQUEUE), bool(flags & MULTIPLE)
+        self._broker.effort = count
+        settled: list[Delivery] = []
+        for one in frames_of(data, count, 16):
+            try:
+                taken = channel.take(target << 32 | int.from_bytes(one[:4], "little"), multiple)
+            except BusError as error:
+                body = pack(self._broker.as_answer(error))
+                peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
+                continue
+            if channel.transaction is not None:
+                channel.transaction.settled.append((taken, nack, requeue))
+            else:
+                settled += taken.values()
+        self.settle(channel, settled, nack=nack, requeue=requeue)
+
+    def settle(self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool) -> None:
+        """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues."""
+        deliveries = list(deliveries)
+        self._broker.effort += len(deliveries)
+        channel.release(deliveries)
+        touched: dict[Queue, None] = {}
+        for queue, message, consumer in deliveries:
+            if queue.deleted:
+                self._queueing.release(queue, message)
+            elif not nack:
+                self._done(queue, message)
+            elif requeue:
+                self._give_back(queue, message, pause=True)
+                touched[queue] = None
+            else:
+                self._queueing.dead_letters.drop(queue, message, "rejected")
+            if queue.stuck and consumer is not None:
+                touched[consumer.queue] = None
+        for queue in touched:
+            if not queue.deleted:
+                self.pump(queue)
+        if channel.crowded:
+            channel.crowded = False
+            self.feed(channel)
+
+    def recover(self, channel: Channel) -> None:
+        """Give all that is unacked back to the queues, which deliver it again (AMQP's `basic.recover`)."""
+        taken = channel.take(0, True)
+        self.settle(channel, taken.values(), nack=True, requeue=True)
+
+    def close(self, channel: Channel) -> None:
+        """A channel has ended: its consumers go, and what it had unacked goes back to the front of the queues."""
+        consumers = list(channel.consumers.values())
+        channel.consumers.clear()
+        for consumer in consumers:
+            consumer.queue.consumers.remove(consumer)
+        unsettled = list(channel.unacked.values())
+        channel.unacked.clear()
+        if channel.transaction is not None:
+            unsettled += [one for taken, _, _ in channel.transaction.settled for one in taken.values()]
+        channel.release(unsettled)
+        for queue, message, _ in unsettled:
+            if queue.deleted:
+                self._queueing.release(queue, message)
+            else:
+                self._give_back(queue, message, pause=False)
+        left = {consumer.queue: None for consumer in consumers}
+        for queue in left:
+            if not queue.deleted:
+                self._left(queue)
+        for queue in {delivery.queue: None for delivery in unsettled}:
+            if not queue.deleted and queue not in left:
+                self.pump(queue)
+
+    def _done(self, queue: Queue, message: Message) -> None:
+        queue.acked += 1
+        self._queueing.release(queue, message)
+
+    def _give_back(self, queue: Queue, message: Message, *, pause: bool) -> None:
+        """Put a message back to its place. One that comes back again and again pauses longer each time, if it may."""
+        message.returns += 1
+        queue.returned += 1
+        if message.batch:
+            self._queueing.journal.returned(queue, message)
+        limit = queue.policy.delivery_limit
+        if limit is not None and message.returns > limit:
+            self._queueing.dead_letters.drop(queue, message, "delivery_limit")
+        elif pause and message.returns > _FREE_RETURNS:
+            seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(message.returns - _FREE_RETURNS - 1, 10))
+            queue.pause(message, self._broker.now + seconds)
+            self.look_after(queue)
+        else:
+            queue.put_back(message)
+            self.look_after(queue)
+
+    # --- queues as a whole, and time ----------------------------------------------------------------
+
+    def purge(self, queue: Queue) -> int:
+        """Throw away what waits in a queue; how much that was. It does not go to the dead letters."""
+        thrown = queue.purge()
+        for message in thrown:
+            self._queueing.release(queue, message)
+        return len(thrown)
+
+    def delete(self, queue: Queue) -> int:
+        """Remove a queue: its consumers are told, and what waits is thrown away; how much that was."""
+        self._queueing.vhost.delete_queue(queue)
+        for consumer in queue.consumers:
+            if consumer.channel.consumers.pop(consumer.tag, None) is not None:
+                reason = ConsumerCancelled(f"queue '{queue.name}' in vhost '/' was deleted")
+                consumer.channel.outlet.cancelled(consumer, reason)
+        return self.purge(queue)
+
+    def look_after(self, queue: Queue) -> None:
+        """Another message is the next in line: it may be due, or may become so."""
+        if queue.timed:
+            self._drop_expired(queue)
+            self._queueing.timers.note(queue)
+
+    def expire(self, now: float) -> None:
+        """Do in the queues what the time has come for."""
+        for queue in self._queueing.timers.take_due(now):
+            if queue.is_expired(now):
+                self.delete(queue)
+                continue
+            queue.resume(now)
+            self._drop_expired(queue)
+            self.pump(queue)
+
+    def _drop_expired(self, queue: Queue) -> None:
+        for message in list(queue.take_expired(self._broker.now)):
+            self._queueing.dead_letters.drop(queue, message, "expired")

@@ -1,0 +1,316 @@
+"""The bus's own methods for queues: administration, and what is too rare for a frame of its own.
+
+They are part of the object `org.pybus.Bus`, beside those of `driver.py`. Names and meanings are those of AMQP's
+methods: `declare_queue` is `queue.declare`, `consume` is `basic.consume`, and so on. "" as a queue's name is the
+one that the connection declared last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.broker.exchanges import exchange as exchanges
+from pybus.broker.queues import replies
+from pybus.broker.queues.consuming import Wish
+from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue
+from pybus.broker.queues.moving import move
+from pybus.broker.queues.native import deliver_frame
+from pybus.broker.queues.queue import Properties
+from pybus.broker.queues.replying import REPLY_TO
+from pybus.errors import InvalidArguments, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pybus.broker.broker import Broker
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.queue import Queue
+    from pybus.broker.queues.vhost import VirtualHost
+
+METHODS = (
+    "declare_exchange",
+    "delete_exchange",
+    "bind_exchange",
+    "unbind_exchange",
+    "declare_queue",
+    "delete_queue",
+    "bind_queue",
+    "unbind_queue",
+    "purge_queue",
+    "consume",
+    "cancel",
+    "set_prefetch",
+    "get_message",
+    "peek_messages",
+    "move_messages",
+    "recover",
+    "select_transaction",
+    "commit",
+    "rollback",
+    "exchanges",
+    "queues",
+    "queue",
+    "bindings",
+)
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings"}
+QUICK = set(METHODS) - _LONG
+"""Methods that take a moment, or count what they do."""
+_MAX_COUNT = 2**32
+
+
+class QueueMethods:
+    """What the bus offers of queues. caller, serial: those of the call in hand."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.caller: Peer
+        self.serial = 0
+
+    def functions(self) -> dict[str, Callable[..., object]]:
+        """All methods by name."""
+        return {name: getattr(self, name) for name in METHODS}
+
+    # --- exchanges --------------------------------------------------------------------------------
+
+    def declare_exchange(
+        self,
+        name: str,
+        type: str = "direct",  # noqa: A002 - AMQP's word
+        passive: bool = False,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: dict[str, object] | None = None,
+    ) -> None:
+        """Make an exchange of type "direct", "fanout", "topic" or "headers"; an equal one may be there.
+
+        passive: only see that it is there. durable: it outlives the daemon. auto_delete: it goes with its last
+        binding. internal: messages come to it from other exchanges only. arguments: "alternate-exchange".
+        """
+        if passive:
+            self._vhost.exchange(name)
+            return
+        properties = exchanges.Properties(durable, auto_delete, internal, _checked(arguments))
+        self._vhost.declare_exchange(name, type, properties)
+
+    def delete_exchange(self, name: str, if_unused: bool = False) -> None:
+        """Remove an exchange and its bindings. if_unused: only if nothing is bound to it."""
+        self._vhost.delete_exchange(name, if_unused=if_unused)
+
+    def bind_exchange(
+        self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
+    ) -> None:
+        """Let messages that come to the source and match go on to the destination, an exchange."""
+        self._vhost.bind(source, self._vhost.exchange(destination), key, _checked(arguments))
+
+    def unbind_exchange(
+        self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
+    ) -> None:
+        """Undo a binding between exchanges."""
+        if destination in self._vhost.exchanges:
+            self._vhost.unbind(source, self._vhost.exchanges[destination], key, _checked(arguments))
+
+    # --- queues -----------------------------------------------------------------------------------
+
+    def declare_queue(
+        self,
+        name: str = "",
+        passive: bool = False,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        arguments: dict[str, object] | None = None,
+    ) -> dict[str, object]:
+        """Make a queue; an equal one may be there. Returns queue (its name), messages (that wait) and consumers.
+
+        name: "" lets the bus choose one. passive: only see that it is there. durable: it outlives the daemon.
+        exclusive: for this connection alone, with which it goes. auto_delete: it goes with its last consumer.
+        """
+        if passive:
+            queue = self._queue(name)
+        else:
+            owner = self.caller if exclusive else None
+            properties = Properties(durable, auto_delete, owner, _checked(arguments))
+            queue = self._vhost.declare_queue(name, properties, self.caller)
+        self._broker.queueing.timers.note(queue)
+        self._channel.last_queue = queue.name
+        return {"queue": queue.name, "messages": len(queue), "consumers": len(queue.consumers)}
+
+    def delete_queue(self, queue: str = "", if_unused: bool = False, if_empty: bool = False) -> int:
+        """Remove a queue with its messages; how many those were. Its consumers are told."""
+        name = queue or self._last()
+        if name not in self._vhost.queues:
+            return 0
+        found = self._queue(name)
+        if if_unused and len(found.consumers):
+            raise replies.in_use("queue", name)
+        if if_empty and len(found):
+            raise replies.not_empty(name)
+        return self._broker.queueing.consuming.delete(found)
+
+    def bind_queue(self, queue: str, exchange: str, key: str = "", arguments: dict[str, object] | None = None) -> None:
+        """Let messages that come to the exchange and match get into the queue.
+
+        key: what the routing key has to be, or its pattern; arguments: the headers, for an exchange that
+        goes by them. On `amq.topic` the signals of the bus come along.
+        """
+        self._vhost.bind(exchange, self._queue(queue), key, _checked(arguments))
+
+    def unbind_queue(
+        self, queue: str, exchange: str, key: str = "", arguments: dict[str, object] | None = None
+    ) -> None:
+        """Undo a binding."""
+        if (queue or self._last()) in self._vhost.queues:
+            self._vhost.unbind(exchange, self._queue(queue), key, _checked(arguments))
+
+    def purge_queue(self, queue: str = "") -> int:
+        """Throw away the messages that wait in a queue; how many those were."""
+        return self._broker.queueing.consuming.purge(self._queue(queue))
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def consume(
+        self,
+        queue: str = "",
+        tag: str = "",
+        no_ack: bool = False,
+        exclusive: bool = False,
+        prefetch: int = 0,
+        arguments: dict[str, object] | None = None,
+    ) -> str:
+        """Get the queue's messages as DELIVER frames with this call's serial; the consumer's tag.
+
+        The frames may come before the answer. no_ack: a message is settled by being delivered. exclusive: nobody
+        else may consume the queue. prefetch: how many messages may be unacked, 0 for any number.
+        arguments: "x-priority", higher ones get messages first. The queue `amq.rabbitmq.reply-to` is for direct
+        replies.
+        """
+        wish = Wish(tag, no_ack, exclusive, _count("prefetch", prefetch), _checked(arguments))
+        queueing = self._broker.queueing
+        if queue == REPLY_TO:
+            found = queueing.replying.reply_queue(self._channel, self.caller, no_ack=no_ack)
+        else:
+            found = self._queue(queue)
+        return queueing.consuming.consume(self._channel, found, wish, self.serial).tag
+
+    def cancel(self, tag: str) -> None:
+        """End a consumer. What it has unacked can still be settled."""
+        self._broker.queueing.consuming.cancel(self._channel, tag)
+
+    def set_prefetch(self, count: int) -> None:
+        """How many messages may be unacked on this connection, all consumers together; 0 for any number."""
+        self._channel.prefetch = _count("count", count)
+        self._broker.queueing.consuming.feed(self._channel)
+
+    def get_message(self, queue: str = "", no_ack: bool = False) -> dict[str, object] | None:
+        """Take the next message of a queue; None if there is none.
+
+        message: as a DELIVER frame with serial 0, which has taken a delivery tag like any. tag: that one.
+        messages: how many still wait.
+        """
+        found = self._queue(queue)
+        got = self._broker.queueing.consuming.get(self._channel, found, no_ack=no_ack)
+        if got is None:
+            return None
+        message, tag = got
+        return {"message": deliver_frame(message, 0), "tag": tag, "messages": len(found)}
+
+    def peek_messages(self, queue: str, count: int = 10) -> list[dict[str, object]]:
+        """The next messages of a queue, which stay there: each as message (a DELIVER frame), age (seconds), returns.
+
+        returns: how often it came back from a consumer. No more are shown than fit into half a frame.
+        """
+        found: list[dict[str, object]] = []
+        left = self._broker.limits.frame // 2
+        there = self._queue(queue)
+        for message in there:
+            left -= message.weight
+            if len(found) >= count or (left < 0 and found):
+                break
+            self._broker.queueing.disk.page_in(there, message)
+            age = self._broker.now - message.since
+            found.append({"message": deliver_frame(message, 0), "age": age, "returns": message.returns})
+        return found
+
+    def move_messages(self, queue: str, destination: str = "", count: int = 0) -> int:
+        """Move messages to the end of another queue; how many were moved.
+
+        destination: "" is for dead letters: each goes to the queue in which it died last, and stays if there is none.
+        count: how many at most, from the head on; 0 for all.
+        """
+        target = self._queue(destination) if destination else None
+        return move(self._broker.queueing, self._queue(queue), target, _count("count", count))
+
+    def recover(self) -> None:
+        """Give all that this connection has unacked back to the queues, which deliver it again."""
+        self._broker.queueing.consuming.recover(self._channel)
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    def select_transaction(self) -> None:
+        """From now on what this connection publishes and settles waits for `commit`."""
+        self._broker.queueing.select(self._channel)
+
+    def commit(self) -> None:
+        """Carry out what waits, and begin anew."""
+        self._broker.queueing.commit(self._channel)
+
+    def rollback(self) -> None:
+        """Forget what waits, and begin anew."""
+        self._broker.queueing.rollback(self._channel)
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    def exchanges(self) -> list[dict[str, object]]:
+        """All exchanges by name: name, type, durable, auto_delete, internal, arguments, bindings, published."""
+        return [describe_exchange(one) for _, one in sorted(self._vhost.exchanges.items())]
+
+    def queues(self) -> list[dict[str, object]]:
+        """All queues by name; each as `queue` has it."""
+        return [describe_queue(self._broker, one) for _, one in sorted(self._vhost.queues.items())]
+
+    def queue(self, name: str) -> dict[str, object]:
+        """One queue: how it was declared, what waits in it, who consumes it, and its counters. Times in seconds."""
+        return describe_queue(self._broker, self._queue(name))
+
+    def bindings(self) -> list[dict[str, object]]:
+        """All bindings: source, destination, to ("queue" or "exchange"), key, arguments."""
+        return [
+            describe_binding(binding)
+            for _, exchange in sorted(self._vhost.exchanges.items())
+            for binding in exchange.bindings.values()
+        ]
+
+    # --- of the call in hand --------------------------------------------------------------------------
+
+    @property
+    def _vhost(self) -> VirtualHost:
+        return self._broker.queueing.vhost
+
+    @property
+    def _channel(self) -> Channel:
+        return self._broker.queueing.channel(self.caller)
+
+    def _queue(self, name: str) -> Queue:
+        """A queue that the caller may use. Raises `NotFound`, `ResourceLocked`."""
+        return self._vhost.queue(name or self._last(), self.caller)
+
+    def _last(self) -> str:
+        name = self._channel.last_queue
+        if not name:
+            raise NotFound("NOT_FOUND - no previously declared queue")
+        return name
+
+
+def _checked(arguments: dict[str, object] | None) -> dict[str, object]:
+    for key in arguments or {}:
+        if not isinstance(key, str):
+            raise InvalidArguments(f"the keys of arguments must be text, and {key!r} is not")
+    return arguments or {}
+
+
+def _count(name: str, value: int) -> int:
+    if not 0 <= value <= _MAX_COUNT:
+        raise InvalidArguments(f"{name} must be a number from 0 on, not {value}")
+    return value

@@ -1,0 +1,74 @@
+"""Channels on pybus's own wire: each connection has one, and its frames go to the connection's outbox."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import (
+    BUS,
+    CAUSED,
+    CONFIRMED,
+    DELIVER,
+    ERROR,
+    HEADER_SIZE,
+    MULTIPLE,
+    NACK,
+    PERSISTENT,
+    RAW,
+    REDELIVERED,
+    RETURN,
+    frame,
+)
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.consumer import Consumer
+    from pybus.broker.queues.message import Message
+    from pybus.errors import BusError
+
+_KEPT = RAW | PERSISTENT | CAUSED
+_unpack = Struct("<4xxBHII").unpack_from
+_pack = Struct("<IBBHIII").pack
+
+
+class NativeOutlet:
+    """Writes a channel's frames (section 12 of the specification)."""
+
+    __slots__ = ("_peer",)
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    @property
+    def full(self) -> bool:
+        peer = self._peer
+        return peer.queued >= peer.limits.delivering
+
+    def deliver(self, consumer: Consumer, message: Message) -> None:
+        self._peer.put(deliver_frame(message, consumer.serial))
+
+    def confirm(self, serial: int, *, multiple: bool, taken: bool) -> None:
+        flags = (MULTIPLE if multiple else 0) | (0 if taken else NACK)
+        self._peer.owe(frame(CONFIRMED, flags, BUS, self._peer.number, serial))
+
+    def refuse(self, serial: int, reason: BusError) -> None:
+        self._peer.owe(self._error(serial, reason))
+
+    def give_back(self, data: bytes) -> None:
+        self._peer.owe(data[:4] + bytes((RETURN,)) + data[5:])
+
+    def cancelled(self, consumer: Consumer, reason: BusError) -> None:
+        self._peer.put(self._error(consumer.serial, reason))
+
+    def _error(self, serial: int, reason: BusError) -> bytes:
+        return frame(ERROR, 0, BUS, self._peer.number, serial, b"", pack([reason.name, reason.message]))
+
+
+def deliver_frame(message: Message, serial: int) -> bytes:
+    """The DELIVER frame of a message: the publisher's own bytes behind another header."""
+    data = message.data
+    flags, key_length, sender, target = _unpack(data)
+    flags = flags & _KEPT | (REDELIVERED if message.returns else 0)
+    return _pack(len(data), DELIVER, flags, key_length, sender, target, serial) + data[HEADER_SIZE:]

@@ -1,0 +1,276 @@
+"""Publishing: from a PUBLISH frame, or a signal that queues are bound to, to the queues (AMQP's `basic.publish`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.broker.exchanges.exchange import Exchange
+from pybus.broker.exchanges.routing import Route, find_route
+from pybus.broker.queues import replies
+from pybus.broker.queues.arguments import DROP_HEAD, REJECT_DLX
+from pybus.broker.queues.message import Content, Message, expiration, parse
+from pybus.broker.queues.vhost import check_key
+from pybus.broker.topics import check_publishable, decode_key
+from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed
+from pybus.names import is_own
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import (
+    BUS,
+    CAUSED,
+    CONFIRM,
+    ERROR,
+    HEADER_SIZE,
+    MANDATORY,
+    PUBLISH,
+    RAW,
+    Run,
+    frame,
+    frames_of,
+    message_target,
+    properties_size,
+    sender_of,
+    serial_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pybus.broker.exchanges.exchange import Destination
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.queue import Queue
+    from pybus.broker.queues.queueing import Queueing
+
+_AMQ_TOPIC = "amq.topic"
+
+
+class Publishing:
+    """Routes messages and puts them into queues. Routes that were looked up are kept until something changes."""
+
+    def __init__(self, queueing: Queueing) -> None:
+        self._queueing = queueing
+        self._broker = queueing.broker
+        self._vhost = queueing.vhost
+        self._routes: dict[bytes, Route] = {}
+
+    # --- from a program ---------------------------------------------------------------------------
+
+    def receive(self, peer: Peer, run: Run) -> None:
+        """PUBLISH frames came, all to the same exchange with the same key."""
+        channel = self._queueing.channel(peer)
+        try:
+            if run[1] & CAUSED:
+                self._broker.storms.check_chain(peer, run)
+            route = self._route(run[5])
+            if channel.transaction is not None:
+                if run[1] & CONFIRM:
+                    raise replies.failed("cannot switch from tx to confirm mode")
+                channel.transaction.publishes.append(run)
+                return
+        except (InvalidName, BusError) as error:
+            self._refuse(peer, run, frames_of(run[6], run[7]), error)
+            return
+        self.publish(channel, run, route)
+
+    def commit(self, channel: Channel, runs: Iterable[Run]) -> None:
+        """Publish what has waited for the end of a transaction. Exchanges that went meanwhile refuse their messages."""
+        for run in runs:
+            try:
+                route = self._route(run[5])
+            except (InvalidName, BusError) as error:
+                self._refuse(channel.peer, run, frames_of(run[6], run[7]), error)
+            else:
+                self.publish(channel, run, route)
+
+    def publish(self, channel: Channel, run: Run, route: Route) -> None:
+        """Put messages into the queues that they are routed to, and answer their publisher as it wants."""
+        _, flags, _, target, _, key, data, count = run
+        properties = properties_size(target)
+        skip = HEADER_SIZE + len(key) + properties
+        now = self._broker.now
+        plain = bool(route.queues) and not (properties or route.reads_headers or route.signal)
+        route.exchange.published += count
+        self._broker.effort = count * (1 + len(route.queues))
+        journal = self._queueing.journal
+        for one in frames_of(data, count):
+            failure: BusError | InvalidName | None = None
+            before = journal.changes
+            if plain:
+                for queue in route.queues:
+                    failure = self.enqueue(queue, Message(one, len(one) - skip, now)) or failure
+            else:
+                try:
+                    failure = self._publish_one(channel, one, route)
+                except (InvalidName, BusError) as error:
+                    failure = error
+            if failure is not None and not isinstance(failure, Nacked):
+                self._refuse(channel.peer, run, [one], failure)
+            elif flags & CONFIRM:
+                batch = journal.current if journal.changes != before else 0
+                channel.confirms.add(serial_of(one), taken=failure is None, batch=batch)
+                self._queueing.finish_later(channel)
+            if journal.changes != before:
+                self._queueing.disk.writes(channel.peer, len(one))
+
+    def _publish_one(self, channel: Channel, data: bytes, route: Route) -> BusError | None:
+        """Publish a message that is looked into. Returns why a queue did not take it. Raises what is wrong with it."""
+        given = parse(data)
+        content = self._check(channel, given)
+        copies = _copies(given.headers)
+        if route.reads_headers or copies:
+            route = find_route(route.exchange, (route.key, *copies), given.headers, self._vhost.exchanges)
+        failure, reached = self.distribute(route, content, data if content is given else content.frame())
+        if not reached and not given.exchange and self._queueing.replying.knows(given.key):
+            self._queueing.replying.call(channel, content)
+            return None
+        if not reached and given.flags & MANDATORY:
+            channel.outlet.give_back(data)
+        return failure
+
+    def distribute(self, route: Route, content: Content, data: bytes) -> tuple[BusError | None, int]:
+        """Hand a message to all to whom its route leads. Returns why one did not take it, and how many there are."""
+        failure: BusError | None = None
+        ttl = expiration(content.properties)
+        priority = content.properties.get("priority")
+        now = self._broker.now
+        for queue in route.queues:
+            message = Message(data, len(content.payload), now)
+            if ttl is not None:
+                message.due = now + ttl
+            if isinstance(priority, int):
+                message.priority = min(priority, queue.policy.max_priority)
+            failure = self.enqueue(queue, message) or failure
+        reached = len(route.queues)
+        if route.signal:
+            reached += self._broker.signals.offer_message(content)
+        return failure, reached
+
+    def _check(self, channel: Channel, content: Content) -> Content:
+        """Check a message's properties. Returns it as its receivers are to see it."""
+        properties = content.properties
+        if not properties:
+            return content
+        expiration(properties)
+        content = self._queueing.replying.prepare(channel, content)
+        properties = content.properties
+        user = properties.get("user_id")
+        if user not in (None, channel.user):
+            raise replies.failed(f"user_id property set to '{user}' but authenticated user was '{channel.user}'")
+        if "BCC" in content.headers:
+            headers = {name: value for name, value in content.headers.items() if name != "BCC"}
+            return content._replace(properties={**properties, "headers": headers})
+        return content
+
+    # --- from signals -----------------------------------------------------------------------------
+
+    def take_signals(self, destination: Destination, data: bytes, count: int, key: bytes) -> None:
+        """Signals to one topic came to a destination that is bound to it. They are transient messages."""
+        queues = (destination,) if not isinstance(destination, Exchange) else self._beyond(destination, key.decode())
+        skip = HEADER_SIZE + len(key)
+        flags = data[5] & (RAW | CAUSED)
+        target = message_target(int.from_bytes(data[12:16], "little"), 0) if flags & CAUSED else 0
+        where = _AMQ_TOPIC.encode() + b"\0" + key
+        sender = sender_of(data)
+        for body in frames_of(data, count, skip):
+            made = frame(PUBLISH, flags, sender, target, 0, where, body)
+            for queue in queues:
+                self.enqueue(queue, Message(made, len(body), self._broker.now))
+
+    def _beyond(self, exchange: Exchange, key: str) -> tuple[Queue, ...]:
+        """The queues behind the exchanges that are bound to a topic, for the first of these; the others add nothing.
+
+        A queue that is bound to the topic itself, or is behind several of them, gets each signal once.
+        """
+        topics = self._vhost.exchanges[_AMQ_TOPIC]
+        bound = topics.match(key, {})
+        first, *others = (one for one in bound if isinstance(one, Exchange))
+        if first is not exchange:
+            return ()
+        found: dict[Queue, None] = {}
+        for one in (first, *others):
+            found.update(dict.fromkeys(find_route(one, (key,), {}, self._vhost.exchanges, [topics]).queues))
+        return tuple(queue for queue in found if queue not in bound)
+
+    # --- into a queue -----------------------------------------------------------------------------
+
+    def enqueue(self, queue: Queue, message: Message) -> BusError | None:
+        """Put a message into a queue, and hand it on if a consumer can take it. Returns why it was not taken, if so."""
+        limits = self._broker.limits
+        if len(queue) >= limits.queue_length or self._queueing.bytes >= limits.queued_bytes:
+            queue.dropped += 1
+            return LimitExceeded(
+                f"queue '{queue.name}' has {len(queue)} messages, all queues {self._queueing.bytes} bytes;"
+                f" the limits are {limits.queue_length} and {limits.queued_bytes}"
+            )
+        policy = queue.policy
+        bounded = policy.max_length is not None or policy.max_bytes is not None
+        if bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):
+            if policy.overflow == REJECT_DLX:
+                self._queueing.dead_letters.forward(queue, message, "maxlen")
+            queue.dropped += 1
+            return Nacked(f"queue '{queue.name}' has {len(queue)} messages and takes no more")
+        if policy.ttl is not None:
+            due = message.since + policy.ttl
+            message.due = due if message.due is None else min(message.due, due)
+        lasting = queue.kept and message.persistent and self._queueing.journal.keeps
+        if lasting and self._queueing.journal.broken:
+            queue.dropped += 1
+            return StoreFailed(f"the message can't be written to disk: {self._queueing.journal.broken}")
+        queue.put(message)
+        self._queueing.entered(queue, message, lasting=lasting)
+        if queue.consumers and not queue.stuck:
+            self._queueing.consuming.pump(queue)
+        if bounded:
+            for dropped in list(queue.take_overflow()):
+                self._queueing.dead_letters.drop(queue, dropped, "maxlen")
+        if queue.timed:
+            self._queueing.consuming.look_after(queue)
+        return None
+
+    # --- routes and refusals ----------------------------------------------------------------------
+
+    def _route(self, key: bytes) -> Route:
+        """Where messages with this key go. Raises `InvalidName`, `NotFound`, `AccessRefused`, `AccessDenied`."""
+        if self._vhost.changed:
+            self._routes.clear()
+            self._vhost.changed = False
+        found = self._routes.get(key)
+        if found is not None:
+            return found
+        name, divider, routing_key = decode_key(key).partition("\0")
+        if not divider:
+            raise InvalidName(f"the key {key[:40]!r} of a message must be an exchange, a NUL and a routing key")
+        exchange = self._vhost.exchange(name)
+        if exchange.properties.internal:
+            raise replies.internal_exchange(name)
+        route = find_route(exchange, (check_key(routing_key),), {}, self._vhost.exchanges)
+        if route.signal and is_own(routing_key):
+            check_publishable(routing_key)
+        if len(self._routes) >= self._broker.limits.routes:
+            self._routes.clear()
+        self._routes[key] = route
+        return route
+
+    def _refuse(self, peer: Peer, run: Run, frames: list[bytes], error: InvalidName | BusError) -> None:
+        """Tell a publisher that its messages are not taken: each one that was to be confirmed, others together."""
+        name, message = self._broker.as_answer(error)
+        if not run[1] & CONFIRM:
+            if len(frames) > 1:
+                message += f" ({len(frames)} messages)"
+            frames = frames[-1:]
+        for one in frames:
+            data = frame(ERROR, 0, BUS, peer.number, serial_of(one), run[5], pack([name, message]))
+            self._broker.observe_answer(data, peer, None)
+            peer.owe(data)
+
+
+def _copies(headers: dict[str, object]) -> list[str]:
+    """The further routing keys that a message names: RabbitMQ's sender-selected distribution."""
+    found: list[str] = []
+    for name in ("CC", "BCC"):
+        keys = headers.get(name, [])
+        if not isinstance(keys, list):
+            kind = replies.type_name(keys)
+            raise replies.failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
+        found += [key for key in keys if isinstance(key, str)]
+    return found

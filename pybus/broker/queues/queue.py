@@ -1,0 +1,190 @@
+"""A queue: messages wait in it for a consumer (AMQP 0-9-1 section 3.1.4). It delivers nothing by itself."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from pybus.broker.queues.arguments import DROP_HEAD, Policy
+from pybus.broker.queues.consumer import Consumers
+from pybus.broker.queues.lane import Lane
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.message import Message
+
+
+class Properties(NamedTuple):
+    """What a queue is declared with, beside its name. owner: whose it is if it is exclusive."""
+
+    durable: bool = False
+    auto_delete: bool = False
+    owner: Peer | None = None
+    arguments: Mapping[str, object] = MappingProxyType({})
+
+
+class Queue:
+    """One queue.
+
+    policy: what its arguments ask for. bytes: the payloads that wait. unacked: messages that consumers have and
+    did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
+    for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
+    timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
+    published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
+    not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
+    to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
+    as it will; ahead: how far ahead that is to be set next, see `Journal`.
+    """
+
+    def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
+        self.name = name
+        self.properties = properties
+        self.policy = policy
+        self.consumers = Consumers(policy.single_active)
+        self.bytes = 0
+        self.unacked = 0
+        self.stuck = False
+        self.used = now
+        self.deleted = False
+        self.due: float | None = None
+        self.published = self.delivered = self.acked = self.returned = self.dropped = 0
+        self._lanes = [Lane() for _ in range(policy.max_priority + 1)]
+        self._highest_first = self._lanes[::-1]
+        self._paused: list[tuple[float, Message]] = []
+        self._length = 0
+        self.last = 0
+        self.timed = policy.expires is not None
+        self.memory = 0
+        self.number = self.marked = self.asked = self.reached = 0
+        self.ahead = 1
+
+    def __repr__(self) -> str:
+        return f"Queue({self.name!r})"
+
+    def __len__(self) -> int:
+        """How many messages wait, those that pause included."""
+        return self._length
+
+    @property
+    def kept(self) -> bool:
+        """Whether it outlives the daemon. One that is a connection's own does not, durable or not."""
+        return self.properties.durable and self.properties.owner is None
+
+    @property
+    def deliverable(self) -> int:
+        """How many messages wait, without those that pause."""
+        return self._length - len(self._paused)
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages that wait, next in line first; those that pause come last."""
+        for lane in self._highest_first:
+            yield from lane
+        yield from (message for _, message in sorted(self._paused))
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def put(self, message: Message) -> None:
+        """A new message comes in. One that was on disk comes with its position."""
+        if not message.position:
+            self.last += 1
+            message.position = self.last
+        else:
+            self.last = message.position
+        self.published += 1
+        if message.due is not None:
+            self.timed = True
+        self._count(message, 1)
+        self._lane(message).put(message)
+
+    def put_back(self, message: Message) -> None:
+        """A message that was taken out goes back to its old place."""
+        self._count(message, 1)
+        self._lane(message).put_back(message)
+
+    def pause(self, message: Message, until: float) -> None:
+        """A message that was taken out comes back, and is not delivered before that time."""
+        self._count(message, 1)
+        heapq.heappush(self._paused, (until, message))
+        self.timed = True
+
+    def would_overflow(self, size: int) -> bool:
+        """Whether one more message with a payload of that size is more than may wait."""
+        most, most_bytes = self.policy.max_length, self.policy.max_bytes
+        return (most is not None and self._length >= most) or (
+            most_bytes is not None and self.bytes + size > most_bytes
+        )
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def head(self) -> Message | None:
+        """The next message that can be delivered."""
+        for lane in self._highest_first:
+            if (message := lane.head()) is not None:
+                return message
+        return None
+
+    def take(self) -> Message:
+        """Take out the head; there must be one."""
+        lane = next(lane for lane in self._highest_first if len(lane))
+        message = lane.take()
+        self._count(message, -1)
+        return message
+
+    def take_overflow(self) -> Iterator[Message]:
+        """Take out, from the head, what is more than may wait; nothing if the queue rather rejects."""
+        if self.policy.overflow != DROP_HEAD:
+            return
+        most, most_bytes = self.policy.max_length, self.policy.max_bytes
+        while self.head() is not None and (
+            (most is not None and self._length > most) or (most_bytes is not None and self.bytes > most_bytes)
+        ):
+            yield self.take()
+
+    def take_expired(self, now: float) -> Iterator[Message]:
+        """Take out what has waited too long. As in RabbitMQ a message expires at the head of the line only."""
+        for lane in self._lanes:
+            while (message := lane.head()) is not None and message.due is not None and message.due <= now:
+                lane.take()
+                self._count(message, -1)
+                yield message
+
+    def resume(self, now: float) -> None:
+        """Put back in line what has paused for long enough."""
+        while self._paused and self._paused[0][0] <= now:
+            _, message = heapq.heappop(self._paused)
+            self._lane(message).put_back(message)
+
+    def purge(self) -> list[Message]:
+        """Take out all that waits."""
+        found = list(self)
+        for lane in self._lanes:
+            lane.clear()
+        self._paused.clear()
+        self._length = self.bytes = 0
+        return found
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def next_due(self) -> float | None:
+        """When something has to happen here by itself, monotonic seconds."""
+        times = [self._paused[0][0]] if self._paused else []
+        for lane in self._lanes:
+            message = lane.head()
+            if message is not None and message.due is not None:
+                times.append(message.due)
+        if self.policy.expires is not None and not len(self.consumers):
+            times.append(self.used + self.policy.expires)
+        return min(times, default=None)
+
+    def is_expired(self, now: float) -> bool:
+        """Whether nobody has used it for longer than it wants to stay."""
+        return self.policy.expires is not None and not len(self.consumers) and self.used + self.policy.expires <= now
+
+    def _lane(self, message: Message) -> Lane:
+        return self._lanes[message.priority]
+
+    def _count(self, message: Message, step: int) -> None:
+        self._length += step
+        self.bytes += step * message.size

@@ -1,0 +1,127 @@
+"""Message queuing as a whole: the virtual host, what moves messages through it, and the channels of who is here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybus.broker.exchanges.amq_topic import SignalExchange
+from pybus.broker.queues import replies
+from pybus.broker.queues.channel import Channel, Transaction
+from pybus.broker.queues.consuming import Consuming
+from pybus.broker.queues.dead_letters import DeadLetters
+from pybus.broker.queues.disk import Disk
+from pybus.broker.queues.native import NativeOutlet
+from pybus.broker.queues.publishing import Publishing
+from pybus.broker.queues.replying import Replying
+from pybus.broker.queues.timers import Timers
+from pybus.broker.queues.vhost import VirtualHost
+
+if TYPE_CHECKING:
+    from pybus.broker.broker import Broker
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.journal import Journal
+    from pybus.broker.queues.message import Message
+    from pybus.broker.queues.queue import Queue
+
+
+class Queueing:
+    """All of the bus that has to do with queues.
+
+    bytes: about the memory that messages take. unfinished: channels that have something to send when the turn is
+    over. hungry: those that have room for deliveries again; the shell lets them be fed in a turn of their own.
+    """
+
+    def __init__(self, broker: Broker, journal: Journal) -> None:
+        self.broker = broker
+        self.journal = journal
+        self.vhost = VirtualHost(broker, journal)
+        self.disk = Disk(self)
+        self.timers = Timers()
+        self.publishing = Publishing(self)
+        self.consuming = Consuming(self)
+        self.dead_letters = DeadLetters(self)
+        self.replying = Replying(self)
+        self.bytes = 0
+        self.unfinished: list[Channel] = []
+        self.hungry: list[Channel] = []
+        self.vhost.add(SignalExchange("amq.topic", broker.signals, self.publishing))
+
+    def channel(self, peer: Peer) -> Channel:
+        """The channel of a native connection, made when it is first used."""
+        if peer.channel is None:
+            peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
+        return peer.channel
+
+    def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
+        """A message has come into a queue. lasting: whether it is to outlive the daemon."""
+        self.bytes += message.weight
+        queue.memory += len(message.data)
+        limits = self.broker.limits
+        crowded = queue.memory > limits.queue_memory or self.bytes > limits.queued_bytes // 2
+        if lasting or (crowded and self.journal.keeps and not self.journal.broken):
+            self.journal.put(queue, message, volatile=not lasting)
+            if crowded:
+                self.disk.page_out_later(queue, message)
+
+    def release(self, queue: Queue, message: Message) -> None:
+        """A message has left its queue for good."""
+        self.bytes -= message.weight
+        queue.memory -= len(message.data)
+        if message.batch and not queue.deleted:
+            self.journal.gone(queue, message)
+        message.batch = 0
+
+    # --- turns ------------------------------------------------------------------------------------
+
+    def finish_later(self, channel: Channel) -> None:
+        """Send a channel's confirms when the turn is over."""
+        if not channel.unfinished:
+            channel.unfinished = True
+            self.unfinished.append(channel)
+
+    def finish(self) -> None:
+        """The turn is over: confirm what was published in it."""
+        while self.unfinished:
+            channel = self.unfinished.pop()
+            channel.unfinished = False
+            channel.confirms.send(channel.outlet, self.journal.safe)
+            if channel.confirms:
+                self.disk.awaited(channel)
+
+    def leave(self, peer: Peer) -> None:
+        """A connection has ended, and its channel and exclusive queues with it."""
+        if peer.channel is not None:
+            self.consuming.close(peer.channel)
+        self.replying.leave(peer)
+        for queue in self.vhost.owned_by(peer):
+            self.consuming.delete(queue)
+
+    # --- transactions (AMQP class `tx`) -------------------------------------------------------------
+
+    def select(self, channel: Channel) -> None:
+        """Make a channel transactional."""
+        if channel.transaction is None:
+            channel.transaction = Transaction()
+
+    def commit(self, channel: Channel) -> None:
+        """Carry out what the channel did since the last commit, and begin anew. Raises `PreconditionFailed`."""
+        transaction = self._transaction(channel)
+        channel.transaction = Transaction()
+        before = self.journal.changes
+        self.publishing.commit(channel, transaction.publishes)
+        for taken, nack, requeue in transaction.settled:
+            self.consuming.settle(channel, taken.values(), nack=nack, requeue=requeue)
+        if self.journal.changes != before:
+            self.journal.promises += 1
+
+    def rollback(self, channel: Channel) -> None:
+        """Forget it, and begin anew: what was settled is unsettled. Raises `PreconditionFailed`."""
+        transaction = self._transaction(channel)
+        channel.transaction = Transaction()
+        for taken, _, _ in transaction.settled:
+            channel.put_back(taken)
+
+    def _transaction(self, channel: Channel) -> Transaction:
+        if channel.transaction is None:
+            raise replies.failed("channel is not transactional")
+        return channel.transaction

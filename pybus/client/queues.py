@@ -1,0 +1,341 @@
+"""The program's side of queuing, without its socket: what it declared, consumes, and awaits confirms for.
+
+A connection that ends takes along what the bus knew of it. `connected` declares again, on the next one, what this
+program had declared, and consumes again; what was delivered and not settled comes again by itself.
+"""
+
+from __future__ import annotations
+
+from pybus.client.cause import marked
+from pybus.client.pending import Pending
+from pybus.errors import CallError, Nacked, TooLarge, Unroutable, UsageError
+from pybus.protocol.codec import encode, pack
+from pybus.protocol.frames import (
+    CONFIRM,
+    DELIVER,
+    HEADER_SIZE,
+    MANDATORY,
+    MULTIPLE,
+    NACK,
+    PERSISTENT,
+    PUBLISH,
+    REQUEUE,
+    RETURN,
+    SETTLE,
+    Run,
+    frame,
+    frames_of,
+    serial_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from pybus.client.core import Core, Steps
+    from pybus.client.messages import Delivered, Tray
+
+PROPERTIES = frozenset(
+    (
+        "content_type",
+        "content_encoding",
+        "headers",
+        "priority",
+        "correlation_id",
+        "reply_to",
+        "expiration",
+        "message_id",
+        "timestamp",
+        "type",
+        "user_id",
+        "app_id",
+    )
+)
+_ACK, _REJECT, _GIVE_BACK = 0, NACK, NACK | REQUEUE
+
+
+class Declared:
+    """A queue as this program declared it. name: the bus's choice if it was generated, and then another one later."""
+
+    __slots__ = ("bindings", "generated", "how", "name")
+
+    def __init__(self, name: str, generated: bool, how: dict[str, object]) -> None:
+        self.name = name
+        self.generated = generated
+        self.how = how
+        self.bindings: list[tuple[str, str, dict[str, object]]] = []
+
+
+class Wanted:
+    """A consumer: its queue, its tray, and how it consumes, as the bus's method takes it."""
+
+    __slots__ = ("how", "queue", "tray")
+
+    def __init__(self, queue: Declared, tray: Tray, how: dict[str, object]) -> None:
+        self.queue = queue
+        self.tray = tray
+        self.how = how
+
+
+class Queues:
+    """What one program has to do with queues. stream: stands for the connection, which delivery tags belong to."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.stream = object()
+        self._tag = 0
+        self._unconfirmed: dict[int, Pending] = {}
+        self._returned: dict[int, str] = {}
+        self._gets: set[int] = set()
+        self._consumers: dict[int, Wanted] = {}
+        self._exchanges: dict[str, dict[str, object]] = {}
+        self._queues: dict[Declared, None] = {}
+
+    # --- publishing -------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        exchange: str,
+        key: str,
+        body: object,
+        properties: dict[str, object],
+        *,
+        persistent: bool,
+        mandatory: bool,
+        confirm: bool,
+    ) -> Pending | None:
+        """Publish a message. Returns what to wait for if it is to be confirmed.
+
+        Raises `InvalidName`, `BodyError`, `TooLarge`, `UsageError`; and the refusal of an earlier message or signal.
+        """
+        core = self._core
+        if core.refusals:
+            raise core.refusals.popleft()
+        where = core.keys.get(f"{exchange}\0{key}") or core.keys.route(f"{exchange}\0{key}", exchange, key)
+        flags, data = encode(body)
+        packed = _pack_properties(properties) if properties else b""
+        if HEADER_SIZE + len(where) + len(packed) + len(data) > core.most and core.most:
+            raise TooLarge(f"a message of {len(data)} bytes is over the bus's limit of {core.most}")
+        flags |= (PERSISTENT if persistent else 0) | (MANDATORY if mandatory else 0) | (CONFIRM if confirm else 0)
+        flags, target = marked(flags, len(packed))
+        pending = core.await_publish(confirm)
+        serial = 0 if pending is None else pending.serial
+        core.output.put(frame(PUBLISH, flags, core.number, target, serial, where, packed + data))
+        if pending is not None:
+            self._unconfirmed[serial] = pending
+        return pending
+
+    def _confirmed(self, flags: int, serial: int) -> None:
+        serials = [serial]
+        if flags & MULTIPLE:
+            serials = []
+            for one in self._unconfirmed:  # in the order in which they were published
+                serials.append(one)
+                if one == serial:
+                    break
+        for one in serials:
+            pending = self._unconfirmed.pop(one, None)
+            if pending is None:
+                continue
+            self._core.abandon(pending)
+            where = self._returned.pop(one, None)
+            if flags & NACK:
+                pending.settle(None, Nacked("a queue took the message not, as it is full"))
+            elif where is not None:
+                pending.settle(None, Unroutable(f"the message to {where} reached no queue"))
+            else:
+                pending.settle(None)
+
+    def _came_back(self, run: Run) -> None:
+        _, flags, _, _, serial, where, _, _ = run
+        exchange, _, key = where.decode(errors="replace").partition("\0")
+        place = f"exchange {exchange!r} with the key {key!r}"
+        if flags & CONFIRM:
+            self._returned[serial] = place
+        else:
+            self._core.refusals.append(Unroutable(f"the message to {place} reached no queue"))
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    def receive(self, run: Run) -> None:
+        """A frame of queues came."""
+        if run[0] == DELIVER:
+            for data in frames_of(run[6], run[7]):
+                self._tag += 1
+                wanted = self._consumers.get(serial_of(data))
+                if wanted is None:
+                    self._send_settle(self._tag, _GIVE_BACK)
+                else:
+                    wanted.tray.put(data, self._tag)
+        elif run[0] == RETURN:
+            self._came_back(run)
+        else:
+            self._confirmed(run[1], run[4])
+
+    def answered(self, serial: int, value: object, error: CallError | None) -> None:
+        """An answer or error came, whatever it was for."""
+        if serial in self._gets:
+            self._gets.discard(serial)
+            if value is not None and error is None:
+                self._tag += 1
+        elif error is not None:
+            if serial in self._consumers:
+                self._consumers.pop(serial).tray.close(error)
+            self._unconfirmed.pop(serial, None)
+
+    # --- settling ---------------------------------------------------------------------------------
+
+    def ack(self, message: Delivered) -> bool:
+        """The message is done. False if the bus does not wait for that any more."""
+        return self._settle(message, _ACK)
+
+    def nack(self, message: Delivered, *, requeue: bool) -> bool:
+        """The message is given back, or up. False as above."""
+        return self._settle(message, _GIVE_BACK if requeue else _REJECT)
+
+    def _settle(self, message: Delivered, flags: int) -> bool:
+        if message.settled or message.stream is not self.stream or self._core.welcome is None:
+            return False
+        message.settled = True
+        self._send_settle(message.tag, flags)
+        return True
+
+    def _send_settle(self, tag: int, flags: int) -> None:
+        self._core.output.put(frame(SETTLE, flags, self._core.number, tag >> 32, tag & 0xFFFFFFFF))
+
+    # --- declaring --------------------------------------------------------------------------------
+
+    def declare_exchange(self, name: str, how: dict[str, object]) -> Steps[None]:
+        """Declare an exchange."""
+        yield self._core.call_bus("declare_exchange", name, **how)
+        if not how.get("passive"):
+            self._exchanges[name] = how
+
+    def delete_exchange(self, name: str, if_unused: bool) -> Steps[None]:
+        """Delete an exchange."""
+        yield self._core.call_bus("delete_exchange", name, if_unused)
+        self._exchanges.pop(name, None)
+
+    def declare_queue(self, name: str, how: dict[str, object]) -> Steps[Declared]:
+        """Declare a queue."""
+        answer: dict[str, Any] = yield self._core.call_bus("declare_queue", name, **how)
+        declared = Declared(answer["queue"], not name, how)
+        if not how.get("passive"):
+            self._queues[declared] = None
+        return declared
+
+    def delete_queue(self, queue: Declared, if_unused: bool, if_empty: bool) -> Steps[int]:
+        """Delete a queue; how many messages it had."""
+        count: int = yield self._core.call_bus("delete_queue", queue.name, if_unused, if_empty)
+        self._queues.pop(queue, None)
+        return count
+
+    def bind(self, queue: Declared, exchange: str, key: str, arguments: Mapping[str, object]) -> Steps[None]:
+        """Bind a queue to an exchange."""
+        binding = exchange, key, dict(arguments)
+        yield self._core.call_bus("bind_queue", queue.name, *binding)
+        if binding not in queue.bindings:
+            queue.bindings.append(binding)
+
+    def unbind(self, queue: Declared, exchange: str, key: str, arguments: Mapping[str, object]) -> Steps[None]:
+        """Undo a binding."""
+        binding = exchange, key, dict(arguments)
+        yield self._core.call_bus("unbind_queue", queue.name, *binding)
+        if binding in queue.bindings:
+            queue.bindings.remove(binding)
+
+    # --- consuming --------------------------------------------------------------------------------
+
+    def consume(self, queue: Declared, tray: Tray, how: dict[str, object]) -> Steps[None]:
+        """Let a tray get a queue's messages."""
+        pending = self._ask(Wanted(queue, tray, how), queue.name)
+        try:
+            tray.tag = yield pending
+        except BaseException:
+            self._consumers.pop(pending.serial, None)
+            raise
+
+    def cancel(self, tray: Tray) -> Steps[None]:
+        """Let it get no more. What is in it goes back to the queue."""
+        serials = [serial for serial, wanted in self._consumers.items() if wanted.tray is tray]
+        if serials:
+            yield self._core.call_bus("cancel", tray.tag)
+            del self._consumers[serials[0]]
+        while tray.messages:
+            self.nack(tray.messages.popleft(), requeue=True)
+        tray.close()
+
+    def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
+        """The next message of a queue, as a frame and its tag; None if there is none."""
+        pending = self._core.call_bus("get_message", queue.name, no_ack)
+        self._gets.add(pending.serial)
+        found: dict[str, Any] | None = yield pending
+        return None if found is None else (found["message"], 0 if no_ack else found["tag"])
+
+    def _ask(self, wanted: Wanted, name: str) -> Pending:
+        pending = self._core.call_bus("consume", name, wanted.tray.tag, **wanted.how)
+        self._consumers[pending.serial] = wanted
+        return pending
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    def disconnected(self) -> None:
+        """The connection has ended: what it delivered will come again, from the queues."""
+        self.stream = object()
+        self._tag = 0
+        self._unconfirmed.clear()
+        self._returned.clear()
+        self._gets.clear()
+        for wanted in self._consumers.values():
+            wanted.tray.messages.clear()
+
+    def connected(self) -> None:
+        """There is another connection: declare and consume again. What the bus has against it is told."""
+        core = self._core
+        for name, how in self._exchanges.items():
+            _watch(core.call_bus("declare_exchange", name, **how), f"exchange {name!r}")
+        consumers, self._consumers = list(self._consumers.values()), {}
+        queues = dict.fromkeys([*self._queues, *(wanted.queue for wanted in consumers)])
+        for queue in queues:
+            name = "" if queue.generated else queue.name
+            if queue in self._queues:
+                pending = core.call_bus("declare_queue", name, **queue.how)
+                _watch(pending, f"queue {queue.name!r}", queue)
+            for binding in queue.bindings:
+                _watch(core.call_bus("bind_queue", name, *binding), f"the binding of queue {queue.name!r}")
+            for wanted in consumers:
+                if wanted.queue is queue:
+                    self._ask(wanted, name)
+
+    def finish(self, failure: Exception | None) -> None:
+        """Nothing will come any more."""
+        for wanted in self._consumers.values():
+            wanted.tray.close(failure)
+
+
+def _pack_properties(properties: dict[str, object]) -> bytes:
+    for name in properties:
+        if name not in PROPERTIES:
+            raise UsageError(f"a message has no property {name!r}; what is your own belongs into its headers")
+    expiration = properties.get("expiration")
+    if isinstance(expiration, (int, float)):
+        properties = {**properties, "expiration": str(round(expiration * 1000))}
+    return pack(properties)
+
+
+def _watch(pending: Pending, what: str, queue: Declared | None = None) -> None:
+    """Tell of what could not be declared again, where a program that does not ask will be heard of.
+
+    queue: the one that is declared; if its name is the bus's choice, it may have another one now.
+    """
+
+    def settled() -> None:
+        if isinstance(pending.error, CallError):
+            import logging
+
+            logging.getLogger("pybus").warning("%s could not be declared again: %s", what, pending.error.message)
+        elif queue is not None and isinstance(pending.value, dict):
+            queue.name = pending.value["queue"]
+
+    pending.notify = settled

@@ -1,0 +1,275 @@
+"""What a queue gives up: expired, over its length, rejected, or come back too often."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pybus.protocol.frames import CONFIRM
+from tests.broker.queues.scene import User, office
+
+DEAD = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+
+
+def died(who: User, queue: str = "dead") -> list[tuple[object, dict[str, Any]]]:
+    """The values that wait in a queue, each with its properties; they are taken out."""
+    who.consume(queue, "mortician", no_ack=True)
+    who.ask("cancel", "mortician")
+    return [(value, properties) for properties, value in who.values()]
+
+
+def reasons(who: User, queue: str = "dead") -> list[tuple[object, str]]:
+    return [(value, properties["headers"]["x-death"][0]["reason"]) for value, properties in died(who, queue)]
+
+
+def test_a_rejected_message_goes_to_the_dead_letters_with_its_history() -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", ("amq.direct", "k"), arguments=DEAD)
+    alice.tell("amq.direct", "k", "bad", headers={"mine": 1}, message_id="m1")
+    bob.consume("jobs")
+    bob.reject(1)
+    ((value, properties),) = died(carol)
+    death = {
+        "count": 1,
+        "reason": "rejected",
+        "queue": "jobs",
+        "time": datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC),
+        "exchange": "amq.direct",
+        "routing-keys": ["k"],
+    }
+    assert value == "bad"
+    assert properties == {
+        "message_id": "m1",
+        "headers": {
+            "mine": 1,
+            "x-death": [death],
+            "x-first-death-reason": "rejected",
+            "x-last-death-reason": "rejected",
+            "x-first-death-queue": "jobs",
+            "x-last-death-queue": "jobs",
+            "x-first-death-exchange": "amq.direct",
+            "x-last-death-exchange": "amq.direct",
+        },
+    }
+
+
+def test_without_a_key_of_its_own_a_dead_letter_keeps_that_of_the_message() -> None:
+    _, alice, bob, carol = office()
+    carol.ask("declare_exchange", "graves", "topic")
+    carol.queue("dead", ("graves", "jobs.#"))
+    carol.queue("jobs.a", arguments={"x-dead-letter-exchange": "graves"})
+    alice.tell("", "jobs.a", "bad")
+    bob.consume("jobs.a")
+    bob.reject(1)
+    assert reasons(carol) == [("bad", "rejected")]
+
+
+def test_without_an_exchange_that_exists_it_is_gone() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("jobs", arguments={"x-dead-letter-exchange": "nope"})
+    bob.consume("jobs")
+    alice.tell("", "jobs", "bad")
+    bob.reject(1)
+    assert scene.broker.queueing.bytes == 0
+
+
+# --- expired ----------------------------------------------------------------------------------------
+
+
+def test_messages_expire_after_the_time_of_their_queue() -> None:
+    scene, alice, _, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-message-ttl": 1000})
+    alice.tell("", "jobs", 1)
+    scene.wait(0.5)
+    alice.tell("", "jobs", 2)
+    assert scene.broker.next_deadline() == scene.now + 0.5
+    scene.wait(0.5)
+    assert reasons(carol) == [(1, "expired")]
+    assert scene.broker.next_deadline() == scene.now + 0.5
+    scene.wait(0.5)
+    assert reasons(carol) == [(2, "expired")]
+    assert scene.broker.next_deadline() is None
+
+
+def test_a_message_s_own_time_counts_if_it_is_shorter_and_is_kept_in_its_history() -> None:
+    scene, alice, _, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-message-ttl": 1000})
+    alice.tell("", "jobs", 1, expiration="100")
+    alice.tell("", "jobs", 2, expiration="9000")
+    scene.wait(0.1)
+    ((value, properties),) = died(carol)
+    assert value == 1
+    assert "expiration" not in properties
+    assert properties["headers"]["x-death"][0]["original-expiration"] == "100"
+    scene.wait(0.9)
+    assert reasons(carol) == [(2, "expired")]
+
+
+def test_a_message_expires_at_the_head_of_the_queue_only() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments=DEAD)
+    alice.tell("", "jobs", 1)
+    alice.tell("", "jobs", 2, expiration="100")
+    scene.wait(1)
+    assert died(carol) == []
+    bob.ask("get_message", "jobs")
+    assert reasons(carol) == [(2, "expired")]
+
+
+def test_what_has_expired_is_not_delivered() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments=DEAD)
+    alice.tell("", "jobs", 1, expiration="0")
+    assert reasons(carol) == [(1, "expired")]
+    bob.consume("jobs", prefetch=1)
+    alice.tell("", "jobs", 2, expiration="0")
+    assert bob.values() == [({"expiration": "0"}, 2)]
+    alice.tell("", "jobs", 3, expiration="50")
+    scene.wait(0.06)
+    bob.ack(1)
+    assert bob.values() == []
+    assert reasons(carol) == [(3, "expired")]
+
+
+def test_a_queue_that_nobody_uses_expires() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("jobs", arguments={"x-expires": 1000})
+    scene.wait(0.9)
+    alice.queue("jobs", arguments={"x-expires": 1000})
+    scene.wait(0.9)
+    tag = bob.consume("jobs")
+    scene.wait(5)
+    bob.ask("cancel", tag)
+    scene.wait(0.9)
+    assert bob.ask("get_message", "jobs") is None
+    scene.wait(0.9)
+    assert bob.ask("queue", "jobs")
+    scene.wait(0.2)
+    assert bob.ask("queues") == []
+    assert scene.broker.next_deadline() is None
+
+
+# --- length -----------------------------------------------------------------------------------------
+
+
+def test_the_oldest_go_when_a_queue_is_too_long() -> None:
+    _, alice, _, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length": 2})
+    for number in range(4):
+        alice.tell("", "jobs", number, CONFIRM, number + 1)
+    assert [one[0] for one in alice.told()] == ["confirmed"] * 4
+    assert reasons(carol) == [(0, "maxlen"), (1, "maxlen")]
+
+
+def test_length_counts_the_bytes_of_bodies_that_wait() -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length-bytes": 10})
+    bob.consume("jobs", prefetch=1)
+    for letter in (b"aaaaa", b"bbbbb", b"ccccc", b"d"):
+        alice.tell("", "jobs", letter)
+    assert reasons(carol) == [(b"bbbbb", "maxlen")]
+
+
+def test_a_queue_of_length_zero_takes_what_a_consumer_takes_at_once() -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length": 0})
+    bob.consume("jobs", prefetch=1)
+    alice.tell("", "jobs", 1)
+    alice.tell("", "jobs", 2)
+    assert bob.values() == [1]
+    assert reasons(carol) == [(2, "maxlen")]
+
+
+@pytest.mark.parametrize(("overflow", "dead"), [("reject-publish", []), ("reject-publish-dlx", [(2, "maxlen")])])
+def test_a_queue_may_rather_reject_the_new_ones(overflow: str, dead: list[object]) -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length": 1, "x-overflow": overflow})
+    alice.tell("", "jobs", 1, CONFIRM, 1)
+    alice.tell("", "jobs", 2, CONFIRM, 2)
+    assert alice.told() == [("confirmed", 1), ("nacked", 2)]
+    assert reasons(carol) == dead
+    bob.consume("jobs")
+    assert bob.values() == [1]
+
+
+# --- coming back ------------------------------------------------------------------------------------
+
+
+def test_a_message_that_kills_its_consumers_goes_to_the_dead_letters() -> None:
+    scene, alice, _, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-delivery-limit": 2})
+    alice.tell("", "jobs", "poison")
+    for name in ("one", "two", "three"):
+        victim = User(scene, name)
+        victim.consume("jobs")
+        assert [one.redelivered for one in victim.got()] == [name != "one"]
+        victim.leave()
+    assert reasons(carol) == [("poison", "delivery_limit")]
+    assert User(scene, "four").ask("get_message", "jobs") is None
+
+
+def test_a_quorum_queue_has_a_delivery_limit_of_its_own() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", durable=True, arguments={**DEAD, "x-queue-type": "quorum"})
+    alice.tell("", "jobs", "poison")
+    bob.consume("jobs")
+    for tag in range(1, 22):
+        scene.wait(6)
+        bob.requeue(tag)
+    assert len(bob.got()) == 21
+    assert reasons(carol) == [("poison", "delivery_limit")]
+
+
+# --- chains and circles -----------------------------------------------------------------------------
+
+
+def test_a_second_death_at_the_same_place_is_counted() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("jobs", arguments={"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "later"})
+    retry = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "jobs", "x-message-ttl": 1000}
+    carol.queue("later", arguments=retry)
+    bob.consume("jobs")
+    alice.tell("", "jobs", "again")
+    for tag in (1, 2):
+        bob.reject(tag)
+        scene.wait(1)
+    ((properties, value),) = bob.values()[2:]
+    assert value == "again"
+    history = [(one["queue"], one["reason"], one["count"]) for one in properties["headers"]["x-death"]]
+    assert history == [("later", "expired", 2), ("jobs", "rejected", 2)]
+
+
+def test_a_circle_that_turns_by_itself_is_cut() -> None:
+    scene, alice, bob, carol = office()
+    ring = {"x-message-ttl": 1000, "x-dead-letter-exchange": ""}
+    carol.queue("a", arguments={**ring, "x-dead-letter-routing-key": "b"})
+    carol.queue("b", arguments={**ring, "x-dead-letter-routing-key": "a"})
+    alice.tell("", "a", 1)
+    scene.wait(1)
+    assert bob.ask("declare_queue", "b", True) == {"queue": "b", "messages": 1, "consumers": 0}
+    scene.wait(1)
+    assert bob.ask("declare_queue", "a", True) == {"queue": "a", "messages": 0, "consumers": 0}
+    assert scene.broker.queueing.bytes == 0
+
+
+def test_a_long_chain_of_queues_is_no_deep_one() -> None:
+    _, alice, _, carol = office()
+    for number in range(2000):
+        arguments = {"x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": f"q{number + 1}"}
+        carol.queue(f"q{number}", arguments=arguments)
+    carol.queue("q2000")
+    alice.tell("", "q0", "far")
+    assert carol.ask("declare_queue", "q2000", True) == {"queue": "q2000", "messages": 1, "consumers": 0}

@@ -1,0 +1,339 @@
+"""Declaring, binding and deleting; each refusal in the words of RabbitMQ 3.10.8, off whose wire they were read."""
+
+import pytest
+
+from pybus.broker.queues.vhost import clean
+from pybus.errors import InvalidName
+from pybus.limits import Limits
+from tests.broker.queues.scene import office
+
+
+def test_equal_declarations_are_fine() -> None:
+    _, alice, bob, _ = office()
+    for one, colour in ((alice, "red"), (bob, "blue")):
+        one.queue("q", durable=True, arguments={"x-max-length": 5, "colour": colour})
+        one.ask("declare_exchange", "ex", "topic", durable=True)
+        one.ask("declare_exchange", "amq.direct", "direct", durable=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (
+            {"arguments": {"x-max-length": 5}},
+            "inequivalent arg 'durable' for queue 'eq' in vhost '/': received 'false' but current is 'true'",
+        ),
+        (
+            {"durable": True},
+            "inequivalent arg 'x-max-length' for queue 'eq' in vhost '/':"
+            " received none but current is the value '5' of type 'signedint'",
+        ),
+        (
+            {"durable": True, "arguments": {"x-max-length": 6}},
+            "inequivalent arg 'x-max-length' for queue 'eq' in vhost '/': received '6' but current is '5'",
+        ),
+        (
+            {"durable": True, "arguments": {"x-max-length": 5, "x-overflow": "drop-head"}},
+            "inequivalent arg 'x-overflow' for queue 'eq' in vhost '/':"
+            " received the value 'drop-head' of type 'longstr' but current is none",
+        ),
+        (
+            {"durable": True, "auto_delete": True, "arguments": {"x-max-length": 5}},
+            "inequivalent arg 'auto_delete' for queue 'eq' in vhost '/': received 'true' but current is 'false'",
+        ),
+    ],
+)
+def test_an_unequal_queue_is_refused(wanted: dict[str, object], text: str) -> None:
+    _, alice, bob, _ = office()
+    alice.queue("eq", durable=True, arguments={"x-max-length": 5})
+    assert bob.refused("declare_queue", "eq", **wanted) == f"PreconditionFailed: PRECONDITION_FAILED - {text}"
+
+
+def test_an_unequal_exchange_is_refused() -> None:
+    _, alice, _, _ = office()
+    alice.ask("declare_exchange", "ex", "fanout")
+    start = "PreconditionFailed: PRECONDITION_FAILED - "
+    assert alice.refused("declare_exchange", "ex", "direct") == (
+        start + "inequivalent arg 'type' for exchange 'ex' in vhost '/': received 'direct' but current is 'fanout'"
+    )
+    assert alice.refused("declare_exchange", "ex", "fanout", internal=True) == (
+        start + "inequivalent arg 'internal' for exchange 'ex' in vhost '/': received 'true' but current is 'false'"
+    )
+    assert alice.refused("declare_exchange", "ex", "zz") == start + "unknown exchange type 'zz'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"x-message-ttl": -1}, "'x-message-ttl' for queue 'q' in vhost '/': {value_negative,-1}"),
+        ({"x-message-ttl": "1"}, "'x-message-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\""),
+        ({"x-expires": 0}, "'x-expires' for queue 'q' in vhost '/': {value_zero,0}"),
+        ({"x-max-priority": 300}, "'x-max-priority' for queue 'q' in vhost '/': {max_value_exceeded,300}"),
+        ({"x-overflow": "zz"}, "'x-overflow' for queue 'q' in vhost '/': invalid_overflow"),
+        (
+            {"x-dead-letter-routing-key": "k"},
+            "'x-dead-letter-routing-key' for queue 'q' in vhost '/': routing_key_but_no_dlx_defined",
+        ),
+        (
+            {"x-single-active-consumer": 1},
+            "'x-single-active-consumer' for queue 'q' in vhost '/': {unacceptable_type,signedint}",
+        ),
+        ({"x-max-length": 1.5}, "'x-max-length' for queue 'q' in vhost '/': \"expected integer, got double\""),
+    ],
+)
+def test_arguments_that_can_t_be_right(arguments: dict[str, object], text: str) -> None:
+    _, alice, _, _ = office()
+    refused = alice.refused("declare_queue", "q", arguments=arguments)
+    assert refused == f"PreconditionFailed: PRECONDITION_FAILED - invalid arg {text}"
+    assert alice.ask("queues") == []
+
+
+def test_arguments_that_have_to_name_an_exchange() -> None:
+    _, alice, _, _ = office()
+    start = "PreconditionFailed: PRECONDITION_FAILED - invalid type 'signedint' for arg "
+    assert alice.refused("declare_queue", "q", arguments={"x-dead-letter-exchange": 5}) == (
+        f"{start}'x-dead-letter-exchange' in queue 'q' in vhost '/'"
+    )
+    assert alice.refused("declare_exchange", "e", arguments={"alternate-exchange": 5}) == (
+        f"{start}'alternate-exchange' in exchange 'e' in vhost '/'"
+    )
+
+
+def test_what_is_not_there() -> None:
+    _, alice, _, _ = office()
+    alice.queue("q")
+    no_queue = "NotFound: NOT_FOUND - no queue 'nope' in vhost '/'"
+    for method in ("consume", "get_message", "purge_queue", "peek_messages", "queue"):
+        assert alice.refused(method, "nope") == no_queue
+    assert alice.refused("declare_queue", "nope", True) == no_queue
+    assert alice.refused("bind_queue", "nope", "amq.fanout") == no_queue
+    no_exchange = "NotFound: NOT_FOUND - no exchange 'nope' in vhost '/'"
+    assert alice.refused("declare_exchange", "nope", passive=True) == no_exchange
+    assert alice.refused("bind_queue", "q", "nope") == no_exchange
+    assert alice.refused("bind_exchange", "amq.fanout", "nope") == no_exchange
+    assert alice.refused("bind_exchange", "nope", "amq.fanout") == no_exchange
+
+
+def test_deleting_and_unbinding_what_is_not_there_succeeds() -> None:
+    _, alice, _, _ = office()
+    alice.queue("q")
+    assert alice.ask("delete_queue", "nope") == 0
+    assert alice.ask("delete_exchange", "nope") is None
+    assert alice.ask("unbind_queue", "q", "nope") is None
+    assert alice.ask("unbind_queue", "q", "amq.fanout", "k") is None
+    assert alice.ask("unbind_queue", "nope", "amq.fanout") is None
+    assert alice.ask("unbind_exchange", "nope", "amq.fanout") is None
+
+
+def test_reserved_names_and_the_default_exchange() -> None:
+    _, alice, _, _ = office()
+    alice.queue("q")
+    start = "AccessRefused: ACCESS_REFUSED - "
+    assert alice.refused("declare_queue", "amq.foo") == start + "queue name 'amq.foo' contains reserved prefix 'amq.*'"
+    assert alice.refused("declare_exchange", "amq.foo") == (
+        start + "exchange name 'amq.foo' contains reserved prefix 'amq.*'"
+    )
+    default = start + "operation not permitted on the default exchange"
+    assert alice.refused("declare_exchange", "") == default
+    assert alice.refused("delete_exchange", "") == default
+    assert alice.refused("bind_queue", "q", "", "k") == default
+    assert alice.refused("unbind_queue", "q", "", "q") == default
+    assert alice.refused("bind_exchange", "", "amq.fanout") == default
+    assert alice.refused("delete_exchange", "amq.direct") == (
+        start + "deletion of system exchange 'amq.direct' in vhost '/' not allowed"
+    )
+
+
+def test_what_is_in_use_or_not_empty_stays_if_asked() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("q", ("amq.direct", "k"))
+    alice.ask("declare_exchange", "ex", "fanout")
+    alice.ask("bind_queue", "q", "ex")
+    start = "PreconditionFailed: PRECONDITION_FAILED - "
+    assert alice.refused("delete_exchange", "ex", True) == start + "exchange 'ex' in vhost '/' in use"
+    alice.tell("", "q", 1)
+    assert alice.refused("delete_queue", "q", if_empty=True) == start + "queue 'q' in vhost '/' not empty"
+    tag = bob.consume("q")
+    assert alice.refused("delete_queue", "q", if_unused=True) == start + "queue 'q' in vhost '/' in use"
+    bob.ask("cancel", tag)
+    assert alice.ask("delete_queue", "q", if_unused=True, if_empty=True) == 0
+    assert alice.ask("delete_exchange", "ex", True) is None
+
+
+def test_an_exclusive_queue_is_its_connection_s_alone_and_goes_with_it() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("mine", ("amq.fanout", ""), exclusive=True)
+    text = (
+        "ResourceLocked: RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mine' in vhost '/'. It could"
+        " be originally declared on another connection or the exclusive property value does not match that of the"
+        " original declaration."
+    )
+    for method in ("consume", "get_message", "purge_queue", "delete_queue", "declare_queue"):
+        assert bob.refused(method, "mine") == text
+    assert bob.refused("bind_queue", "mine", "amq.fanout") == text
+    assert alice.refused("declare_queue", "mine") == text
+    alice.queue("mine", exclusive=True)
+    bob.tell("", "mine", 1)
+    alice.leave()
+    assert bob.ask("queues") == []
+    assert bob.ask("bindings") == []
+    assert scene.broker.queueing.bytes == 0
+
+
+def test_the_bus_names_a_queue_that_has_no_name() -> None:
+    _, alice, bob, _ = office()
+    first, second = alice.queue(exclusive=True), bob.queue(exclusive=True)
+    assert first != second
+    assert first.startswith("amq.gen-")
+    assert len(first) == len("amq.gen-") + 22
+    alice.queue(first, exclusive=True)
+    alice.ask("bind_queue", "", "amq.fanout")
+    assert alice.ask("bindings") == [
+        {"source": "amq.fanout", "destination": first, "to": "queue", "key": "", "arguments": {}}
+    ]
+
+
+def test_without_a_name_the_queue_that_was_declared_last_is_meant() -> None:
+    _, alice, _, _ = office()
+    assert alice.refused("consume") == "NotFound: NOT_FOUND - no previously declared queue"
+    assert alice.refused("bind_queue", "", "amq.fanout") == "NotFound: NOT_FOUND - no previously declared queue"
+    alice.queue("q")
+    alice.tell("", "q", 1)
+    assert alice.ask("purge_queue") == 1
+    assert alice.ask("delete_queue") == 0
+
+
+def test_an_auto_delete_exchange_goes_with_its_last_binding_not_before_its_first() -> None:
+    _, alice, _, _ = office()
+    alice.ask("declare_exchange", "inner", "fanout", auto_delete=True)
+    alice.ask("declare_exchange", "outer", "fanout", auto_delete=True)
+    alice.queue("a", ("inner", ""))
+    alice.queue("b", ("inner", "k"))
+    alice.ask("bind_exchange", "inner", "outer")
+    alice.ask("unbind_queue", "a", "inner")
+    assert alice.ask("declare_exchange", "inner", passive=True) is None
+    alice.ask("delete_queue", "b")
+    gone = "NotFound: NOT_FOUND - no exchange '{}' in vhost '/'"
+    for name in ("inner", "outer"):
+        assert alice.refused("declare_exchange", name, passive=True) == gone.format(name)
+    assert alice.ask("bindings") == []
+
+
+def test_an_auto_delete_queue_goes_with_its_last_consumer_not_before_its_first() -> None:
+    _, alice, bob, carol = office()
+    alice.queue("q", auto_delete=True)
+    tag = bob.consume("q")
+    carol.consume("q")
+    bob.ask("cancel", tag)
+    assert alice.ask("declare_queue", "q", True) == {"queue": "q", "messages": 0, "consumers": 1}
+    carol.leave()
+    assert alice.refused("queue", "q") == "NotFound: NOT_FOUND - no queue 'q' in vhost '/'"
+
+
+def test_bindings_are_told_apart_by_their_arguments() -> None:
+    _, alice, bob, _ = office()
+    bob.queue("q")
+    bob.consume("q")
+    for arguments in ({"a": 1}, {"a": 2}, {"a": 1}):
+        bob.ask("bind_queue", "q", "amq.direct", "k", arguments)
+    assert len(list(bob.ask("bindings"))) == 2  # type: ignore[call-overload]
+    alice.tell("amq.direct", "k", 1)
+    bob.ask("unbind_queue", "q", "amq.direct", "k", {"a": 1})
+    alice.tell("amq.direct", "k", 2)
+    bob.ask("unbind_queue", "q", "amq.direct", "k", {"a": 2})
+    alice.tell("amq.direct", "k", 3)
+    assert bob.values() == [1, 2]
+
+
+def test_a_deleted_exchange_takes_its_bindings_along() -> None:
+    _, alice, bob, _ = office()
+    alice.ask("declare_exchange", "ex", "direct")
+    bob.queue("q", ("ex", "k"))
+    alice.ask("bind_exchange", "ex", "amq.fanout")
+    alice.ask("delete_exchange", "ex")
+    alice.ask("declare_exchange", "ex", "direct")
+    assert alice.ask("bindings") == []
+    alice.tell("ex", "k", 1)
+    alice.tell("amq.fanout", "k", 1)
+    assert bob.ask("get_message", "q") is None
+
+
+def test_names_lose_their_line_breaks_and_have_a_length() -> None:
+    _, alice, _, _ = office()
+    assert alice.queue("jo\r\nbs") == "jobs"
+    assert clean("x" * 255) == "x" * 255
+    for name in ("x" * 256, "é" * 128, "a\0b", "\ud800"):
+        with pytest.raises(InvalidName):
+            clean(name)
+
+
+def test_limits_of_what_there_is() -> None:
+    _, alice, bob, _ = office(Limits()._replace(exchanges=7, queues=1, bindings=1))
+    alice.ask("declare_exchange", "ex")
+    assert bob.refused("declare_exchange", "more") == "LimitExceeded: there are 7 exchanges, the limit"
+    alice.queue("q")
+    assert bob.refused("declare_queue", "more") == "LimitExceeded: there are 1 queues, the limit"
+    alice.ask("bind_queue", "q", "ex", "k")
+    alice.ask("bind_queue", "q", "ex", "k")
+    assert bob.refused("bind_queue", "q", "ex", "l") == "LimitExceeded: there are 1 bindings, the limit"
+    bob.queue("q")
+    alice.ask("delete_queue", "q")
+    alice.queue("more", ("ex", "k"))
+    alice.ask("delete_exchange", "ex")
+    bob.ask("declare_exchange", "more")
+
+
+def test_what_there_is_can_be_listed() -> None:
+    scene, alice, bob, _ = office()
+    alice.ask("declare_exchange", "ex", "fanout", auto_delete=True, arguments={"alternate-exchange": "amq.fanout"})
+    alice.queue("q", ("ex", "k"), durable=True, arguments={"x-max-length": 9})
+    alice.tell("ex", "", b"four")
+    alice.tell("ex", "", b"four")
+    scene.wait(3)
+    bob.consume("q", "T", prefetch=1, arguments={"x-priority": 2})
+    exchanges = alice.ask("exchanges")
+    assert isinstance(exchanges, list)
+    assert exchanges[-1] == {
+        "name": "ex",
+        "type": "fanout",
+        "durable": False,
+        "auto_delete": True,
+        "internal": False,
+        "arguments": {"alternate-exchange": "amq.fanout"},
+        "bindings": 1,
+        "published": 2,
+    }
+    consumer = {
+        "tag": "T",
+        "name": bob.name,
+        "program": "bob",
+        "pid": bob.peer.credentials.pid,
+        "no_ack": False,
+        "exclusive": False,
+        "prefetch": 1,
+        "priority": 2,
+        "active": True,
+        "unacked": 1,
+        "delivered": 1,
+    }
+    described = {
+        "name": "q",
+        "durable": True,
+        "auto_delete": False,
+        "exclusive": False,
+        "owner": None,
+        "arguments": {"x-max-length": 9},
+        "messages": 1,
+        "bytes": 4,
+        "unacked": 1,
+        "oldest": 3.0,
+        "consumers": [consumer],
+        "bindings": 1,
+        "published": 2,
+        "delivered": 1,
+        "acked": 0,
+        "returned": 0,
+        "dropped": 0,
+    }
+    assert alice.ask("queue", "q") == described
+    assert alice.ask("queues") == [described]

@@ -1,0 +1,132 @@
+"""Queues in the asyncio face, against a real bus."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import pybus
+from pybus.client.aio_queues import Consumer, Message
+from tests.daemon import PATIENCE, BusDaemon
+
+
+async def take(consumer: Consumer) -> Message:
+    message = await consumer.receive(PATIENCE)
+    assert message is not None
+    return message
+
+
+async def test_messages_are_consumed_acked_and_given_back(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs")
+    await queue.bind("amq.topic", "build.#")
+    consumer = await queue.consume(prefetch=1)
+    await alice.publish("build.done", "signal")
+    await alice.publish_to("", "jobs", "message", confirm=True, headers={"a": 1})
+    first = await take(consumer)
+    assert (first.key, first.body, await first.ack(), await first.ack()) == ("build.done", "signal", True, False)
+    second = await take(consumer)
+    assert (second.body, second.headers) == ("message", {"a": 1})
+    with pytest.raises(ZeroDivisionError):
+        async with second:
+            raise ZeroDivisionError
+    again = await take(consumer)
+    async with again:
+        assert again.redelivered
+    await bob.flush()
+    status = await queue.status()
+    assert (status["messages"], status["unacked"], status["acked"]) == (0, 0, 2)
+    await queue.unbind("amq.topic", "build.#")
+
+
+async def test_a_loop_over_a_consumer(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs")
+    await asyncio.gather(*[alice.publish_to("", "jobs", number, confirm=True) for number in range(100)])
+    seen = []
+    async with await queue.consume(no_ack=True) as consumer:
+        async for message in consumer:
+            seen.append(message.body)
+            if len(seen) == 90:
+                break
+    assert seen == list(range(90))
+    assert await consumer.receive(0) is None
+    got = await queue.get()
+    assert got is not None
+    assert got.body == 90
+    assert await got.reject()
+    assert await queue.purge() == 9
+    assert await queue.get() is None
+
+
+async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    consumer = await (await bob.queue("jobs")).consume()
+    waiting = asyncio.create_task(consumer.receive())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await alice.publish_to("", "jobs", 1)
+    assert (await take(consumer)).body == 1
+    assert await consumer.receive(0.01) is None
+
+
+async def test_what_is_wrong_is_told(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    await bob.queue("full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    results = await asyncio.gather(
+        *[alice.publish_to("", "full", number, confirm=True) for number in range(3)],
+        alice.publish_to("nope", "", confirm=True),
+        alice.publish_to("", "nobody", mandatory=True, confirm=True),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in results] == [type(None), pybus.Nacked, pybus.Nacked, pybus.NotFound, pybus.Unroutable]
+    queue = await bob.queue("jobs")
+    consumer = await queue.consume()
+    waiting = asyncio.create_task(consumer.receive())
+    await (await alice.queue("jobs", passive=True)).delete()
+    with pytest.raises(pybus.ConsumerCancelled):
+        await waiting
+
+
+async def test_exchanges(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    logs = await alice.exchange("logs", "fanout")
+    inner = await alice.exchange("inner", "direct")
+    await inner.bind("logs", "k")
+    queue = await bob.queue()
+    await queue.bind("inner", "k")
+    await logs.publish("k", 1)
+    assert (await take(await queue.consume())).body == 1
+    await inner.unbind("logs", "k")
+    await inner.delete()
+    await logs.delete(if_unused=True)
+    with pytest.raises(pybus.NotFound):
+        await alice.exchange("logs", passive=True)
+
+
+async def test_a_bus_that_comes_back_finds_all_declared_again(
+    daemon: BusDaemon, alice: pybus.aio.Bus, bob: pybus.aio.Bus
+) -> None:
+    queue = await bob.queue("jobs")
+    own = await bob.queue(exclusive=True)
+    former = own.name
+    consumer = await queue.consume()
+    await queue.publish("old")
+    message = await take(consumer)
+    back = asyncio.Event()
+    bob.on_reconnect(back.set)
+    await asyncio.to_thread(daemon.kill)
+    await asyncio.to_thread(daemon.restart)
+    async with asyncio.timeout(PATIENCE):
+        await back.wait()
+    await bob.flush()
+    assert not await message.ack()
+    assert own.name != former
+    await alice.publish_to("", "jobs", "new", confirm=True)
+    assert (await take(consumer)).body == "new"
+
+
+async def test_a_connection_that_is_lost_for_good_ends_its_consumers(daemon: BusDaemon) -> None:
+    async with pybus.aio.connect(daemon.address, reconnect=False) as bus:
+        consumer = await (await bus.queue("jobs")).consume()
+        waiting = asyncio.create_task(consumer.receive())
+        await asyncio.to_thread(daemon.kill)
+        with pytest.raises(pybus.ConnectionLost):
+            await waiting
