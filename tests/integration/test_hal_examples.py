@@ -63,7 +63,7 @@ async def test_battery_warning_shows_a_notification_where_there_is_a_desktop(
     bed, [mains, *batteries] = await laptop(people)
     with PrivateDBus(tmp_path) as desktop:
         async with notifier(desktop.address) as shown:
-            bridge = {"DBUS_SESSION_BUS_ADDRESS": desktop.address}
+            bridge = dict.fromkeys(("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"), desktop.address)
             service = Program(await people.start(sys.executable, "-m", "pybus_services.dbus", environment=bridge))
             assert await service.line() == "pybus-dbus: serving"
             await people.service("--source", "udev", bed=bed)
