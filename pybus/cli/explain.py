@@ -15,7 +15,7 @@ from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation
 from pybus.cli.hints import disabled, mistakes, unpublished
 from pybus.cli.show import signature
-from pybus.cli.text import is_terminal, paint, plain, safe, to_json
+from pybus.cli.text import is_terminal, paint, plain, print_json, safe, short
 from pybus.client.blocking import Bus, connect
 from pybus.errors import CallError, TooLarge
 from pybus.interface import INTROSPECT
@@ -26,10 +26,6 @@ from pybus.protocol.frames import RAW
 
 _MOST = 5
 """Near misses that are shown."""
-
-_WIDTH = 60
-"""Characters of a value that a person is shown."""
-
 _INTROSPECT_SECONDS = 5.0
 """How long a service may take to describe itself."""
 
@@ -317,13 +313,12 @@ def _who(peer: dict[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    text = plain(value)
-    return text[: _WIDTH - 1] + "…" if len(text) > _WIDTH and is_terminal(sys.stdout) else text
+    return short(plain(value))
 
 
 def _show(facts: dict[str, Any], lines: Iterator[Line] | list[Line], as_json: bool) -> None:
     if as_json:
-        print(to_json(facts, indent=2 if is_terminal(sys.stdout) else None))
+        print_json(facts)
         return
     for about, fact in lines:
         print(
