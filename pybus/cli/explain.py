@@ -26,6 +26,9 @@ from pybus.protocol.frames import RAW
 
 _MOST = 5
 """Near misses that are shown."""
+_SIGNALS = "amq.topic"
+"""The exchange that signals go through."""
+
 _INTROSPECT_SECONDS = 5.0
 """How long a service may take to describe itself."""
 
@@ -74,7 +77,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
         facts = _topic_facts(bus, topic, kept)
     same = change is not None and change.on_change and [wire] == [(_flags(one), one["body"]) for one in kept]
     if same:
-        facts["receivers"] = []
+        facts["receivers"], facts["bound"] = [], []
     lines = [
         *_topic_lines(facts, same),
         *(_change_lines(facts["retained"], change, same) if change is not None else ()),
@@ -82,7 +85,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
     _show(facts, lines, as_json)
     if facts["refused"] is not None:
         return REFUSED
-    return OK if facts["receivers"] else NOBODY
+    return OK if facts["receivers"] or facts["bound"] else NOBODY
 
 
 # --- topics ---------------------------------------------------------------------------------------
@@ -97,6 +100,7 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
         "topic": topic,
         "refused": "the topics under 'bus.' are the bus's own: only the bus publishes there" if own else None,
         "receivers": [{**peer, "patterns": found} for peer in peers if (found := _matching(peer["patterns"], topic))],
+        "bound": _bound(driver.bindings(), topic),
         "retained": _kept(kept[0]) if kept else None,
         "services": [
             {"name": one["name"], "state": one["state"], "patterns": found}
@@ -111,6 +115,15 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
 
 def _matching(patterns: list[str], topic: str) -> list[str]:
     return [pattern for pattern in patterns if matches(pattern, topic)]
+
+
+def _bound(bindings: list[dict[str, Any]], topic: str) -> list[dict[str, Any]]:
+    """The queues and exchanges that get the signal, as they are bound to the exchange that signals go through."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in bindings:
+        if one["source"] == _SIGNALS and matches(one["key"], topic):
+            found.setdefault((one["to"], one["destination"]), []).append(one["key"])
+    return [{"to": to, "name": name, "patterns": patterns} for (to, name), patterns in found.items()]
 
 
 def _kept(value: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +166,11 @@ def _topic_lines(facts: dict[str, Any], same: bool) -> Iterator[Line]:
         yield "refused", facts["refused"]
     for peer in facts["receivers"]:
         yield "gets it", f"{_who(peer)}, by {' and '.join(peer['patterns'])}"
+    for one in facts["bound"]:
+        yield "gets it", f"{one['to']} {one['name']}, by {' and '.join(one['patterns'])}"
     if same:
         yield "nobody", "the same value is retained, so it is not passed on"
-    elif not facts["receivers"]:
+    elif not (facts["receivers"] or facts["bound"]):
         yield "nobody", f"nobody listens to {topic}"
     kept = facts["retained"]
     if kept is None:
