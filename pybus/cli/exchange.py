@@ -6,9 +6,16 @@ import argparse
 from typing import Any
 
 from pybus.cli.actions import Action, act, add_action
-from pybus.cli.bindings import binding_facts, declared, named
+from pybus.cli.bindings import (
+    add_amqp_arguments,
+    add_key,
+    amqp_arguments,
+    binding_facts,
+    change_binding,
+    declared,
+    named,
+)
 from pybus.cli.command import OK
-from pybus.cli.parsing import pair
 from pybus.cli.text import facts, plain, print_json, table
 from pybus.client.blocking import connect
 from pybus.names import BUS_NAME
@@ -23,20 +30,14 @@ def exchange_arguments(parser: argparse.ArgumentParser) -> None:
     add_action(parser, _ACTIONS)
     parser.add_argument("exchange", metavar="EXCHANGE", nargs="?", help="the exchange's name")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="the exchange that its messages come from")
-    parser.add_argument("key", metavar="KEY", nargs="?", help="which ones: a routing key, or a pattern of such")
+    add_key(parser)
     parser.add_argument(
         "--type", metavar="TYPE", choices=_TYPES, help=f"declare: {', '.join(_TYPES)} (default {_TYPES[0]})"
     )
     parser.add_argument("--durable", action="store_true", help="declare: it outlives the bus")
     parser.add_argument("--auto-delete", action="store_true", help="declare: it goes with its last binding")
     parser.add_argument("--internal", action="store_true", help="declare: messages come from other exchanges only")
-    parser.add_argument(
-        "--argument",
-        metavar="K=V",
-        action="append",
-        type=pair,
-        help="declare, bind, unbind: an argument of AMQP's, such as alternate-exchange=others; V is JSON, else text",
-    )
+    add_amqp_arguments(parser, "alternate-exchange=others")
     parser.add_argument("--if-unused", action="store_true", help="delete: only if nothing is bound to it")
     parser.add_argument("--json", action="store_true", help="list, show: print JSON")
 
@@ -82,7 +83,7 @@ def _show(options: argparse.Namespace) -> int:
 def _declare(options: argparse.Namespace) -> int:
     how = {"durable": options.durable, "auto_delete": options.auto_delete, "internal": options.internal}
     with connect() as bus:
-        bus.exchange(options.exchange, options.type or _TYPES[0], **how, arguments=dict(options.argument or ()))
+        bus.exchange(options.exchange, options.type or _TYPES[0], **how, arguments=amqp_arguments(options))
     return OK
 
 
@@ -94,19 +95,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    with connect() as bus:
-        bus.proxy(BUS_NAME).bind_exchange(*_binding(options))
-    return OK
+    return change_binding(options, "bind_exchange", options.exchange, options.source)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    with connect() as bus:
-        bus.proxy(BUS_NAME).unbind_exchange(*_binding(options))
-    return OK
-
-
-def _binding(options: argparse.Namespace) -> tuple[str, str, str, dict[str, object]]:
-    return options.exchange, options.source, options.key or "", dict(options.argument or ())
+    return change_binding(options, "unbind_exchange", options.exchange, options.source)
 
 
 _BINDING = ("exchange", "source")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from itertools import count as counting
 from time import monotonic
 from typing import TypeVar
 
@@ -95,15 +96,7 @@ def _listen(options: argparse.Namespace, handle: Callable[[Signal], bool]) -> in
         tell_of_losses(bus)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
         tell_of_services(bus, options.patterns)
-        until = None if options.timeout is None else monotonic() + options.timeout
-        number = 0
-        while options.count is None or number < options.count:
-            signal = _next(subscription.receive, until)
-            if signal is None:
-                return OK if options.count is None else NOBODY
-            handle(signal)
-            number += 1
-    return OK
+        return _each(options, subscription.receive, lambda signal, _is_last: handle(signal))
 
 
 def _consume(options: argparse.Namespace, handle: Callable[[Message], bool]) -> int:
@@ -112,19 +105,32 @@ def _consume(options: argparse.Namespace, handle: Callable[[Message], bool]) -> 
     with connect() as bus:
         tell_of_losses(bus)
         consumer = bus.queue(options.queue, passive=True).consume(prefetch=prefetch)
-        until = None if options.timeout is None else monotonic() + options.timeout
-        number = 0
-        while options.count is None or number < options.count:
-            message = _next(consumer.receive, until)
-            if message is None:
-                return OK if options.count is None else NOBODY
-            number += 1
-            if number == options.count:
+
+        def settle(message: Message, is_last: bool) -> None:
+            if is_last:
                 consumer.close()  # else the ack would let another one come
             if handle(message):
                 message.ack()
             else:
                 message.nack()
+
+        return _each(options, consumer.receive, settle)
+
+
+def _each(
+    options: argparse.Namespace,
+    receive: Callable[[float | None], _One | None],
+    handle: Callable[[_One, bool], object],
+) -> int:
+    """Handle what is received, until the count or the time is reached; the last one is handed over as such."""
+    until = None if options.timeout is None else monotonic() + options.timeout
+    for number in counting(1):
+        one = _next(receive, until)
+        if one is None:
+            return OK if options.count is None else NOBODY
+        handle(one, number == options.count)
+        if number == options.count:
+            break
     return OK
 
 

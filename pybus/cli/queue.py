@@ -9,10 +9,18 @@ from time import sleep
 from typing import Any
 
 from pybus.cli.actions import Action, act, add_action
-from pybus.cli.bindings import binding_facts, declared, named
+from pybus.cli.bindings import (
+    add_amqp_arguments,
+    add_key,
+    amqp_arguments,
+    binding_facts,
+    change_binding,
+    declared,
+    named,
+)
 from pybus.cli.command import NOBODY, OK, complain
 from pybus.cli.messages import message_json
-from pybus.cli.parsing import count, pair
+from pybus.cli.parsing import count
 from pybus.cli.rates import queue_rates
 from pybus.cli.text import facts, is_terminal, plain, print_json, print_value, short, since, table, to_json
 from pybus.client.blocking import Bus, connect
@@ -34,20 +42,14 @@ def queue_arguments(parser: argparse.ArgumentParser) -> None:
     add_action(parser, _ACTIONS)
     parser.add_argument("queue", metavar="QUEUE", nargs="?", help="the queue's name")
     parser.add_argument("exchange", metavar="EXCHANGE", nargs="?", help="where its messages come from")
-    parser.add_argument("key", metavar="KEY", nargs="?", help="which ones: a routing key, or a pattern of such")
+    add_key(parser)
     parser.add_argument("--durable", action="store_true", help="declare: it outlives the bus")
     parser.add_argument("--auto-delete", action="store_true", help="declare: it goes with its last consumer")
-    parser.add_argument(
-        "--argument",
-        metavar="K=V",
-        action="append",
-        type=pair,
-        help="declare, bind, unbind: an argument of AMQP's, such as x-max-length=1000; V is JSON, else text",
-    )
+    add_amqp_arguments(parser, "x-max-length=1000")
     parser.add_argument("--if-unused", action="store_true", help="delete: only if nobody consumes it")
     parser.add_argument("--if-empty", action="store_true", help="delete: only if no message waits in it")
     parser.add_argument("--count", metavar="N", type=count, help="peek, move: N messages at most")
-    parser.add_argument("--to", metavar="QUEUE", help="move: to this queue, whatever it was that they died of")
+    parser.add_argument("--to", metavar="QUEUE", help="move: to this queue, whether they died or not")
     parser.add_argument("--json", action="store_true", help="list, show, peek, get: print JSON")
 
 
@@ -144,7 +146,7 @@ def _oldest(queue: dict[str, Any]) -> str:
 def _declare(options: argparse.Namespace) -> int:
     how = {"durable": options.durable, "auto_delete": options.auto_delete}
     with connect() as bus:
-        queue = bus.queue(options.queue or "", **how, arguments=dict(options.argument or ()))
+        queue = bus.queue(options.queue or "", **how, arguments=amqp_arguments(options))
     if not options.queue:
         print(queue.name)
     return OK
@@ -158,19 +160,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    with connect() as bus:
-        bus.proxy(BUS_NAME).bind_queue(*_binding(options))
-    return OK
+    return change_binding(options, "bind_queue", options.queue, options.exchange)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    with connect() as bus:
-        bus.proxy(BUS_NAME).unbind_queue(*_binding(options))
-    return OK
-
-
-def _binding(options: argparse.Namespace) -> tuple[str, str, str, dict[str, object]]:
-    return options.queue, options.exchange, options.key or "", dict(options.argument or ())
+    return change_binding(options, "unbind_queue", options.queue, options.exchange)
 
 
 # --- messages -------------------------------------------------------------------------------------
