@@ -164,6 +164,16 @@ def test_workers_share_the_work_and_one_gets_what_a_killed_one_had(daemon: BusDa
         killed.communicate()
 
 
+def test_the_work_is_still_there_after_a_crash_of_the_bus(daemon: BusDaemon) -> None:
+    assert done(daemon, "work_send.py", "echo one", "echo two") == QUIET
+    daemon.kill()
+    daemon.restart()
+    with example(daemon, "work_receive.py") as worker:
+        shown = [line_of(worker) for _ in range(6)]
+    assert [line for line in shown if line in ("one\n", "two\n")] == ["one\n", "two\n"]
+    assert shown[-1] == "'echo two' exited with status 0\n"
+
+
 @pytest.mark.parametrize("name", ["direct_send.py", "topic_send.py", "work_send.py"])
 def test_who_sends_nothing_is_told_how(daemon: BusDaemon, name: str) -> None:
     code, out, err = done(daemon, name)

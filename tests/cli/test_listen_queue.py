@@ -8,7 +8,6 @@ import signal
 import pytest
 
 import pybus
-from pybus.client.blocking_queues import Queue
 from tests.cli.programs import line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
 
@@ -16,7 +15,7 @@ SHOW = 'printf "%s|" "$PYBUS_EXCHANGE" "$PYBUS_KEY" "$PYBUS_VALUE" "$PYBUS_HEADE
 SHOW += '"$PYBUS_SENDER" "${PYBUS_TOPIC-none}"; cat; echo'
 
 
-def filled(bus: pybus.Bus, *bodies: object) -> Queue:
+def filled(bus: pybus.Bus, *bodies: object) -> pybus.Queue:
     """A queue with these messages."""
     jobs = bus.queue("jobs")
     for body in bodies:
@@ -24,7 +23,7 @@ def filled(bus: pybus.Bus, *bodies: object) -> Queue:
     return jobs
 
 
-def counted(queue: Queue) -> tuple[int, int, int, int]:
+def counted(queue: pybus.Queue) -> tuple[int, int, int, int]:
     """Messages that wait, that are unacked, that were acked, and that came back."""
     status = queue.status()
     return status["messages"], status["unacked"], status["acked"], status["returned"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.daemon import BusDaemon
 QUIET = (0, "", "")
 
 
-def taken(queue: Any) -> list[pybus.client.blocking_queues.Message]:
+def taken(queue: pybus.Queue) -> list[pybus.Message]:
     """All that waits in a queue."""
     return list(iter(lambda: queue.get(no_ack=True), None))
 
