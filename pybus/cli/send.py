@@ -10,6 +10,7 @@ import sys
 
 from pybus.cli.command import NOBODY, OK, WRONG_USE, complain, run_command
 from pybus.client.blocking import connect
+from pybus.errors import Unroutable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="send nothing, but tell who would get it, as pybus explain"
     )
 
-    parser.add_argument("--queue", metavar="QUEUE", help="publish a message to this queue")
+    parser.add_argument("--queue", metavar="QUEUE", help="publish a message to this queue; code 3 if there is none")
     parser.add_argument("--exchange", metavar="EXCHANGE", help="publish a message to this exchange")
     parser.add_argument("--key", metavar="KEY", help="with --exchange: the routing key (default: an empty one)")
     parser.add_argument(
         "--header", metavar="K=V", action="append", type=_header, help="a header of the message; V is JSON, else text"
     )
     parser.add_argument("--persistent", action="store_true", help="the message survives the bus in durable queues")
-    parser.add_argument("--mandatory", action="store_true", help="exit code 3 if the message reaches no queue")
+    parser.add_argument("--mandatory", action="store_true", help="with --exchange: exit code 3 if it reaches no queue")
     parser.add_argument("--confirm", action="store_true", help="wait until the message is safe in its queues")
 
 
@@ -146,20 +147,27 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _send_messages(options: argparse.Namespace) -> int:
-    exchange, key = ("", options.queue) if options.queue is not None else (options.exchange, options.key or "")
-    how: dict[str, Any] = {"persistent": options.persistent, "mandatory": options.mandatory}
-    if options.header:
-        how["headers"] = dict(options.header)
-    with connect() as bus:
-        if not options.confirm:
-            _publish_to(bus, exchange, key, options, how)
-        else:
-            with bus.confirming():
-                _publish_to(bus, exchange, key, options, how)
+    try:
+        with connect() as bus:
+            if not options.confirm:
+                _publish_to(bus, options)
+            else:
+                with bus.confirming():
+                    _publish_to(bus, options)
+    except Unroutable:
+        if options.queue is None:
+            raise
+        return complain(PROGRAM, f"there is no queue {options.queue!r}", NOBODY)
     return OK
 
 
-def _publish_to(bus: Bus, exchange: str, key: str, options: argparse.Namespace, how: dict[str, Any]) -> None:
+def _publish_to(bus: Bus, options: argparse.Namespace) -> None:
+    """Publish the messages. To AMQP it is no error if there is no such queue; to a person who names one it is."""
+    to_queue = options.queue is not None
+    exchange, key = ("", options.queue) if to_queue else (options.exchange, options.key or "")
+    how: dict[str, Any] = {"persistent": options.persistent, "mandatory": options.mandatory or to_queue}
+    if options.header:
+        how["headers"] = dict(options.header)
     for value in _values(options):
         bus.publish_to(exchange, key, value, **how)
 

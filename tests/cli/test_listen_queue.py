@@ -133,6 +133,25 @@ def test_two_listeners_share_a_queue(daemon: BusDaemon, bob: pybus.Bus) -> None:
     assert sorted(shown) == ["jobs a\n", "jobs b\n"]
 
 
+def test_it_goes_on_when_the_bus_is_back_if_the_queue_is(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    listen = ("pybus-listen", "--queue")
+    for name in ("jobs", "gone"):
+        bob.queue(name, durable=name == "jobs").publish("before", confirm=True)
+    with started(daemon, *listen, "jobs") as staying, started(daemon, *listen, "gone") as ending:
+        assert [line_of(staying.stdout), line_of(ending.stdout)] == ["jobs before\n", "gone before\n"]
+        bob.close()
+        daemon.kill()
+        daemon.restart()
+        away = "pybus-listen: the bus went away; waiting for it to come back\n"
+        assert [line_of(staying.stderr), line_of(staying.stderr)] == [away, "pybus-listen: the bus is back\n"]
+        _, err = ending.communicate(timeout=PATIENCE)
+        assert err.splitlines()[-1] == "pybus-listen: NOT_FOUND - no queue 'gone' in vhost '/'"
+        assert ending.returncode == 1
+        with pybus.connect(daemon.address) as alice:
+            alice.queue("jobs", durable=True).publish("after", confirm=True)
+        assert line_of(staying.stdout) == "jobs after\n"
+
+
 def test_it_says_that_the_queue_was_deleted(daemon: BusDaemon, bob: pybus.Bus) -> None:
     jobs = filled(bob, 1)
     with started(daemon, "pybus-listen", "--queue", "jobs") as listening:

@@ -55,9 +55,16 @@ def test_values_come_from_wherever_those_of_signals_come(daemon: BusDaemon, bob:
 
 @pytest.mark.parametrize("more", [[], ["--confirm"]])
 def test_a_mandatory_message_that_reaches_no_queue_is_told(daemon: BusDaemon, more: list[str]) -> None:
-    message = "pybus-send: the message to exchange '' with the key 'nope' reached no queue (Unroutable)\n"
-    assert run(daemon, "pybus-send", "--queue", "nope", "x", "--mandatory", *more) == (3, "", message)
-    assert run(daemon, "pybus-send", "--queue", "nope", "x", *more) == QUIET
+    message = "pybus-send: the message to exchange 'amq.direct' with the key 'nope' reached no queue (Unroutable)\n"
+    words = ["--exchange", "amq.direct", "--key", "nope", "x", *more]
+    assert run(daemon, "pybus-send", *words, "--mandatory") == (3, "", message)
+    assert run(daemon, "pybus-send", *words) == QUIET
+
+
+@pytest.mark.parametrize("more", [[], ["--confirm"]])
+def test_a_queue_that_is_not_there_is_told(daemon: BusDaemon, more: list[str]) -> None:
+    message = "pybus-send: there is no queue 'nope'\n"
+    assert run(daemon, "pybus-send", "--queue", "nope", "x", *more) == (3, "", message)
 
 
 @pytest.mark.parametrize("more", [[], ["--confirm"]])
