@@ -90,7 +90,7 @@ def complain(program: str, text: str, code: int) -> int:
 
 def explain(error: Exception) -> str:
     """An error as one sentence."""
-    if isinstance(error, _AMQP_REFUSALS):
+    if isinstance(error, _AMQP_REFUSALS) and error.message:
         return error.message
     if isinstance(error, CallError):
         return f"{error.message or error.name} ({error.name.removeprefix('org.pybus.Error.')})"

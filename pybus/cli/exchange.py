@@ -18,6 +18,7 @@ from pybus.cli.bindings import (
 from pybus.cli.command import OK
 from pybus.cli.text import facts, plain, print_json, table
 from pybus.client.blocking import connect
+from pybus.errors import NotFound
 from pybus.names import BUS_NAME
 
 PROGRAM = "pybus exchange"
@@ -64,10 +65,11 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     name = options.exchange
     with connect() as bus:
-        bus.exchange(name, passive=True)  # which says so if there is none
-        exchanges: list[dict[str, Any]] = bus.proxy(BUS_NAME).exchanges()
+        found = [one for one in bus.proxy(BUS_NAME).exchanges() if one["name"] == name]
         bindings: list[dict[str, Any]] = bus.proxy(BUS_NAME).bindings()
-    exchange = next(one for one in exchanges if one["name"] == name)
+    if not found:
+        raise NotFound(f"NOT_FOUND - no exchange '{name}' in vhost '/'")
+    exchange: dict[str, Any] = found[0]
     to_it = [one for one in bindings if (one["to"], one["destination"]) == ("exchange", name)]
     from_it = [one for one in bindings if one["source"] == name]
     if options.json:

@@ -26,6 +26,7 @@ from pybus.protocol.frames import RAW
 
 _MOST = 5
 """Near misses that are shown."""
+
 _SIGNALS = "amq.topic"
 """The exchange that signals go through."""
 
