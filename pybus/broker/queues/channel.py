@@ -176,7 +176,7 @@ class Channel:
             if found is None:
                 raise replies.unknown_tag(tag)
             return {tag: found}
-        if tag and tag not in self.unacked and not (self.unacked and next(iter(self.unacked)) < tag <= self._last_tag):
+        if tag and tag not in self.unacked:
             raise replies.unknown_tag(tag)
         tags = []
         for one in self.unacked:  # they are in the order of their tags

@@ -57,9 +57,7 @@ class Consuming:
             raise replies.exclusive_use(queue.name)
         priority = wish.arguments.get("x-priority", 0)
         if not isinstance(priority, int) or isinstance(priority, bool):
-            raise replies.invalid_argument(
-                "x-priority", queue.name, f'"expected integer, got {replies.type_name(priority)}"'
-            )
+            raise replies.not_integer("x-priority", queue.name, priority)
         if len(channel.consumers) >= self._broker.limits.consumers:
             raise LimitExceeded(f"this connection has {len(channel.consumers)} consumers, its limit")
         consumer = Consumer(
@@ -99,10 +97,9 @@ class Consuming:
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        Raises `AccessRefused` if a consumer has the queue for itself, `StoreFailed`, and `NotOnDisk`.
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
+        `NotOnDisk`.
         """
-        if queue.consumers.is_exclusive:
-            raise replies.exclusive_use(queue.name)
         queue.used = self._broker.now
         self._drop_expired(queue)
         if queue.head() is None:

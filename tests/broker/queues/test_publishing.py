@@ -97,7 +97,13 @@ def test_an_internal_exchange_takes_messages_from_exchanges_only() -> None:
         ({"user_id": "bob"}, "PRECONDITION_FAILED - user_id property set to 'bob' but authenticated user was '1000'"),
         ({"colour": "red"}, "a message has no property 'colour'; what is your own belongs into its headers"),
         ({"priority": 256}, "the property 'priority' can't be 256"),
-        ({"headers": {"CC": "x"}}, "PRECONDITION_FAILED - the header 'CC' must be a list of routing keys"),
+        (
+            {"headers": {"CC": "x"}},
+            'PRECONDITION_FAILED - invalid message: {unacceptable_type_in_header,"CC",longstr}',
+        ),
+        ({"expiration": "-1"}, "PRECONDITION_FAILED - invalid expiration '-1': {value_negative,-1}"),
+        ({"expiration": "1.5"}, "PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}"),
+        ({"expiration": ""}, "PRECONDITION_FAILED - invalid expiration '': no_integer"),
     ],
 )
 def test_what_is_wrong_with_a_message_is_said(properties: dict[str, Any], text: str) -> None:
