@@ -104,7 +104,7 @@ class Consuming:
         self._drop_expired(queue)
         if queue.head() is None:
             return None
-        if not no_ack and len(channel.unacked) >= channel.most:
+        if not no_ack and len(channel.unacked) >= self._broker.limits.unacked:
             raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
         message = queue.head()
         assert message is not None
@@ -170,17 +170,17 @@ class Consuming:
         nack, requeue, multiple = bool(flags & NACK), bool(flags & REQUEUE), bool(flags & MULTIPLE)
         self._broker.effort = count
         settled: list[Delivery] = []
-        try:
-            for one in frames_of(data, count, 16):
-                tag = target << 32 | int.from_bytes(one[:4], "little")
-                taken = channel.take(tag, multiple)
-                if channel.transaction is not None:
-                    channel.transaction.settled.append((taken, nack, requeue))
-                else:
-                    settled += taken.values()
-        except BusError as error:
-            body = pack(self._broker.as_answer(error))
-            peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
+        for one in frames_of(data, count, 16):
+            try:
+                taken = channel.take(target << 32 | int.from_bytes(one[:4], "little"), multiple)
+            except BusError as error:
+                body = pack(self._broker.as_answer(error))
+                peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
+                continue
+            if channel.transaction is not None:
+                channel.transaction.settled.append((taken, nack, requeue))
+            else:
+                settled += taken.values()
         self.settle(channel, settled, nack=nack, requeue=requeue)
 
     def settle(self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool) -> None:

@@ -95,6 +95,8 @@ def parse(data: bytes) -> Content:
     target = int.from_bytes(data[12:16], "little")
     begin = HEADER_SIZE + len(where)
     end = begin + properties_size(target)
+    if end > len(data):
+        raise InvalidArguments(f"a message of {len(data) - begin} bytes can't have {end - begin} of properties")
     properties = read_properties(data[begin:end]) if end > begin else {}
     return Content(
         exchange.decode(),
