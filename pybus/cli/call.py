@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from time import monotonic
 
 from pybus.cli.command import NO_ANSWER, OK
-from pybus.cli.parsing import seconds
-from pybus.cli.text import is_terminal, plain, to_json
+from pybus.cli.parsing import seconds, value
+from pybus.cli.text import is_terminal, plain, print_json
 from pybus.client.blocking import Bus, connect
 from pybus.client.face import TIMEOUT
-from pybus.errors import BodyError, CallError, NameHasNoOwner, UsageError
+from pybus.errors import CallError, NameHasNoOwner, UsageError
 from pybus.names import check_destination, check_method
 
 _LEAST_SECONDS = 0.001
@@ -48,7 +47,7 @@ def call_command(options: argparse.Namespace) -> int:
     if isinstance(answer, str):
         print(plain(answer) if is_terminal(sys.stdout) else answer)
     elif answer is not None:
-        print(to_json(answer, indent=2 if is_terminal(sys.stdout) else None))
+        print_json(answer)
     return OK
 
 
@@ -103,14 +102,7 @@ def _key(word: str) -> str:
 
 
 def _value(text: str, wanted: str) -> object:
-    if wanted == "str":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-    except RecursionError:
-        raise BodyError("an argument is nested too deeply") from None
+    return text if wanted == "str" else value(text)
 
 
 def _parameters(bus: Bus, options: argparse.Namespace) -> list[dict[str, str]]:

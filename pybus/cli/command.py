@@ -9,17 +9,23 @@ import os
 import sys
 
 from pybus.errors import (
+    AccessRefused,
     AddressError,
     BodyError,
     CallError,
     DeadlinePassed,
     InvalidName,
     NameHasNoOwner,
+    NotAllowed,
     NotConnected,
+    NotFound,
+    PreconditionFailed,
     PybusError,
     ReceiverFull,
+    ResourceLocked,
     ServiceDied,
     StartFailed,
+    Unroutable,
     UsageError,
 )
 
@@ -38,6 +44,9 @@ CLOSED_PIPE = 141
 
 NO_ANSWER = (NameHasNoOwner, DeadlinePassed, ServiceDied, ReceiverFull, StartFailed)
 """Errors that the bus answers with in a service's place. Any other came from the service, so it lives."""
+
+_AMQP_REFUSALS = (NotFound, AccessRefused, ResourceLocked, PreconditionFailed, NotAllowed)
+"""Errors whose message has AMQP's own name for them at its beginning."""
 
 EXIT_CODES = """\
 exit codes:
@@ -81,6 +90,8 @@ def complain(program: str, text: str, code: int) -> int:
 
 def explain(error: Exception) -> str:
     """An error as one sentence."""
+    if isinstance(error, _AMQP_REFUSALS) and error.message:
+        return error.message
     if isinstance(error, CallError):
         return f"{error.message or error.name} ({error.name.removeprefix('org.pybus.Error.')})"
     if isinstance(error, OSError):
@@ -93,6 +104,8 @@ def explain(error: Exception) -> str:
 def _code(error: Exception) -> int:
     if isinstance(error, (NotConnected, AddressError)):
         return NO_BUS
+    if isinstance(error, Unroutable):
+        return NOBODY
     if isinstance(error, (InvalidName, BodyError, UsageError)) or (isinstance(error, OSError) and error.filename):
         return WRONG_USE
     return REFUSED

@@ -93,6 +93,14 @@ def _methods(bus: Bus, _prefix: str, name: str | None) -> set[str]:
         return set()
 
 
+def _queues(bus: Bus, _prefix: str, _name: str | None) -> set[str]:
+    return {queue["name"] for queue in _ask(bus, "queues")}
+
+
+def _exchanges(bus: Bus, _prefix: str, _name: str | None) -> set[str]:
+    return {exchange["name"] for exchange in _ask(bus, "exchanges")} - {""}
+
+
 def _topics(bus: Bus, prefix: str, name: str | None) -> set[str]:
     """Topics that are known: with a retained value, or awaited or declared by somebody as they are."""
     return {topic for topic in _patterns(bus, prefix, name) if not {"*", "#"} & set(topic.split("."))}
@@ -122,9 +130,11 @@ _ACTIONS = "actions"
 
 _FINDERS = {
     _ACTIONS: _services,
+    "exchanges": _exchanges,
     "methods": _methods,
     "names": _names,
     "patterns": _patterns,
+    "queues": _queues,
     "services": _services,
     "topics": _topics,
 }

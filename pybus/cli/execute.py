@@ -16,11 +16,18 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
+from pybus.cli.messages import place
 from pybus.cli.text import plain, safe, to_json
 from pybus.client.inbox import Signal
+from pybus.client.messages import Delivered
 
 MAX_VALUE = 100_000
 """Bytes of the largest value that goes into the environment; the kernel takes no variable above 128 KiB."""
+
+_ABOUT_SIGNALS = ("PYBUS_TOPIC", "PYBUS_RETAINED", "PYBUS_CLEARED")
+_ABOUT_MESSAGES = ("PYBUS_EXCHANGE", "PYBUS_KEY", "PYBUS_HEADERS", "PYBUS_REDELIVERED")
+_VARIABLES = frozenset(("PYBUS_VALUE", *_ABOUT_SIGNALS, *_ABOUT_MESSAGES))
+"""Variables that are there only for some messages."""
 
 _END_SECONDS = 5.0
 """What a command that is told to end may still take."""
@@ -47,8 +54,8 @@ class Executor:
         self._told = 0
         self._usual: dict[int, Any] = {}
 
-    def run(self, message: Signal) -> None:
-        """Run the command for a message, and wait for its end."""
+    def run(self, message: Signal | Delivered) -> bool:
+        """Run the command for a signal or a message of a queue, and wait for its end. Whether it succeeded."""
         sys.stdout.flush()
         self._is_starting = True  # so that a signal does not come between the start and our knowing of it
         try:
@@ -59,7 +66,7 @@ class Executor:
             self._is_starting = False
             self._fail(message, f"can't be run: {error.strerror}")
             self._obey()
-            return
+            return False
         self._process = process
         try:
             self._is_starting = False
@@ -73,10 +80,12 @@ class Executor:
             self._fail(message, f"was killed by {signal.Signals(-code).name}")
         elif code:
             self._fail(message, f"exited with status {code}")
+        return code == 0
 
-    def _fail(self, message: Signal, what: str) -> None:
+    def _fail(self, message: Signal | Delivered, what: str) -> None:
         self.failed = True
-        print(f"{self._program}: the command for {safe(message.topic)} {what}", file=sys.stderr, flush=True)
+        about = message.topic if isinstance(message, Signal) else place(message)
+        print(f"{self._program}: the command for {safe(about)} {what}", file=sys.stderr, flush=True)
 
     def _signalled(self, number: int, _frame: object) -> None:
         if not self._told:
@@ -134,27 +143,38 @@ def _has_members(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _environment(message: Signal) -> dict[str, str | bytes]:
+def _environment(message: Signal | Delivered) -> dict[str, str | bytes]:
     """Ours, and the message in UTF-8, whatever the locale. What was there of an outer command is not passed on."""
-    environment: dict[str, str | bytes] = {**os.environ}
-    environment.pop("PYBUS_VALUE", None)
-    value = b"" if message.cleared else plain(message.body).encode()
+    environment: dict[str, str | bytes] = {key: text for key, text in os.environ.items() if key not in _VARIABLES}
+    value = b"" if _is_cleared(message) else plain(message.body).encode()
     if len(value) <= MAX_VALUE:
         environment["PYBUS_VALUE"] = value
-    environment["PYBUS_TOPIC"] = message.topic.encode()
     environment["PYBUS_CAUSE"] = str(message.depth + 1)
     environment["PYBUS_SENDER"] = message.sender
-    environment["PYBUS_RETAINED"] = "1" if message.retained else ""
-    environment["PYBUS_CLEARED"] = "1" if message.cleared else ""
+    if isinstance(message, Signal):
+        environment["PYBUS_TOPIC"] = message.topic.encode()
+        environment["PYBUS_RETAINED"] = "1" if message.retained else ""
+        environment["PYBUS_CLEARED"] = "1" if message.cleared else ""
+        return environment
+    environment["PYBUS_EXCHANGE"] = message.exchange.encode()
+    environment["PYBUS_KEY"] = plain(message.key).encode()  # which may hold anything, even what no variable can
+    headers = to_json(message.headers).encode()
+    if len(headers) <= MAX_VALUE:
+        environment["PYBUS_HEADERS"] = headers
+    environment["PYBUS_REDELIVERED"] = "1" if message.redelivered else ""
     return environment
 
 
-def _content(message: Signal) -> bytes:
-    if message.cleared:
+def _content(message: Signal | Delivered) -> bytes:
+    if _is_cleared(message):
         return b""
     if isinstance(message.body, bytes):
         return message.body
     return (message.body if isinstance(message.body, str) else to_json(message.body)).encode()
+
+
+def _is_cleared(message: Signal | Delivered) -> bool:
+    return isinstance(message, Signal) and message.cleared
 
 
 @contextmanager

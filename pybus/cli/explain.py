@@ -15,7 +15,7 @@ from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation
 from pybus.cli.hints import disabled, mistakes, unpublished
 from pybus.cli.show import signature
-from pybus.cli.text import is_terminal, paint, plain, safe, to_json
+from pybus.cli.text import is_terminal, paint, plain, print_json, safe, short
 from pybus.client.blocking import Bus, connect
 from pybus.errors import CallError, TooLarge
 from pybus.interface import INTROSPECT
@@ -27,8 +27,8 @@ from pybus.protocol.frames import RAW
 _MOST = 5
 """Near misses that are shown."""
 
-_WIDTH = 60
-"""Characters of a value that a person is shown."""
+_SIGNALS = "amq.topic"
+"""The exchange that signals go through."""
 
 _INTROSPECT_SECONDS = 5.0
 """How long a service may take to describe itself."""
@@ -78,7 +78,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
         facts = _topic_facts(bus, topic, kept)
     same = change is not None and change.on_change and [wire] == [(_flags(one), one["body"]) for one in kept]
     if same:
-        facts["receivers"] = []
+        facts["receivers"], facts["bound"] = [], []
     lines = [
         *_topic_lines(facts, same),
         *(_change_lines(facts["retained"], change, same) if change is not None else ()),
@@ -86,7 +86,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
     _show(facts, lines, as_json)
     if facts["refused"] is not None:
         return REFUSED
-    return OK if facts["receivers"] else NOBODY
+    return OK if facts["receivers"] or facts["bound"] else NOBODY
 
 
 # --- topics ---------------------------------------------------------------------------------------
@@ -101,6 +101,7 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
         "topic": topic,
         "refused": "the topics under 'bus.' are the bus's own: only the bus publishes there" if own else None,
         "receivers": [{**peer, "patterns": found} for peer in peers if (found := _matching(peer["patterns"], topic))],
+        "bound": _bound(driver.bindings(), topic),
         "retained": _kept(kept[0]) if kept else None,
         "services": [
             {"name": one["name"], "state": one["state"], "patterns": found}
@@ -115,6 +116,15 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
 
 def _matching(patterns: list[str], topic: str) -> list[str]:
     return [pattern for pattern in patterns if matches(pattern, topic)]
+
+
+def _bound(bindings: list[dict[str, Any]], topic: str) -> list[dict[str, Any]]:
+    """The queues and exchanges that get the signal, as they are bound to the exchange that signals go through."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in bindings:
+        if one["source"] == _SIGNALS and matches(one["key"], topic):
+            found.setdefault((one["to"], one["destination"]), []).append(one["key"])
+    return [{"to": to, "name": name, "patterns": patterns} for (to, name), patterns in found.items()]
 
 
 def _kept(value: dict[str, Any]) -> dict[str, Any]:
@@ -157,9 +167,11 @@ def _topic_lines(facts: dict[str, Any], same: bool) -> Iterator[Line]:
         yield "refused", facts["refused"]
     for peer in facts["receivers"]:
         yield "gets it", f"{_who(peer)}, by {' and '.join(peer['patterns'])}"
+    for one in facts["bound"]:
+        yield "gets it", f"{one['to']} {one['name']}, by {' and '.join(one['patterns'])}"
     if same:
         yield "nobody", "the same value is retained, so it is not passed on"
-    elif not facts["receivers"]:
+    elif not (facts["receivers"] or facts["bound"]):
         yield "nobody", f"nobody listens to {topic}"
     kept = facts["retained"]
     if kept is None:
@@ -317,13 +329,12 @@ def _who(peer: dict[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    text = plain(value)
-    return text[: _WIDTH - 1] + "…" if len(text) > _WIDTH and is_terminal(sys.stdout) else text
+    return short(plain(value))
 
 
 def _show(facts: dict[str, Any], lines: Iterator[Line] | list[Line], as_json: bool) -> None:
     if as_json:
-        print(to_json(facts, indent=2 if is_terminal(sys.stdout) else None))
+        print_json(facts)
         return
     for about, fact in lines:
         print(

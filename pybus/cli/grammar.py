@@ -20,6 +20,9 @@ _KINDS = {
     "ACTION": "actions",
     "TOPIC": "topics",
     "PATTERN": "patterns",
+    "QUEUE": "queues",
+    "EXCHANGE": "exchanges",
+    "SOURCE": "exchanges",
     "FILE": FILES,
     "CMD": PROGRAMS,
 }
@@ -97,12 +100,14 @@ def _values(command: Command, action: argparse.Action, text: str = "") -> tuple[
     labels = label if isinstance(label, tuple) else (label,) * number
     optional = action.nargs in ("?", "*")
     repeats = action.nargs in ("*", "+")
-    values = tuple(
-        Value(label, _KINDS.get(label, ANYTHING), choices, optional, repeats, text) for label in labels[:number]
-    )
+    kinds = [ANYTHING if choices else _KINDS.get(label, ANYTHING) for label in labels[:number]]
     if command.program == "pybus service" and action.dest == "name":
-        return tuple(value._replace(kind="services") for value in values)
-    return values
+        from pybus.cli.service import ACTIONS
+
+        kinds, choices = ["services"], ACTIONS  # in whichever order they are
+    return tuple(
+        Value(label, kind, choices, optional, repeats, text) for label, kind in zip(labels, kinds, strict=False)
+    )
 
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

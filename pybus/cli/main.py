@@ -77,6 +77,8 @@ _ALL = (
     _command("introspect", "show", "Show a service's methods."),
     _command("get", "show", "Print the retained value of a topic; exit code 3 if there is none.\n\n" + _GET),
     _command("topics", "show", "Show the retained values, how old they are and who published them."),
+    _command("queue", "queue", "Look at queues, declare and bind them, and take care of their messages."),
+    _command("exchange", "exchange", "Look at exchanges, declare them, and bind them to each other."),
     _command("stats", "stats", "Show the bus in numbers."),
     _command("top", "top", "Watch who sends how much, live, with the worst offender on top."),
     _command("monitor", "monitor", "Show everything that passes: signals, calls with their answers, errors, drops."),

@@ -20,6 +20,10 @@ A topic is words joined by dots, such as hal.power.ac. In a pattern * is exactly
 any number of words, anywhere. The bus keeps the last value of a retained topic, and hands it to
 whoever subscribes later.
 
+A message in a queue waits until a consumer has taken it and said that it is done. Publishers send
+to exchanges, and bindings say which queues a message gets into, as in AMQP 0-9-1. Signals go through
+the exchange amq.topic.
+
 On a terminal the output is aligned and coloured (not with NO_COLOR); in a pipe it is one record a
 line, its columns separated by tabs."""
 

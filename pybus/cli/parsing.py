@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pybus.cli.command import EXIT_CODES, open_missing_streams, run_command
 from pybus.client.calls import MAX_TIMEOUT
+from pybus.errors import BodyError
 
 
 class Command(NamedTuple):
@@ -34,6 +35,29 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def value(text: str) -> object:
+    """A value on the command line: JSON if it can be read as that, else text. Raises `BodyError`."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+    except RecursionError:
+        raise BodyError("an argument is nested too deeply") from None
+
+
+def pair(text: str) -> tuple[str, object]:
+    """A name and its value on the command line, such as `x-max-length=5`."""
+    name, equals, rest = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
+    try:
+        return name, value(rest)
+    except BodyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:

@@ -69,6 +69,14 @@ class MethodRates(NamedTuple):
     time_worst: float | None
 
 
+class QueueRates(NamedTuple):
+    """One queue: messages that came, that went to consumers, and that these acked, per second."""
+
+    published: float
+    delivered: float
+    acked: float
+
+
 def totals(before: dict[str, Any], after: dict[str, Any]) -> Totals:
     """What the whole bus did between two answers of its method `stats`."""
     seconds = after["uptime"] - before["uptime"]
@@ -128,6 +136,14 @@ def method_rates(before: Snapshot, after: Snapshot) -> list[MethodRates]:
             time_worst=new["time_worst"] if new["time"] is not None else None,
         )
         for old, new in _pairs(before.traffic["methods"], after.traffic["methods"], "name", "method")
+    ]
+
+
+def queue_rates(before: list[dict[str, Any]], after: list[dict[str, Any]], seconds: float) -> list[QueueRates]:
+    """What each queue of the second look did between two, so many seconds apart. A new one has counted from zero."""
+    return [
+        QueueRates(*(_gain(old, new, key) / seconds for key in QueueRates._fields))
+        for old, new in _pairs(before, after, "name")
     ]
 
 

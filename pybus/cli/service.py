@@ -11,7 +11,7 @@ from typing import Any
 from pybus.cli.command import OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation, without_words
 from pybus.cli.hints import disabled, mistakes
-from pybus.cli.text import age, is_terminal, moment, paint, safe, table, to_json
+from pybus.cli.text import facts, print_json, safe, since, table
 from pybus.client.blocking import Bus, Subscription, connect
 from pybus.errors import NoSuchService
 from pybus.names import BUS_NAME, check_name
@@ -77,28 +77,21 @@ def _list(as_json: bool) -> int:
     with connect() as bus:
         services: list[dict[str, Any]] = bus.proxy(BUS_NAME).services()
     if as_json:
-        print(to_json(services, indent=2 if is_terminal(sys.stdout) else None))
+        print_json(services)
         return OK
     rows = []
     for one in services:
         pid = str(one["pid"] or "-")
-        rows.append([one["name"], situation(one), pid, _since(one["since"]), one["description"]])
+        rows.append([one["name"], situation(one), pid, since(one["since"]), one["description"]])
     table(["NAME", "STATE", "PID", "SINCE", "DESCRIPTION"], rows)
     return OK
 
 
 def _status(service: dict[str, Any], as_json: bool) -> int:
     if as_json:
-        print(to_json(service, indent=2 if is_terminal(sys.stdout) else None))
+        print_json(service)
         return OK
-    before = ""
-    for about, fact in _facts(service):
-        if is_terminal(sys.stdout):
-            title = "" if about == before else about
-            print(f"{paint(f'{title:<11}', 'title')}  {safe(fact)}")
-        else:
-            print(f"{about}\t{safe(fact)}")
-        before = about
+    facts(_facts(service))
     return OK
 
 
@@ -106,7 +99,7 @@ def _facts(service: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "name", service["name"]
     yield "description", service["description"] or "-"
     yield "state", situation(service)
-    yield "since", _since(service["since"])
+    yield "since", since(service["since"])
     if service["pid"]:
         yield "pid", str(service["pid"])
     if service["owner"] is not None:
@@ -135,10 +128,6 @@ def _logs(bus: Bus, name: str) -> int:
     for line in lines:
         print(safe(line))
     return OK
-
-
-def _since(seconds: float) -> str:
-    return age(seconds) if is_terminal(sys.stdout) else moment(seconds)
 
 
 def _times(count: int) -> str:

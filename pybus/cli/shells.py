@@ -27,14 +27,8 @@ def _tokens(value: Value) -> list[str]:
 
 
 def _slots(grammar: Grammar) -> list[list[str]]:
-    """A slot for each positional argument; where one may be left out, the next may stand in its place."""
-    slots: list[list[str]] = []
-    following: list[str] = []
-    for value in reversed(grammar.positionals):
-        tokens = _tokens(value)
-        following = tokens + [token for token in following if token not in tokens] if value.optional else tokens
-        slots.insert(0, following)
-    return slots
+    """A slot for each positional argument."""
+    return [_tokens(value) for value in grammar.positionals]
 
 
 def _repeats(grammar: Grammar) -> bool:

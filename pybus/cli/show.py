@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from pybus.cli.command import NOBODY, OK, complain
 from pybus.cli.endings import situation
-from pybus.cli.text import age, is_terminal, moment, paint, plain, safe, table, to_json
+from pybus.cli.text import paint, plain, print_value, safe, short, since, table, to_json
 from pybus.client.blocking import connect
 from pybus.errors import NoSuchValue
 from pybus.names import BUS_NAME, check_destination, check_pattern, check_topic
 from pybus.protocol.codec import unpack_or_keep
-
-_WIDTH = 60
-"""Characters of a cell that a person is shown."""
 
 
 def list_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -32,11 +28,11 @@ def list_command(_options: argparse.Namespace) -> int:
         names = [*peer["names"], *(f"({name})" for name in peer["waiting_for"])]
         states = [situation(services.pop(name)) for name in peer["names"] if name in services]
         states += [mark for mark in ("monitor", "slowed") if peer[mark]]
-        row = [peer["name"], " ".join(names) or "-", str(peer["pid"]), peer["program"], _since(peer["age"])]
-        rows.append([*row, _short(", ".join(states)) or "-"])
+        row = [peer["name"], " ".join(names) or "-", str(peer["pid"]), peer["program"], since(peer["age"])]
+        rows.append([*row, short(", ".join(states)) or "-"])
     for service in services.values():
         pid = str(service["pid"] or "-")
-        rows.append(["-", service["name"], pid, "-", _since(service["since"]), _short(situation(service))])
+        rows.append(["-", service["name"], pid, "-", since(service["since"]), short(situation(service))])
     table(["PEER", "NAMES", "PID", "PROGRAM", "SINCE", "STATE"], rows)
     return OK
 
@@ -53,9 +49,9 @@ def topics_command(options: argparse.Namespace) -> int:
         values: list[dict[str, Any]] = bus.proxy(BUS_NAME).topics(options.pattern)
     rows = []
     for value in values:
-        body = _short(plain(unpack_or_keep(int(value["raw"]), value["body"])))
+        body = short(plain(unpack_or_keep(int(value["raw"]), value["body"])))
         who = [value["sender"], value["holder"] or "-", value["program"] or "(gone)"]
-        rows.append([value["topic"], body, _since(value["age"]), *who])
+        rows.append([value["topic"], body, since(value["age"]), *who])
     table(["TOPIC", "VALUE", "SINCE", "SENDER", "HOLDER", "PROGRAM"], rows)
     return OK
 
@@ -77,10 +73,7 @@ def get_command(options: argparse.Namespace) -> int:
 
             services: list[dict[str, Any]] = bus.proxy(BUS_NAME).services()
             return complain("pybus get", "; ".join([error.message, *unpublished([options.topic], services)]), NOBODY)
-    if isinstance(value, bytes) and not is_terminal(sys.stdout):
-        sys.stdout.buffer.write(value)
-    else:
-        print(to_json(value) if options.json else plain(value))
+    print_value(value, as_json=options.json)
     return OK
 
 
@@ -120,15 +113,6 @@ def signature(method: dict[str, Any]) -> str:
         default = f" = {parameter['default']!r}" if "default" in parameter else ""
         shown.append(f"{stars}{parameter['name']}: {parameter['type']}{default}")
     return f"({', '.join(shown)}) -> {method['returns']}"
-
-
-def _since(seconds: float) -> str:
-    return age(seconds) if is_terminal(sys.stdout) else moment(seconds)
-
-
-def _short(text: str) -> str:
-    """The text as it fits into a table for people."""
-    return text[: _WIDTH - 1] + "…" if len(text) > _WIDTH and is_terminal(sys.stdout) else text
 
 
 def _indented(text: str, margin: str) -> str:

@@ -8,12 +8,19 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
 
 _DEEP = "(nested too deeply to show)"
 _LEVELS = 100
 """How many levels of a value that is nested too deeply are shown."""
+
+_WIDTH = 60
+"""Characters of a cell that a person is shown."""
+
+_ABOUT = 11
+"""Characters of what a fact is about."""
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -100,6 +107,41 @@ def age(seconds: float) -> str:
 def moment(seconds_ago: float) -> str:
     """A point in time for programs: ISO 8601 in local time, whole seconds."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(time.time() - seconds_ago))
+
+
+def since(seconds: float) -> str:
+    """What began so many seconds ago: its age for people, the point in time for programs."""
+    return age(seconds) if is_terminal(sys.stdout) else moment(seconds)
+
+
+def short(text: str) -> str:
+    """The text as it fits into a table for people; for programs as it is."""
+    return text[: _WIDTH - 1] + "…" if len(text) > _WIDTH and is_terminal(sys.stdout) else text
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON: laid out for people, on one line for programs."""
+    print(to_json(value, indent=2 if is_terminal(sys.stdout) else None))
+
+
+def print_value(value: object, *, as_json: bool = False) -> None:
+    """Print one value alone; in a pipe bytes are written as they are."""
+    if isinstance(value, bytes) and not is_terminal(sys.stdout):
+        sys.stdout.buffer.write(value)
+    else:
+        print(to_json(value) if as_json else plain(value))
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print facts, each with what it is about: for people aligned, and what several are about said once."""
+    before = ""
+    for about, fact in pairs:
+        if is_terminal(sys.stdout):
+            title = "" if about == before else about
+            print(f"{paint(f'{title:<{_ABOUT}}', 'title')}  {safe(fact)}")
+        else:
+            print(f"{about}\t{safe(fact)}")
+        before = about
 
 
 def table(titles: list[str], rows: list[list[str]]) -> None:

@@ -146,6 +146,16 @@ def test_services_are_named_and_not_started(daemon: BusDaemon, bob: pybus.Bus) -
     assert (lamp["state"], lamp["starts"]) == ("stopped", 0)
 
 
+def test_queues_and_exchanges_are_named(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.queue("jobs")
+    bob.queue("joy ride")  # no word that could be completed
+    bob.exchange("logs")
+    assert run(daemon, "pybus", "complete", "queues", "jo") == (0, "jobs\n", "")
+    assert run(daemon, "pybus", "complete", "exchanges", "l") == (0, "logs\n", "")
+    standard = "".join(f"amq.{name}\n" for name in ("direct", "fanout", "headers", "match", "topic"))
+    assert run(daemon, "pybus", "complete", "exchanges", "") == (0, f"{standard}logs\n", "")
+
+
 def test_an_unknown_kind_is_named(daemon: BusDaemon) -> None:
     code, out, err = run(daemon, "pybus", "complete", "nonsense", "")
     assert (code, out) == (2, "")
@@ -159,6 +169,7 @@ def test_an_unknown_kind_is_named(daemon: BusDaemon) -> None:
 def test_tab_writes_what_the_commands_take(shell: str, daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:
     needs(shell)
     retain(bob, "demo.door")
+    bob.queue("jobs")
     with Terminal(shell, tmp_path, daemon.environ) as terminal:
         assert terminal.arguments("pybus introsp\t") == ["introspect"]
         assert terminal.arguments("pybus get --js\tdem\t") == ["get", "--json", "demo.door"]
@@ -179,6 +190,8 @@ def test_tab_writes_what_the_commands_take(shell: str, daemon: BusDaemon, bob: p
         assert terminal.arguments("pybus-listen demo.x dem\t") == ["demo.x", "demo.door"]
         assert terminal.arguments("pybus service rest\t") == ["service", "restart"]
         assert terminal.arguments("pybus service org.x.Y rest\t") == ["service", "org.x.Y", "restart"]
+        assert terminal.arguments("pybus queue bin\tjob\tamq.to\t") == ["queue", "bind", "jobs", "amq.topic"]
+        assert terminal.arguments("pybus queue move x --to jo\t") == ["queue", "move", "x", "--to", "jobs"]
         assert terminal.arguments("pybus get a b dem\t") == ["get", "a", "b", "dem"]  # it takes no more
 
 

@@ -74,6 +74,20 @@ def test_it_tells_who_gets_a_signal_and_by_which_pattern(daemon: BusDaemon, alic
     assert heard(signals) == []
 
 
+def test_it_tells_which_queues_and_exchanges_get_a_signal(daemon: BusDaemon, alice: pybus.Bus, bob: pybus.Bus) -> None:
+    logs = alice.queue("logs")
+    for pattern in ("log.#", "*.disk", "other.#"):
+        logs.bind("amq.topic", pattern)
+    logs.bind("amq.direct", "log.disk")
+    alice.exchange("copies", "fanout").bind("amq.topic", "log.*")
+    assert explain(daemon, "log.disk") == (
+        0,
+        ["gets it\tqueue logs, by log.# and *.disk", "gets it\texchange copies, by log.*", "retained\tnothing"],
+    )
+    bob.publish("log.disk", "full", confirm=True)
+    assert [logs.status()[counter] for counter in ("messages", "published")] == [1, 1]
+
+
 def test_it_tells_what_is_retained_there(daemon: BusDaemon, alice: pybus.Bus, bob: pybus.Bus) -> None:
     alice.publish("house.door", "open", retain=True)
     alice.flush()
@@ -115,6 +129,7 @@ def test_the_facts_as_json(daemon: BusDaemon, alice: pybus.Bus) -> None:
         "topic": "log.disk",
         "refused": None,
         "receivers": [{**me, "patterns": ["log.#"]}],
+        "bound": [],
         "retained": {"body": {"base64": "AA=="}, "sender": alice.name, "program": me["program"]},
         "services": [],
         "near": [

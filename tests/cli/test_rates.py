@@ -7,11 +7,13 @@ from typing import Any
 from pybus.cli.rates import (
     MethodRates,
     PeerRates,
+    QueueRates,
     Snapshot,
     TopicRates,
     Totals,
     method_rates,
     peer_rates,
+    queue_rates,
     topic_rates,
     totals,
 )
@@ -102,3 +104,10 @@ def test_topics_and_methods() -> None:
         MethodRates("org.example.Player", "play", 2.0, 0.5, 0.2, 0.4),
         MethodRates("org.example.Player", "stop", 0.5, 0.0, None, None),
     ]
+
+
+def test_queues_have_what_came_and_went_and_a_new_one_counts_from_zero() -> None:
+    before = [{"name": "jobs", "published": 10, "delivered": 8, "acked": 6}]
+    after = [{"name": "jobs", "published": 20, "delivered": 9, "acked": 6}, {"name": "new", "published": 1}]
+    after[1] |= {"delivered": 0, "acked": 0}
+    assert queue_rates(before, after, 0.5) == [QueueRates(20.0, 2.0, 0.0), QueueRates(2.0, 0.0, 0.0)]
