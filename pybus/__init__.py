@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pybus.client.blocking import Bus as Bus
     from pybus.client.blocking import Subscription as Subscription
     from pybus.client.blocking import connect as connect
+    from pybus.client.blocking_queues import Consumer as Consumer
+    from pybus.client.blocking_queues import Exchange as Exchange
+    from pybus.client.blocking_queues import Message as Message
+    from pybus.client.blocking_queues import Queue as Queue
     from pybus.client.inbox import Signal as Signal
     from pybus.client.service import Caller as Caller
     from pybus.client.service import caller as caller
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from pybus.errors import ServiceDied as ServiceDied
     from pybus.errors import ServiceError as ServiceError
     from pybus.errors import StartFailed as StartFailed
+    from pybus.errors import StoreFailed as StoreFailed
     from pybus.errors import TooLarge as TooLarge
     from pybus.errors import UnknownMethod as UnknownMethod
     from pybus.errors import Unroutable as Unroutable
@@ -66,6 +71,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "pybus.client.blocking": ("Bus", "Subscription", "connect"),
+    "pybus.client.blocking_queues": ("Consumer", "Exchange", "Message", "Queue"),
     "pybus.client.inbox": ("Signal",),
     "pybus.client.service": ("Caller", "caller"),
     "pybus.names": ("check_topic", "matches"),
@@ -103,6 +109,7 @@ _HOMES = {
         "ServiceDied",
         "ServiceError",
         "StartFailed",
+        "StoreFailed",
         "TooLarge",
         "UnknownMethod",
         "Unroutable",

@@ -173,6 +173,10 @@ class ConsumerCancelled(BusError):
     """The bus has ended a consumer, because its queue was deleted. AMQP's consumer cancel notification."""
 
 
+class StoreFailed(BusError):
+    """What has to be durable can't be written to disk, or read from it; the message has the reason."""
+
+
 class Nacked(BusError):
     """A published message was refused by a queue (`x-overflow`, `reject-publish`): AMQP's negative confirm."""
 

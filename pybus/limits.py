@@ -112,6 +112,13 @@ class Limits(NamedTuple):
     queued_bytes: int = 1024 * MIB
     """Memory that messages in queues take, all together. Past it publishers are refused, and told."""
 
+    queue_memory: int = 32 * MIB
+    """Bytes of messages that one queue keeps in memory. What comes past it is on disk only, until its turn comes."""
+
+    unsafe: int = 16 * MIB
+    """Bytes of a connection's messages on their way to the disk, past which its own frames are not read until they
+    are there: whoever writes faster than the disk does has to wait."""
+
     consumers: int = 1024
     """Consumers of one connection."""
 

@@ -33,6 +33,11 @@ def config_home(environ: Mapping[str, str]) -> str:
     return _absolute(environ.get("XDG_CONFIG_HOME", ""), expand_home("~/.config", environ))
 
 
+def state_home(environ: Mapping[str, str]) -> str:
+    """The folder of what programs keep from one run to the next."""
+    return _absolute(environ.get("XDG_STATE_HOME", ""), expand_home("~/.local/state", environ))
+
+
 def data_folders(environ: Mapping[str, str]) -> list[str]:
     """The user's data folder, and those of the system after it; the first is the most important."""
     own = _absolute(environ.get("XDG_DATA_HOME", ""), expand_home("~/.local/share", environ))

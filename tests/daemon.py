@@ -48,7 +48,8 @@ class BusDaemon:
     def _homes(self) -> dict[str, str]:
         """Folders of its own for configuration and service files, and no shipped service unless a test wants it."""
         homes = {
-            name: f"{self.folder}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS")
+            name: f"{self.folder}/{name.lower()}"
+            for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS", "XDG_STATE_HOME")
         }
         self.configuration = f"{homes['XDG_CONFIG_HOME']}/pybus/pybus.toml"
         self.services = f"{homes['XDG_DATA_HOME']}/pybus/services"

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "protocol": {"protocol"},
     "broker": {"protocol", "broker"},
-    "server": {"protocol", "broker", "server"},
+    "store": {"store"},
+    "server": {"protocol", "broker", "store", "server"},
     "client": {"protocol", "client"},
     "cli": {"protocol", "client", "server", "cli"},
 }

@@ -18,6 +18,7 @@ from pybus.broker.driver import Driver
 from pybus.broker.life import FAILED, STARTING, Ending, Life, News, Order, Service
 from pybus.broker.observers import Observer
 from pybus.broker.peer import Credentials, Peer, Totals
+from pybus.broker.queues.journal import Journal
 from pybus.broker.queues.queueing import Queueing
 from pybus.broker.registry import NameChange, NameRegistry
 from pybus.broker.services import Services
@@ -37,6 +38,7 @@ from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, depth_of, frame
 from pybus.protocol.handshake import welcome
+from pybus.storage import Store
 
 _MAX_NUMBER = 2**32 - 1
 _MAX_MESSAGE = 2000
@@ -57,8 +59,13 @@ class Broker:
     last event, monotonic seconds. effort: what the frame in hand takes from its sender's turn.
     """
 
-    def __init__(self, limits: Limits, identity: str, version: str, now: float, wall: float = 0.0) -> None:
-        """identity: 32 hexadecimal digits, new for each start of the daemon. wall: the time of day, since 1970."""
+    def __init__(
+        self, limits: Limits, identity: str, version: str, now: float, *, wall: float = 0.0, store: Store | None = None
+    ) -> None:
+        """identity: 32 hexadecimal digits, new for each start of the daemon. wall: the time of day, since 1970.
+
+        store: for what is durable; without one it lives as long as this.
+        """
         self.limits = limits
         self.identity = identity
         self.version = version
@@ -73,7 +80,7 @@ class Broker:
         self.dispatch = Dispatch(self)
         self.chains = Chains()
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
-        self.queueing = Queueing(self)
+        self.queueing = Queueing(self, Journal(store, wall - now))
         self.driver = Driver(self)
         self.gone = Totals()
         self.storms = 0
@@ -169,7 +176,6 @@ class Broker:
         if number != self._latest and runs and runs[0][0] != CALL:
             self._before, self._latest, self._changed = self._latest, number, now
         routes = self.signals.routes
-        most_owed = self.limits.owed
         left = self.limits.turn
         rest = iter(runs)
         for run in rest:
@@ -188,7 +194,7 @@ class Broker:
                 self._receive_other(peer, run)
                 if peer.leaving:
                     return []
-                if peer.owed > most_owed:
+                if peer.must_wait:
                     return list(rest)
                 left -= self.effort
                 self.effort = _USUAL_EFFORT

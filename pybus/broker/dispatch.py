@@ -8,6 +8,7 @@ from pybus.broker.calls import Call, OpenCalls
 from pybus.broker.driver import NotYet, no_value
 from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
+from pybus.broker.queues.disk import NotOnDisk
 from pybus.broker.topics import decode_key
 from pybus.errors import (
     BusError,
@@ -61,14 +62,14 @@ class Dispatch:
         reply = not flags & NO_REPLY
         if reply and serial in peer.calls:
             raise ProtocolError(f"the serial {serial} is that of a call still unanswered")
-        name, _, method = key.partition(b" ")
+        name = key.partition(b" ")[0]
         try:
             if flags & CAUSED:
                 broker.check_chain(peer, run)
                 target = allowed_time(target)
             deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
             if name == _BUS_KEY:
-                self._call_bus(peer, run, method, deadline)
+                self.call_bus(peer, run, deadline)
                 return
             callee = broker.registry.owners.get(name) or self._find_callee(name)
             self._check_room(peer, callee, name, reply)
@@ -79,21 +80,25 @@ class Dispatch:
         except (InvalidName, BusError) as error:
             broker.observe_call(run, None)
             if reply:
-                self._answer_error(peer, serial, error)
+                self.refuse(peer, serial, error)
             return
         if reply:
             self.open.deliver(self.open.open(peer, serial, key, broker.now, deadline), callee)
         broker.observe_call(run, callee.number)
         self._hand_over(peer, callee, data)
 
-    def _call_bus(self, peer: Peer, run: Run, method: bytes, deadline: float) -> None:
+    def call_bus(self, peer: Peer, run: Run, deadline: float) -> None:
         """A call to the bus itself."""
         _, flags, _, _, serial, key, data, _ = run
+        method = key.partition(b" ")[2]
         reply = not flags & NO_REPLY
         self._broker.observe_call(run, BUS)
         try:
+            promises = self._broker.queueing.journal.promises
             try:
                 body = self._broker.driver.call(peer, serial, method, body_of(run))
+            except NotOnDisk:
+                self._broker.queueing.disk.call_later(peer, run)
             except NotYet as value:
                 if reply:
                     self._check_room(peer, None, b"", reply)
@@ -102,11 +107,14 @@ class Dispatch:
             else:
                 if reply:
                     answer = self._answer_of_bus(peer, serial, body)
+                    if self._broker.queueing.journal.promises != promises:
+                        self._broker.queueing.disk.answer_later(peer, answer)
+                        return
                     self._broker.observe_answer(answer, peer, None)
                     peer.owe(answer)
         except (InvalidName, BusError) as error:
             if reply:
-                self._answer_error(peer, serial, error)
+                self.refuse(peer, serial, error)
 
     def _answer_of_bus(self, peer: Peer, serial: int, body: bytes) -> bytes:
         """The frame of an answer of the bus itself. Raises `TooLarge`."""
@@ -167,7 +175,7 @@ class Dispatch:
                 self._ask(one._replace(failure=one.failure or error))
             elif one.call is not None:
                 self.open.close(one.call)
-                self._answer_error(one.caller, one.call.serial, error, one.call)
+                self.refuse(one.caller, one.call.serial, error, one.call)
 
     # --- a `get` that waits -------------------------------------------------------------------------
 
@@ -193,7 +201,7 @@ class Dispatch:
                 self.held.add(name, one)
                 return
         self.open.close(call)
-        self._answer_error(one.caller, call.serial, one.failure or no_value(one.topic), call)
+        self.refuse(one.caller, call.serial, one.failure or no_value(one.topic), call)
 
     def value_came(self, topic: str) -> None:
         """The topic has a value: answer those that wait for it."""
@@ -220,7 +228,7 @@ class Dispatch:
         try:
             self._hand_back(call, self._answer_of_bus(call.caller, call.serial, body))
         except TooLarge as error:
-            self._answer_error(call.caller, call.serial, error, call)
+            self.refuse(call.caller, call.serial, error, call)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -241,11 +249,12 @@ class Dispatch:
         caller = call.caller
         if caller.queued >= 2 * self._broker.limits.outbox:
             error = ReceiverFull("the answer came, but you do not read what is sent to you")
-            self._answer_error(caller, call.serial, error, call)
+            self.refuse(caller, call.serial, error, call)
             return
         self._give_answer(data, caller, call)
 
-    def _answer_error(self, caller: Peer, serial: int, error: InvalidName | BusError, call: Call | None = None) -> None:
+    def refuse(self, caller: Peer, serial: int, error: InvalidName | BusError, call: Call | None = None) -> None:
+        """Answer a call by an error of the bus's own."""
         data = frame(ERROR, 0, BUS, caller.number, serial, b"", pack(self._broker.as_answer(error)))
         self._give_answer(data, caller, call)
 
@@ -266,7 +275,7 @@ class Dispatch:
         for call in list(peer.serving.values()):
             self.open.close(call)
             error = ServiceDied(f"{peer.credentials.text} ended before it answered")
-            self._answer_error(call.caller, call.serial, error, call)
+            self.refuse(call.caller, call.serial, error, call)
         for call in list(peer.calls.values()):
             self.held.forget(call)
             self.open.close(call)
@@ -281,7 +290,7 @@ class Dispatch:
         """Answer the calls whose time has passed."""
         for call in self.open.expired(now):
             self.held.forget(call)
-            self._answer_error(call.caller, call.serial, _too_late(call), call)
+            self.refuse(call.caller, call.serial, _too_late(call), call)
 
 
 def _acquaintance(peer: Peer) -> dict[str, object]:

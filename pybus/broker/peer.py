@@ -61,7 +61,7 @@ class Peer:
     until they are written; None if there are none. held: how many of its calls wait for a service to
     start. budget: what it may send. slowed_at: when it was
     last read more slowly for sending too much, None if never; slowed_seconds: for how long in all. channel: what it
-    has to do with queues, None if nothing.
+    has to do with queues, None if nothing. unsafe: bytes of its messages that are on their way to the disk.
     """
 
     __slots__ = (
@@ -95,6 +95,7 @@ class Peer:
         "since",
         "slowed_at",
         "slowed_seconds",
+        "unsafe",
         "will",
     )
 
@@ -127,6 +128,7 @@ class Peer:
         self.slowed_at: float | None = None
         self.slowed_seconds = 0.0
         self.channel: Channel | None = None
+        self.unsafe = 0
 
     def __str__(self) -> str:
         return f"{self.name} {self.credentials.text}"
@@ -149,6 +151,11 @@ class Peer:
     def full(self) -> bool:
         """Whether so much waits for this peer that it gets no more signals or calls for now."""
         return self.missed is not None or self.queued >= self.limits.outbox
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether it owes so much that its own frames are not to be read for now."""
+        return self.owed > self.limits.owed or self.unsafe > self.limits.unsafe
 
     def offer(self, data: bytes, count: int, key: bytes) -> bool:
         """Hand over a run of `count` signals to one topic, or count them as missed; tell which."""

@@ -14,6 +14,7 @@ from pybus.server.config import load_config
 from pybus.server.listener import Listener
 from pybus.server.log import LEVELS, WARNING, Log
 from pybus.server.loop import READ, Loop
+from pybus.server.queue_store import QueueStore, store_path
 from pybus.server.server import Server, raise_descriptor_limit
 from pybus.server.service_files import load_services, service_folders
 from pybus.server.supervisor import Supervisor
@@ -50,9 +51,10 @@ class Daemon:
         self.loop = Loop()
         self.log = Log(self.loop)
         self.listener = Listener(path, self.systemd.sockets)
-        self.broker = Broker(limits or Limits(), secrets.token_hex(16), __version__, time.monotonic(), time.time())
+        self.store = QueueStore(store_path(os.environ))
+        self.broker = self._recover(limits or Limits())
         self.supervisor = Supervisor(self.loop, self.log, self.broker, self.listener.path, usual_descriptors)
-        self.server = Server(self.loop, self.log, self.listener, self.broker, self.supervisor, uids)
+        self.server = Server(self.loop, self.log, self.listener, self.broker, self.supervisor, self.store, uids)
         self._given_limits = limits
         self._folders: tuple[str, ...] = ()
         self._disabled: tuple[str, ...] = ()
@@ -60,6 +62,15 @@ class Daemon:
         self.on_signal: dict[int, Callable[[], None]] = {}
         self._terminal = os.isatty(2)
         self._receive_signals()
+
+    def _recover(self, limits: Limits) -> Broker:
+        """A broker with the queues that are on disk."""
+        while True:
+            broker = Broker(
+                limits, secrets.token_hex(16), __version__, time.monotonic(), wall=time.time(), store=self.store
+            )
+            if self.store.recover(broker.queueing, self.log):
+                return broker
 
     def run(self, announce: Callable[[], None] | None = None) -> None:
         """Run until stopped."""
@@ -78,6 +89,9 @@ class Daemon:
         if announce is not None:
             announce()
         self.loop.run()
+        self.broker.queueing.disk.end()
+        self.server.save_queues()
+        self.store.close()
         self.supervisor.close()
         self.server.endings.close()
         self.log.close()

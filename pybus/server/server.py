@@ -10,6 +10,7 @@ from pybus.broker.broker import Broker
 from pybus.broker.life import Ending
 from pybus.broker.peer import Peer
 from pybus.errors import AccessDenied, LimitExceeded, Shutdown
+from pybus.server.committer import Committer
 from pybus.server.credentials import look_up, socket_owner
 from pybus.server.ending import Endings
 from pybus.server.listener import Listener
@@ -17,6 +18,7 @@ from pybus.server.log import Log
 from pybus.server.loop import READ, Loop, Timer
 from pybus.server.session import Gone, Session, refuse
 from pybus.server.supervisor import Supervisor
+from pybus.storage import Store
 
 _ACCEPTS_PER_TURN = 64
 _ACCEPT_AGAIN = 1.0
@@ -33,7 +35,14 @@ class Server:
     """
 
     def __init__(
-        self, loop: Loop, log: Log, listener: Listener, broker: Broker, supervisor: Supervisor, uids: frozenset[int]
+        self,
+        loop: Loop,
+        log: Log,
+        listener: Listener,
+        broker: Broker,
+        supervisor: Supervisor,
+        store: Store,
+        uids: frozenset[int],
     ) -> None:
         self.loop = loop
         self.log = log
@@ -42,6 +51,7 @@ class Server:
         supervisor.changed = self._service_ended
         supervisor.is_dying = self._is_dying
         self.endings = Endings(loop)
+        self.committer = Committer(loop, log, broker.queueing.disk, store, self.flush)
         self._listener = listener
         self._uids = uids
         self._sessions: dict[int, Session] = {}
@@ -174,6 +184,8 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
+        if queueing.journal.has_news and not self.committer.busy:
+            self.committer.look()
         if queueing.hungry and not self._feeding:
             self._feeding = True
             self.loop.soon(self._feed)
@@ -218,12 +230,19 @@ class Server:
         if self._accepting:
             self.loop.forget(self._listener.sock.fileno())
         self._listener.close()
+        self.save_queues()
+        self.flush()
         for session in [*self._greeting, *self._sessions.values()]:
             session.stop(Shutdown("the bus is stopping"))
         self.supervisor.stop()
         self.flush()
         self.stop_when_done()
         self.loop.after(max(self.broker.limits.farewell, self.supervisor.patience()), self.loop.stop)
+
+    def save_queues(self) -> None:
+        """See that what has gathered is on disk before anybody is told that the bus stops, or it does."""
+        if not self.committer.finish(self.broker.limits.farewell):
+            self.log.warning("queues not saved", "the last changes of the queues could not be written to disk in time")
 
     def stop_when_done(self) -> None:
         """End the loop if the bus is stopping and everybody has gone."""

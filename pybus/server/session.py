@@ -189,7 +189,7 @@ class Session:
         assert peer is not None
         if runs:
             held = self._server.broker.receive(peer, runs, time.monotonic())
-            if peer.owed > self._server.broker.limits.owed:
+            if peer.must_wait:
                 self._held = held
                 self._adjust()
                 return
@@ -273,7 +273,7 @@ class Session:
             peer.taken(peer.queued)
         if self._parted and not peer.queued:
             self._close()
-        elif self._held is not None and not self._turn_over and peer.owed <= self._server.broker.limits.owed:
+        elif self._held is not None and not self._turn_over and not peer.must_wait:
             self._server.resume_soon(self)
         elif peer.queued or self._events != READ:
             self._adjust()

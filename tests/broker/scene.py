@@ -29,6 +29,7 @@ from pybus.protocol.frames import (
     properties_size,
 )
 from pybus.protocol.handshake import Welcome
+from pybus.storage import Store
 from tests.protocol.singles import singles
 
 IDENTITY = "0123456789abcdef0123456789abcdef"
@@ -49,9 +50,9 @@ class Heard(NamedTuple):
 class Scene:
     """A bus, and its clock, which stands still until `wait`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
         self.now = 1000.0
-        self.broker = Broker(limits or Limits(), IDENTITY, "1.2.3", self.now)
+        self.broker = Broker(limits or Limits(), IDENTITY, "1.2.3", self.now, wall=self.now, store=store)
 
     def join(self, program: str) -> "Person":
         """Somebody comes."""

@@ -62,6 +62,11 @@ class Exchange:
         return f"{type(self).__name__}({self.name!r})"
 
     @property
+    def kept(self) -> bool:
+        """Whether it outlives the daemon."""
+        return self.properties.durable
+
+    @property
     def alternate(self) -> str | None:
         """The name of the exchange for what this one can't route: RabbitMQ's alternate exchange."""
         found = self.properties.arguments.get("alternate-exchange")

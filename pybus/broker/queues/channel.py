@@ -34,6 +34,9 @@ class Outlet(Protocol):
     def confirm(self, serial: int, *, multiple: bool, taken: bool) -> None:
         """A published message is safe, or was refused. multiple: and all before it."""
 
+    def refuse(self, serial: int, reason: BusError) -> None:
+        """A published message is not safe."""
+
     def give_back(self, data: bytes) -> None:
         """A mandatory message reached no queue; its frame, as published."""
 
@@ -68,21 +71,30 @@ class Confirms:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: deque[tuple[int, bool]] = deque()
+        self._open: deque[tuple[int, bool, int]] = deque()
 
-    def add(self, serial: int, *, taken: bool) -> None:
-        """A message was taken by its queues, or refused by one."""
-        self._open.append((serial, taken))
+    def __len__(self) -> int:
+        return len(self._open)
 
-    def send(self, outlet: Outlet) -> None:
-        """Confirm what can be, many by one frame."""
-        while self._open:
-            serial, taken = self._open.popleft()
+    def add(self, serial: int, *, taken: bool, batch: int) -> None:
+        """A message was taken by its queues, or refused by one. batch: with which it goes to disk, 0 if it does not."""
+        self._open.append((serial, taken, batch))
+
+    def send(self, outlet: Outlet, safe: int) -> None:
+        """Confirm what can be, many by one frame. safe: the last batch that is on disk."""
+        waiting = self._open
+        while waiting and waiting[0][2] <= safe:
+            serial, taken, _ = waiting.popleft()
             count = 1
-            while self._open and self._open[0][1] == taken:
-                serial, _ = self._open.popleft()
+            while waiting and waiting[0][1] == taken and waiting[0][2] <= safe:
+                serial, _, _ = waiting.popleft()
                 count += 1
             outlet.confirm(serial, multiple=count > 1, taken=taken)
+
+    def fail(self, outlet: Outlet, batch: int, reason: BusError) -> None:
+        """Nobody can say whether these messages will be safe: tell their publisher. batch: the last that is meant."""
+        while self._open and self._open[0][2] <= batch:
+            outlet.refuse(self._open.popleft()[0], reason)
 
 
 class Channel:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
-from pybus.errors import BusError, ConsumerCancelled, LimitExceeded
+from pybus.broker.queues.disk import NotOnDisk
+from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, Run, frame, frames_of
 
@@ -98,7 +99,7 @@ class Consuming:
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        Raises `AccessRefused` if a consumer has the queue for itself.
+        Raises `AccessRefused` if a consumer has the queue for itself, `StoreFailed`, and `NotOnDisk`.
         """
         if queue.consumers.is_exclusive:
             raise replies.exclusive_use(queue.name)
@@ -108,7 +109,13 @@ class Consuming:
             return None
         if not no_ack and len(channel.unacked) >= channel.most:
             raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
-        message = queue.take()
+        message = queue.head()
+        assert message is not None
+        if message.batch:
+            self._queueing.disk.page_in(queue, message)
+            if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
+                raise NotOnDisk
+        queue.take()
         tag = channel.got(queue, message, no_ack)
         self.look_after(queue)
         if no_ack:
@@ -131,7 +138,7 @@ class Consuming:
                 self._drop_expired(queue)
                 continue
             consumer = queue.consumers.next()
-            if consumer is None:
+            if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
                 queue.stuck = True
                 return
             queue.take()
@@ -139,6 +146,17 @@ class Consuming:
             self._broker.effort += 1
             if consumer.no_ack:
                 self._done(queue, message)
+
+    def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
+        """Whether a message that is on disk, or on its way there, can be delivered now."""
+        try:
+            self._queueing.disk.page_in(queue, message)
+        except StoreFailed as error:
+            self._queueing.journal.broken = error.message
+            return False
+        lasting = queue.kept and message.persistent
+        room = consumer.prefetch - consumer.unacked if consumer.prefetch else 1
+        return not lasting or self._queueing.journal.may_deliver(queue, message, room)
 
     def feed(self, channel: Channel) -> None:
         """A channel has room again."""
@@ -230,6 +248,8 @@ class Consuming:
         """Put a message back to its place. One that comes back again and again pauses longer each time, if it may."""
         message.returns += 1
         queue.returned += 1
+        if message.batch:
+            self._queueing.journal.returned(queue, message)
         limit = queue.policy.delivery_limit
         if limit is not None and message.returns > limit:
             self._queueing.dead_letters.drop(queue, message, "delivery_limit")

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges.routing import find_route
 from pybus.broker.queues.message import Content, parse
+from pybus.errors import StoreFailed
 
 if TYPE_CHECKING:
     from pybus.broker.queues.message import Message
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
+_TRY_AGAIN = 1.0
 Death = dict[str, object]
 
 
@@ -31,15 +33,22 @@ class DeadLetters:
         self._busy = False
 
     def drop(self, queue: Queue, message: Message, reason: str) -> None:
-        """A message has been taken out of its queue for good."""
+        """A message has been taken out of its queue for good. One that can't be read for now comes back later."""
+        try:
+            self.forward(queue, message, reason)
+        except StoreFailed as error:
+            self._queueing.journal.broken = error.message
+            queue.pause(message, self._queueing.broker.now + _TRY_AGAIN)
+            self._queueing.timers.note(queue)
+            return
         queue.dropped += 1
-        self.forward(queue, message, reason)
         self._queueing.release(queue, message)
 
     def forward(self, queue: Queue, message: Message, reason: str) -> None:
-        """Publish a message to the queue's dead-letter exchange, if it has one that exists."""
+        """Publish a message to the queue's dead-letter exchange, if it has one that exists. Raises `StoreFailed`."""
         if queue.policy.dead_letter_exchange is None:
             return
+        self._queueing.disk.page_in(queue, message)
         self._pending.append((queue, message, reason))
         if self._busy:
             return

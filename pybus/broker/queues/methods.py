@@ -223,10 +223,12 @@ class QueueMethods:
         """
         found: list[dict[str, object]] = []
         left = self._broker.limits.frame // 2
-        for message in self._queue(queue):
+        there = self._queue(queue)
+        for message in there:
             left -= message.weight
             if len(found) >= count or (left < 0 and found):
                 break
+            self._broker.queueing.disk.page_in(there, message)
             age = self._broker.now - message.since
             found.append({"message": deliver_frame(message, 0), "age": age, "returns": message.returns})
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybus.broker.queues.message import Content, Message, parse
+from pybus.errors import StoreFailed
 
 if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
@@ -16,11 +17,17 @@ def move(queueing: Queueing, source: Queue, destination: Queue | None, most: int
 
     destination: None for the queue in which each one died last; who did not die, or has no such queue any more,
     stays. most: how many at most, 0 for all. Without its deaths a message is new there. Ends with the first that its
-    queue does not take.
+    queue does not take. Raises `StoreFailed`.
     """
     taken = [source.take() for _ in range(min(most or len(source), source.deliverable))]
     moved = 0
     for place, message in enumerate(taken):
+        try:
+            queueing.disk.page_in(source, message)
+        except StoreFailed:
+            for rest in taken[place:]:
+                source.put_back(rest)
+            raise
         content = parse(message.data)
         target = queueing.vhost.queues.get(_died_in(content)) if destination is None else destination
         if target is not None and target is not source:

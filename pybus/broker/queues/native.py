@@ -53,12 +53,17 @@ class NativeOutlet:
         flags = (MULTIPLE if multiple else 0) | (0 if taken else NACK)
         self._peer.owe(frame(CONFIRMED, flags, BUS, self._peer.number, serial))
 
+    def refuse(self, serial: int, reason: BusError) -> None:
+        self._peer.owe(self._error(serial, reason))
+
     def give_back(self, data: bytes) -> None:
         self._peer.owe(data[:4] + bytes((RETURN,)) + data[5:])
 
     def cancelled(self, consumer: Consumer, reason: BusError) -> None:
-        body = pack([reason.name, reason.message])
-        self._peer.put(frame(ERROR, 0, BUS, self._peer.number, consumer.serial, b"", body))
+        self._peer.put(self._error(consumer.serial, reason))
+
+    def _error(self, serial: int, reason: BusError) -> bytes:
+        return frame(ERROR, 0, BUS, self._peer.number, serial, b"", pack([reason.name, reason.message]))
 
 
 def deliver_frame(message: Message, serial: int) -> bytes:

@@ -11,7 +11,7 @@ from pybus.broker.queues.arguments import DROP_HEAD, REJECT_DLX
 from pybus.broker.queues.message import Content, Message, expiration, parse
 from pybus.broker.queues.vhost import check_key
 from pybus.broker.topics import check_publishable, decode_key
-from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked
+from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed
 from pybus.names import is_own
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
@@ -91,8 +91,10 @@ class Publishing:
         plain = bool(route.queues) and not (properties or route.reads_headers or route.signal)
         route.exchange.published += count
         self._broker.effort = count * (1 + len(route.queues))
+        journal = self._queueing.journal
         for one in frames_of(data, count):
             failure: BusError | InvalidName | None = None
+            before = journal.changes
             if plain:
                 for queue in route.queues:
                     failure = self.enqueue(queue, Message(one, len(one) - skip, now)) or failure
@@ -104,8 +106,11 @@ class Publishing:
             if failure is not None and not isinstance(failure, Nacked):
                 self._refuse(channel.peer, run, [one], failure)
             elif flags & CONFIRM:
-                channel.confirms.add(serial_of(one), taken=failure is None)
+                batch = journal.current if journal.changes != before else 0
+                channel.confirms.add(serial_of(one), taken=failure is None, batch=batch)
                 self._queueing.finish_later(channel)
+            if journal.changes != before:
+                self._queueing.disk.writes(channel.peer, len(one))
 
     def _publish_one(self, channel: Channel, data: bytes, route: Route) -> BusError | None:
         """Publish a message that is looked into. Returns why a queue did not take it. Raises what is wrong with it."""
@@ -207,8 +212,12 @@ class Publishing:
         if policy.ttl is not None:
             due = message.since + policy.ttl
             message.due = due if message.due is None else min(message.due, due)
+        lasting = queue.kept and message.persistent and self._queueing.journal.keeps
+        if lasting and self._queueing.journal.broken:
+            queue.dropped += 1
+            return StoreFailed(f"the message can't be written to disk: {self._queueing.journal.broken}")
         queue.put(message)
-        self._queueing.bytes += message.weight
+        self._queueing.entered(queue, message, lasting=lasting)
         if queue.consumers and not queue.stuck:
             self._queueing.consuming.pump(queue)
         if bounded:

@@ -32,7 +32,10 @@ class Queue:
     did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
     for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
     timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
-    published, delivered, acked, returned, dropped: messages so far.
+    published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
+    not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
+    to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
+    as it will; ahead: how far ahead that is to be set next, see `Journal`.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
@@ -51,8 +54,11 @@ class Queue:
         self._highest_first = self._lanes[::-1]
         self._paused: list[tuple[float, Message]] = []
         self._length = 0
-        self._last = 0
+        self.last = 0
         self.timed = policy.expires is not None
+        self.memory = 0
+        self.number = self.marked = self.asked = self.reached = 0
+        self.ahead = 1
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
@@ -60,6 +66,11 @@ class Queue:
     def __len__(self) -> int:
         """How many messages wait, those that pause included."""
         return self._length
+
+    @property
+    def kept(self) -> bool:
+        """Whether it outlives the daemon. One that is a connection's own does not, durable or not."""
+        return self.properties.durable and self.properties.owner is None
 
     @property
     def deliverable(self) -> int:
@@ -75,9 +86,12 @@ class Queue:
     # --- in ---------------------------------------------------------------------------------------
 
     def put(self, message: Message) -> None:
-        """A new message comes in."""
-        self._last += 1
-        message.position = self._last
+        """A new message comes in. One that was on disk comes with its position."""
+        if not message.position:
+            self.last += 1
+            message.position = self.last
+        else:
+            self.last = message.position
         self.published += 1
         if message.due is not None:
             self.timed = True

@@ -9,6 +9,7 @@ from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Channel, Transaction
 from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
+from pybus.broker.queues.disk import Disk
 from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
@@ -18,6 +19,7 @@ from pybus.broker.queues.vhost import VirtualHost
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
     from pybus.broker.peer import Peer
+    from pybus.broker.queues.journal import Journal
     from pybus.broker.queues.message import Message
     from pybus.broker.queues.queue import Queue
 
@@ -29,9 +31,11 @@ class Queueing:
     over. hungry: those that have room for deliveries again; the shell lets them be fed in a turn of their own.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, journal: Journal) -> None:
         self.broker = broker
-        self.vhost = VirtualHost(broker)
+        self.journal = journal
+        self.vhost = VirtualHost(broker, journal)
+        self.disk = Disk(self)
         self.timers = Timers()
         self.publishing = Publishing(self)
         self.consuming = Consuming(self)
@@ -48,9 +52,23 @@ class Queueing:
             peer.channel = Channel(peer, NativeOutlet(peer), self.broker.limits.unacked, self.hungry)
         return peer.channel
 
+    def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
+        """A message has come into a queue. lasting: whether it is to outlive the daemon."""
+        self.bytes += message.weight
+        queue.memory += len(message.data)
+        limits = self.broker.limits
+        crowded = queue.memory > limits.queue_memory or self.bytes > limits.queued_bytes // 2
+        if lasting or (crowded and self.journal.keeps and not self.journal.broken):
+            self.journal.put(queue, message, volatile=not lasting)
+            if crowded:
+                self.disk.page_out_later(queue, message)
+
     def release(self, queue: Queue, message: Message) -> None:
         """A message has left its queue for good."""
         self.bytes -= message.weight
+        queue.memory -= len(message.data)
+        if message.batch and not queue.deleted:
+            self.journal.gone(queue, message)
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -65,7 +83,9 @@ class Queueing:
         while self.unfinished:
             channel = self.unfinished.pop()
             channel.unfinished = False
-            channel.confirms.send(channel.outlet)
+            channel.confirms.send(channel.outlet, self.journal.safe)
+            if channel.confirms:
+                self.disk.awaited(channel)
 
     def leave(self, peer: Peer) -> None:
         """A connection has ended, and its channel and exclusive queues with it."""
@@ -86,9 +106,12 @@ class Queueing:
         """Carry out what the channel did since the last commit, and begin anew. Raises `PreconditionFailed`."""
         transaction = self._transaction(channel)
         channel.transaction = Transaction()
+        before = self.journal.changes
         self.publishing.commit(channel, transaction.publishes)
         for taken, nack, requeue in transaction.settled:
             self.consuming.settle(channel, taken.values(), nack=nack, requeue=requeue)
+        if self.journal.changes != before:
+            self.journal.promises += 1
 
     def rollback(self, channel: Channel) -> None:
         """Forget it, and begin anew: what was settled is unsettled. Raises `PreconditionFailed`."""

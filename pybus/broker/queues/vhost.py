@@ -27,6 +27,7 @@ from pybus.names import MAX_BYTES
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
     from pybus.broker.peer import Peer
+    from pybus.broker.queues.journal import Journal
 
 TYPES: dict[str, type[Exchange]] = {
     kind.type: kind for kind in (DirectExchange, FanoutExchange, TopicExchange, HeadersExchange)
@@ -44,8 +45,9 @@ _RESERVED = "amq."
 class VirtualHost:
     """Exchanges, queues, and the bindings between them. changed: that routes may differ from those looked up before."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, journal: Journal) -> None:
         self._broker = broker
+        self._journal = journal
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
         self.changed = False
@@ -98,6 +100,7 @@ class VirtualHost:
         if len(self.exchanges) >= most:
             raise LimitExceeded(f"there are {len(self.exchanges)} exchanges, the limit")
         made = TYPES[kind](name, properties)
+        self._journal.exchange(made, True)
         self.add(made)
         return made
 
@@ -120,6 +123,7 @@ class VirtualHost:
 
     def _drop_exchange(self, exchange: Exchange) -> None:
         del self.exchanges[exchange.name]
+        self._journal.exchange(exchange, False)
         self.changed = True
         for binding in list(exchange.bindings.values()):
             self._forget(binding)
@@ -154,7 +158,9 @@ class VirtualHost:
         policy = read_policy(name, properties.arguments)
         if len(self.queues) >= self._broker.limits.queues:
             raise LimitExceeded(f"there are {len(self.queues)} queues, the limit")
-        made = self.queues[name] = Queue(name, properties, policy, self._broker.now)
+        made = Queue(name, properties, policy, self._broker.now)
+        self._journal.queue(made, True)
+        self.queues[name] = made
         if properties.owner is not None:
             self._owned.setdefault(properties.owner, {})[name] = made
         self.changed = True
@@ -172,9 +178,26 @@ class VirtualHost:
             if not self._owned[owner]:
                 del self._owned[owner]
         queue.deleted = True
+        self._journal.queue(queue, False)
         del self.queues[queue.name]
         self.changed = True
         self._unbind_all(queue)
+
+    # --- from the disk --------------------------------------------------------------------------------
+
+    def restore_exchange(self, name: str, kind: str, properties: exchanges.Properties) -> None:
+        """Let there be an exchange that was on disk."""
+        self.add(TYPES[kind](name, properties))
+
+    def restore_queue(self, queue: Queue) -> None:
+        """Let there be a queue that was on disk."""
+        self.queues[queue.name] = queue
+        self.changed = True
+
+    def restore_binding(self, binding: Binding) -> None:
+        """Let there be a binding that was on disk."""
+        if binding.identity not in binding.source.bindings:
+            self._bind(binding)
 
     # --- bindings ---------------------------------------------------------------------------------
 
@@ -186,10 +209,15 @@ class VirtualHost:
         binding = Binding(found, destination, check_key(key), arguments)
         if self._bindings >= self._broker.limits.bindings and binding.identity not in found.bindings:
             raise LimitExceeded(f"there are {self._bindings} bindings, the limit")
-        if found.bind(binding):
-            self._bindings += 1
-            self._bindings_to.setdefault(destination, {})[found, binding.identity] = binding
-            self.changed = True
+        if binding.identity not in found.bindings:
+            self._journal.binding(binding, isinstance(destination, Exchange), True)
+            self._bind(binding)
+
+    def _bind(self, binding: Binding) -> None:
+        binding.source.bind(binding)
+        self._bindings += 1
+        self._bindings_to.setdefault(binding.destination, {})[binding.source, binding.identity] = binding
+        self.changed = True
 
     def unbind(self, source: str, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
         """Undo a binding; none like it is as good. Raises AMQP's refusals."""
@@ -212,6 +240,7 @@ class VirtualHost:
         source = binding.source
         if not source.unbind(binding):
             return
+        self._journal.binding(binding, isinstance(binding.destination, Exchange), False)
         self._bindings -= 1
         self.changed = True
         there = self._bindings_to[binding.destination]

@@ -36,7 +36,7 @@ def test_a_rejected_message_goes_to_the_dead_letters_with_its_history() -> None:
         "count": 1,
         "reason": "rejected",
         "queue": "jobs",
-        "time": datetime(1970, 1, 1, tzinfo=UTC),
+        "time": datetime(1970, 1, 1, 0, 16, 40, tzinfo=UTC),
         "exchange": "amq.direct",
         "routing-keys": ["k"],
     }

@@ -1,0 +1,154 @@
+"""What the queues leave to the disk, and what waits for it: confirms, answers, publishers, and bodies in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pybus.errors import StoreFailed
+from pybus.protocol.frames import Run, serial_of
+
+if TYPE_CHECKING:
+    from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.message import Message
+    from pybus.broker.queues.queue import Queue
+    from pybus.broker.queues.queueing import Queueing
+    from pybus.storage import Batch
+
+_READ_AHEAD = 64
+_READ_BYTES = 1024 * 1024
+
+
+class NotOnDisk(Exception):
+    """A call can't be carried out before the batch that gathers now is on disk."""
+
+
+class Disk:
+    """Carries batches to the shell and back.
+
+    Everything that waits for a batch waits by its number: answers and calls of the bus, publishers that wrote too
+    much, and messages whose frames need not be in memory once they are on disk. Confirms wait in their channels.
+    """
+
+    def __init__(self, queueing: Queueing) -> None:
+        self._queueing = queueing
+        self._channels: dict[Channel, None] = {}
+        self._answers: deque[tuple[int, Peer, bytes]] = deque()
+        self._calls: deque[tuple[int, Peer, Run]] = deque()
+        self._unsafe: deque[tuple[int, Peer, int]] = deque()
+        self._paging: deque[tuple[int, Queue, Message]] = deque()
+
+    # --- what waits -------------------------------------------------------------------------------
+
+    def awaited(self, channel: Channel) -> None:
+        """A channel has confirms that wait for the disk."""
+        self._channels[channel] = None
+
+    def answer_later(self, peer: Peer, data: bytes) -> None:
+        """Give an answer when what the call did is on disk."""
+        self._answers.append((self._queueing.journal.current, peer, data))
+
+    def call_later(self, peer: Peer, run: Run) -> None:
+        """Carry out a call when what it needs is on disk."""
+        self._calls.append((self._queueing.journal.current, peer, run))
+
+    def writes(self, peer: Peer, size: int) -> None:
+        """A peer's message goes to disk."""
+        batch = self._queueing.journal.current
+        peer.unsafe += size
+        if self._unsafe and self._unsafe[-1][:2] == (batch, peer):
+            size += self._unsafe.pop()[2]
+        self._unsafe.append((batch, peer, size))
+
+    def page_out_later(self, queue: Queue, message: Message) -> None:
+        """Forget a message's frame once it is on disk."""
+        self._paging.append((message.batch, queue, message))
+
+    # --- batches ----------------------------------------------------------------------------------
+
+    def take(self) -> Batch | None:
+        """The batch to commit now, if there is one. One that has come to nothing is done at once."""
+        batch = self._queueing.journal.take()
+        if batch is not None and not batch:
+            self.committed()
+            return None
+        return batch
+
+    def end(self) -> None:
+        """Everybody has gone, as the bus ends as planned."""
+        self._queueing.journal.end(self._queueing.vhost.queues.values())
+
+    def committed(self) -> None:
+        """The batch that was taken is on disk: let go on what waited for that."""
+        queueing = self._queueing
+        stalled = queueing.journal.committed()
+        safe = queueing.journal.safe
+        while self._answers and self._answers[0][0] <= safe:
+            _, peer, data = self._answers.popleft()
+            queueing.broker.observe_answer(data, peer, None)
+            peer.owe(data)
+        while self._unsafe and self._unsafe[0][0] <= safe:
+            _, peer, size = self._unsafe.popleft()
+            peer.unsafe -= size
+            if not peer.outbox:
+                peer.ready.append(peer)  # for the shell to see that it may read from it again
+        while self._paging and self._paging[0][0] <= safe:
+            _, queue, message = self._paging.popleft()
+            self._page_out(queue, message)
+        channels, self._channels = list(self._channels), {}
+        for channel in channels:
+            queueing.finish_later(channel)
+        while self._calls and self._calls[0][0] <= safe:
+            _, peer, run = self._calls.popleft()
+            if peer.number in queueing.broker.peers:
+                queueing.broker.dispatch.call_bus(peer, run, queueing.broker.now)
+        for queue in stalled:
+            if not queue.deleted:
+                queueing.consuming.pump(queue)
+
+    def failed(self, reason: str) -> None:
+        """The batch that was taken can't be written for now: tell who waits for it. The shell will try again."""
+        journal = self._queueing.journal
+        journal.broken = reason
+        error = StoreFailed(f"it can't be written to disk for now: {reason}")
+        last = journal.current - 1
+        channels, self._channels = list(self._channels), {}
+        for channel in channels:
+            channel.confirms.fail(channel.outlet, last, error)
+            self._queueing.finish_later(channel)
+        while self._answers and self._answers[0][0] <= last:
+            _, peer, data = self._answers.popleft()
+            self._queueing.broker.dispatch.refuse(peer, serial_of(data), error)
+        while self._calls and self._calls[0][0] <= last:
+            _, peer, run = self._calls.popleft()
+            self._queueing.broker.dispatch.refuse(peer, run[4], error)
+
+    # --- memory -----------------------------------------------------------------------------------
+
+    def _page_out(self, queue: Queue, message: Message) -> None:
+        if not queue.deleted and message.data:
+            queue.memory -= len(message.data)
+            self._queueing.bytes -= len(message.data)
+            message.data = b""
+
+    def page_in(self, queue: Queue, message: Message) -> None:
+        """Read the frame of a message that is on disk only, and those of the next ones. Raises `StoreFailed`."""
+        if message.data:
+            return
+        wanted = {message.position: message}
+        size = message.size
+        for one in islice(queue, _READ_AHEAD):
+            size += one.size
+            if size > _READ_BYTES:
+                break
+            if not one.data:
+                wanted[one.position] = one
+        found = self._queueing.journal.read(queue, list(wanted))
+        for position, data in found.items():
+            wanted[position].data = data
+            queue.memory += len(data)
+            self._queueing.bytes += len(data)
+        if not message.data:
+            raise StoreFailed(f"a message of queue '{queue.name}' is not on disk any more")

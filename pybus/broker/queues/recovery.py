@@ -1,0 +1,65 @@
+"""From the disk: what the bus had when it ended, in whatever way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pybus.broker.exchanges import exchange as exchanges
+from pybus.broker.exchanges.exchange import Binding
+from pybus.broker.queues.arguments import read_policy
+from pybus.broker.queues.message import Message
+from pybus.broker.queues.queue import Properties, Queue
+from pybus.protocol.codec import unpack
+
+if TYPE_CHECKING:
+    from pybus.broker.queues.queueing import Queueing
+    from pybus.storage import Contents, StoredMessage
+
+
+def restore(queueing: Queueing, contents: Contents) -> None:
+    """Take over what a store has. To be called once, before anybody is here.
+
+    Raises what comes of it if something else than a bus wrote it.
+    """
+    vhost = queueing.vhost
+    for name, kind, auto_delete, internal, arguments in contents.exchanges:
+        vhost.restore_exchange(name, kind, exchanges.Properties(True, auto_delete, internal, _map(arguments)))
+    for stored in contents.queues:
+        given = _map(stored.arguments)
+        properties = Properties(True, stored.auto_delete, None, given)
+        queue = Queue(stored.name, properties, read_policy(stored.name, given), queueing.broker.now)
+        queueing.journal.restored(queue, stored)
+        vhost.restore_queue(queue)
+    for source, destination, to_exchange, key, arguments in contents.bindings:
+        there = vhost.exchanges.get(destination) if to_exchange else vhost.queues.get(destination)
+        if source in vhost.exchanges and there is not None:
+            vhost.restore_binding(Binding(vhost.exchanges[source], there, key, _map(arguments)))
+    for stored in contents.queues:
+        queue = vhost.queues[stored.name]
+        for row in contents.messages(stored.number, queueing.broker.limits.queue_memory):
+            _restore_message(queueing, queue, row)
+        queue.published = 0
+        queueing.consuming.look_after(queue)
+
+
+def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> None:
+    journal = queueing.journal
+    if row.data and int.from_bytes(row.data[:4], "little") != len(row.data):
+        raise ValueError("a message on disk is damaged")
+    message = Message(row.data, row.size, row.since - journal.wall)
+    message.position = row.place - journal.start(queue)
+    message.returns = row.returns or int(message.position <= queue.marked)
+    message.priority = row.priority
+    message.batch = journal.safe
+    if row.due is not None:
+        message.due = row.due - journal.wall
+    queue.put(message)
+    queue.memory += len(row.data)
+    queueing.bytes += message.weight
+
+
+def _map(packed: bytes) -> Mapping[str, object]:
+    found = unpack(packed)
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,130 @@
+"""Batches to the disk, in a thread of its own, one after the other.
+
+A batch that can't be written is tried again until it can, so nothing behind it overtakes it; the bus is told each
+time, and told when it is safe.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pybus.server.log import Log
+from pybus.server.loop import READ, Loop
+from pybus.storage import Batch, Store, StoreError
+
+if TYPE_CHECKING:
+    from pybus.broker.queues.disk import Disk
+
+_TRY_AGAIN = 1.0
+"""Seconds between attempts to write a batch."""
+
+
+class Committer:
+    """Takes the broker's batches to a store. The thread begins with the first one.
+
+    after: called in the loop when the broker was told something.
+    """
+
+    def __init__(self, loop: Loop, log: Log, disk: Disk, store: Store, after: Callable[[], None]) -> None:
+        self._loop = loop
+        self._log = log
+        self._failed = False
+        self._disk = disk
+        self._store = store
+        self._after = after
+        self._thread: threading.Thread | None = None
+        self._work = threading.Condition()
+        self._batch: Batch | None = None
+        self._stopping = False
+        self._news: deque[str | None] = deque()
+        self._reading = self._writing = -1
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is on its way."""
+        return self._batch is not None
+
+    def look(self) -> None:
+        """If the disk is free, take what has gathered."""
+        if self._batch is None:
+            batch = self._disk.take()
+            if batch is not None:
+                self._begin(batch)
+
+    def _begin(self, batch: Batch) -> None:
+        if self._thread is None:
+            self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._loop.watch(self._reading, READ, self._heard)
+            self._thread = threading.Thread(target=self._run, name="pybus-committer", daemon=True)
+            self._thread.start()
+        with self._work:
+            self._batch = batch
+            self._work.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._batch is not None or self._stopping)
+                batch = self._batch
+            if batch is None:
+                return
+            while not self._commit(batch):
+                with self._work:
+                    if self._work.wait_for(lambda: self._stopping, _TRY_AGAIN):
+                        return
+            self._tell(None)
+
+    def _commit(self, batch: Batch) -> bool:
+        try:
+            self._store.commit(batch)
+        except StoreError as error:
+            self._tell(str(error))
+            return False
+        return True
+
+    def _tell(self, news: str | None) -> None:
+        """Let the loop know how it went. news: why the batch could not be written, None if it was."""
+        with self._work:
+            self._news.append(news)
+            if news is None:
+                self._batch = None
+            self._work.notify_all()
+        os.write(self._writing, b"\0")
+
+    def _heard(self, _events: int) -> None:
+        os.read(self._reading, 4096)
+        self._pass_on()
+        self._after()
+
+    def _pass_on(self) -> None:
+        while self._news:
+            news = self._news.popleft()
+            if news is not None:
+                self._log.warning("queues not written", f"the queues can't be written to disk, trying again: {news}")
+                self._disk.failed(news)
+            else:
+                if self._failed:
+                    self._log.info("the queues can be written to disk again")
+                self._disk.committed()
+            self._failed = news is not None
+
+    def finish(self, patience: float) -> bool:
+        """Write all that there is, waiting so many seconds at most; whether all is on the disk.
+
+        Confirms that follow are in the outboxes then.
+        """
+        while True:
+            self.look()
+            if self._batch is None and not self._news:
+                return True
+            with self._work:
+                if not self._work.wait_for(lambda: bool(self._news), patience):
+                    return False
+            failed = any(news is not None for news in self._news)
+            self._pass_on()
+            if failed:
+                return False

@@ -1,0 +1,55 @@
+"""The tables of the store, and how those of an older version become those of this one.
+
+`PRAGMA user_version` holds the version. Each step leads from the version that is its place in `STEPS` to the next
+one; all that are needed run in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+_FIRST = """
+CREATE TABLE exchange (
+    name TEXT PRIMARY KEY, type TEXT NOT NULL, auto_delete INTEGER NOT NULL, internal INTEGER NOT NULL,
+    arguments BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE queue (
+    number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, auto_delete INTEGER NOT NULL, arguments BLOB NOT NULL,
+    marked INTEGER NOT NULL
+);
+CREATE TABLE binding (
+    source TEXT NOT NULL, destination TEXT NOT NULL, to_exchange INTEGER NOT NULL, key TEXT NOT NULL,
+    arguments BLOB NOT NULL, PRIMARY KEY (source, destination, to_exchange, key, arguments)
+) WITHOUT ROWID;
+CREATE TABLE message (
+    place INTEGER PRIMARY KEY, returns INTEGER NOT NULL, priority INTEGER NOT NULL, since REAL NOT NULL, due REAL,
+    size INTEGER NOT NULL, volatile INTEGER NOT NULL, data BLOB NOT NULL
+);
+"""
+"""A message's place is its queue's number times 2**40, plus its position."""
+
+STEPS = (_FIRST,)
+VERSION = len(STEPS)
+
+
+class NewerVersion(Exception):
+    """The store was written by a newer pybus than this one."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a store to this version. Raises `NewerVersion`, and what sqlite3 raises."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerVersion(f"it has version {version}, and this pybus knows versions up to {VERSION}")
+    if version == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

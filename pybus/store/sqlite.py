@@ -1,0 +1,264 @@
+"""A store in one SQLite file, with a write-ahead log that is synchronous at each commit (sqlite.org/wal.html).
+
+Two connections: one writes, in the thread that commits, and one reads, in the thread of the bus; the log lets
+neither wait for the other. Statements take many rows each: sqlite3 gives up the interpreter's lock at each step, and
+getting it back from a busy bus is what would cost the time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from pybus.storage import (
+    Batch,
+    Contents,
+    StoredBinding,
+    StoredExchange,
+    StoredMessage,
+    StoredQueue,
+    StoreError,
+    place_of,
+)
+from pybus.store.schema import NewerVersion, migrate
+
+T = TypeVar("T")
+
+_ROWS = 128
+"""Rows of one statement. SQLite takes 32766 variables, which are 8 a row."""
+_CHECKPOINT = 4096
+"""Pages of the log, 4 KiB each, past which it is written back to the tables."""
+_INSERT = "INSERT OR REPLACE INTO message VALUES "
+_ROW = "(?,?,?,?,?,?,?,?)"
+
+
+class SqliteStore:
+    """The store at one path. Its folder and file are made at the first commit, readable by their owner only.
+
+    set_aside: the new name of a former file that could not be read; "" mostly.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock: int | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._is_new = True
+        self._refused = ""
+        self.set_aside = ""
+
+    # --- at the start -------------------------------------------------------------------------------
+
+    def load(self) -> Contents | None:
+        """What is there; None if nothing is. What is no store, or a damaged one, is set aside under another name.
+
+        Raises `StoreError` if the store can't be used and is not to be touched: another bus has it, it is of a
+        newer version, or the system refuses. Then nothing is written to it, either.
+        """
+        if not os.path.exists(self._path):
+            return None
+        self._is_new = False
+        try:
+            return self._load()
+        except (sqlite3.OperationalError, OSError, StoreError) as error:
+            self.close()
+            self._refused = str(error)
+            raise StoreError(self._refused) from None
+        except sqlite3.DatabaseError:
+            self.put_aside()
+            return None
+
+    def _load(self) -> Contents:
+        writer = self._open()
+        (state,) = writer.execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+        with suppress(sqlite3.OperationalError):  # a full disk: they are left out below as well
+            writer.execute("DELETE FROM message WHERE volatile")
+        exchanges = [
+            StoredExchange(name, kind, bool(auto_delete), bool(internal), arguments)
+            for name, kind, auto_delete, internal, arguments in writer.execute("SELECT * FROM exchange")
+        ]
+        queues = [
+            StoredQueue(number, name, bool(auto_delete), arguments, marked)
+            for number, name, auto_delete, arguments, marked in writer.execute("SELECT * FROM queue ORDER BY number")
+        ]
+        bindings = [
+            StoredBinding(source, destination, bool(to_exchange), key, arguments)
+            for source, destination, to_exchange, key, arguments in writer.execute("SELECT * FROM binding")
+        ]
+        return Contents(exchanges, queues, bindings, self._messages)
+
+    def _messages(self, queue: int, memory: int) -> Iterator[StoredMessage]:
+        assert self._writer is not None
+        begin, end = place_of(queue, 0), place_of(queue + 1, 0)
+        columns = "place, returns, priority, since, due, size, volatile"
+        where = "FROM message WHERE place > ? AND place < ? AND NOT volatile ORDER BY place"
+        for row in self._writer.execute(f"SELECT {columns}, data {where}", (begin, end)):
+            message = StoredMessage(*row)
+            begin = message.place
+            memory -= len(message.data)
+            yield message
+            if memory < 0:
+                break
+        else:
+            return
+        for row in self._writer.execute(f"SELECT {columns}, x'' {where}", (begin, end)):
+            yield StoredMessage(*row)
+
+    def put_aside(self) -> None:
+        """Move the file away, never delete it: it can't be understood."""
+        self.close()
+        self._is_new = True
+        number = 1
+        while os.path.exists(f"{self._path}.unreadable-{number}"):
+            number += 1
+        self.set_aside = f"{self._path}.unreadable-{number}"
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                os.rename(self._path + suffix, self.set_aside + suffix)
+
+    # --- the interface ------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch, see `pybus.storage.Store`."""
+        try:
+            writer = self._open()
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(writer, batch)
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(str(error)) from None
+
+    def read(self, places: list[int]) -> dict[int, bytes]:
+        """The frames of messages, see `pybus.storage.Store`."""
+        try:
+            if self._reader is None:
+                self._reader = self._connect()
+            found: dict[int, bytes] = {}
+            for part in _parts(places):
+                marks = ",".join("?" * len(part))
+                found.update(self._reader.execute(f"SELECT place, data FROM message WHERE place IN ({marks})", part))
+            return found
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(str(error)) from None
+
+    def close(self) -> None:
+        """Let go of the file. What was committed is there; the log is written back to the tables."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with suppress(sqlite3.Error):
+                    connection.close()
+        self._reader = self._writer = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- the file -----------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        """The writing connection, made when first needed. Raises `StoreError`, OSError and what sqlite3 raises."""
+        if self._refused:
+            raise StoreError(self._refused)
+        if self._writer is None:
+            self._take_lock()
+            writer = self._connect()
+            try:
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = FULL")
+                writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+                migrate(writer)
+            except NewerVersion as error:
+                writer.close()
+                raise StoreError(f"{self._path}: {error}") from None
+            except BaseException:
+                writer.close()
+                raise
+            self._writer = writer
+        return self._writer
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
+
+    def _take_lock(self) -> None:
+        """See that no other bus uses the store."""
+        if self._lock is not None:
+            return
+        os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_new and os.path.exists(self._path):
+                raise StoreError(f"another bus has made {self._path} meanwhile; restart this one")
+            self._is_new = False
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except BlockingIOError:
+            os.close(lock)
+            raise StoreError(f"another bus uses {self._path}") from None
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    # --- a batch ------------------------------------------------------------------------------------
+
+    def _write(self, writer: sqlite3.Connection, batch: Batch) -> None:
+        for definition, exists in batch.definitions:
+            _define(writer, definition, exists)
+        for rows in _parts(list(batch.put.values())):
+            values = [value for row in rows for value in row]
+            writer.execute(_INSERT + ",".join([_ROW] * len(rows)), values)
+        for place, returns in batch.returned.items():
+            writer.execute("UPDATE message SET returns = ? WHERE place = ?", (returns, place))
+        for queue, marked in batch.marked.items():
+            writer.execute("UPDATE queue SET marked = ? WHERE number = ?", (marked, queue))
+        for first, last in _ranges(batch.gone):
+            writer.execute("DELETE FROM message WHERE place BETWEEN ? AND ?", (first, last))
+
+
+def _define(writer: sqlite3.Connection, definition: StoredExchange | StoredQueue | StoredBinding, exists: bool) -> None:
+    if isinstance(definition, StoredQueue):
+        if exists:
+            writer.execute("INSERT OR REPLACE INTO queue VALUES (?,?,?,?,?)", definition)
+        else:
+            number = definition.number
+            writer.execute("DELETE FROM queue WHERE number = ?", (number,))
+            places = place_of(number, 0), place_of(number + 1, 0)
+            writer.execute("DELETE FROM message WHERE place >= ? AND place < ?", places)
+    elif isinstance(definition, StoredExchange):
+        if exists:
+            writer.execute("INSERT OR REPLACE INTO exchange VALUES (?,?,?,?,?)", definition)
+        else:
+            writer.execute("DELETE FROM exchange WHERE name = ?", (definition.name,))
+    elif exists:
+        writer.execute("INSERT OR REPLACE INTO binding VALUES (?,?,?,?,?)", definition)
+    else:
+        columns = "source = ? AND destination = ? AND to_exchange = ? AND key = ? AND arguments = ?"
+        writer.execute(f"DELETE FROM binding WHERE {columns}", definition)
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _ROWS):
+        yield items[start : start + _ROWS]
+
+
+def _ranges(places: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Places as runs without gaps, first and last of each."""
+    first = last = -1
+    for place in sorted(places):
+        if place != last + 1 or first < 0:
+            if first >= 0:
+                yield first, last
+            first = place
+        last = place
+    if first >= 0:
+        yield first, last
