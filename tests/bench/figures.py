@@ -46,6 +46,19 @@ MEASURES = {
     "wake_ups": Measure("wake-ups while idle", "", False),
     "event_pyudev": Measure("kernel event to a print by pyudev", "us", False),
     "event_listener": Measure("kernel event to a listener's print", "us", False),
+    "queue_transient": Measure("transient messages through a queue", "/s", True),
+    "queue_persistent": Measure("persistent messages confirmed, pipelined", "/s", True),
+    "queue_confirmed_p50": Measure("one persistent message confirmed, p50", "us", False),
+    "queue_confirmed_p99": Measure("one persistent message confirmed, p99", "us", False),
+    "queue_fdatasync_p50": Measure("the disk's own fdatasync meanwhile, p50", "us", False),
+    "queue_latency_p50": Measure("a message into a queue and back, p50", "us", False),
+    "queue_latency_p99": Measure("a message into a queue and back, p99", "us", False),
+    "queued_memory": Measure("daemon with a million messages queued", "MB", False),
+    "queued_restart": Measure("restart with a million persistent ones", "s", False),
+    "bound_declare": Measure("10 000 queues, 100 000 bindings declared", "s", False),
+    "bound_before": Measure("messages routed, confirmed, before that", "/s", True),
+    "bound_after": Measure("messages routed, confirmed, after that", "/s", True),
+    "bound_slower": Measure("how many times slower that is", "times", False),
 }
 
 

@@ -40,6 +40,13 @@ def _event_ratio(figures: Figures) -> float | None:
     return ours / theirs if ours is not None and theirs is not None else None
 
 
+def _confirm_ratio(figures: Figures) -> float | None:
+    confirmed, disk = (
+        figures.values.get(one, {}).get("pybus", []) for one in ("queue_confirmed_p50", "queue_fdatasync_p50")
+    )
+    return median([ours / least for ours, least in zip(confirmed, disk, strict=True)]) if confirmed else None
+
+
 TARGETS = (
     Target("signals 1 to 1, a second", _ours("signals_1_1"), 1_000_000, True),
     Target("signals 1 to 1, times dbus-broker's", _times_better("signals_1_1", "dbus-broker"), 5, True),
@@ -57,6 +64,13 @@ TARGETS = (
     Target("idle connection, KB", _ours("connection_memory"), 12, False),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), 0, False),
     Target("kernel event to a listener's print, times pyudev's", _event_ratio, 2, False),
+    Target("transient messages, times RabbitMQ's", _times_better("queue_transient", "rabbitmq"), 3, True),
+    Target("persistent messages confirmed, a second", _ours("queue_persistent"), 30_000, True),
+    Target("the same, times RabbitMQ's", _times_better("queue_persistent", "rabbitmq"), 3, True),
+    Target("one message confirmed, times an fdatasync", _confirm_ratio, 1.5, False),
+    Target("a million messages queued, MB", _ours("queued_memory"), 400, False),
+    Target("restart with them, s", _ours("queued_restart"), 10, False),
+    Target("routing beside 100 000 bindings, times slower", _ours("bound_slower"), 1.5, False),
 )
 
 
@@ -76,11 +90,13 @@ def machine() -> dict[str, str]:
 def versions() -> dict[str, str]:
     """What was measured with what, by name; programs that are not installed are absent."""
     found = {"pybus": __version__, "Python": platform.python_version()}
-    for package in ("msgpack", "dbus-next"):
+    for package in ("msgpack", "dbus-next", "pika"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
+    for folder in Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"):
+        found["rabbitmq"] = folder.name.partition("-")[2]
     for program in ("dbus-broker", "dbus-daemon"):
         try:
             answer = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
@@ -123,7 +139,11 @@ def as_text(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict
 
 
 def _table(figures: Figures) -> list[str]:
-    columns = [bus for bus in ("pybus", "dbus-broker", "dbus-daemon") if any(bus in v for v in figures.values.values())]
+    columns = [
+        bus
+        for bus in ("pybus", "dbus-broker", "dbus-daemon", "rabbitmq")
+        if any(bus in v for v in figures.values.values())
+    ]
     lines = [f"{'median of the rounds':52}" + "".join(f"{bus:>22}" for bus in columns)]
     for key, measure in MEASURES.items():
         if key in figures.values:
