@@ -28,7 +28,7 @@ from tests.bench.idle import measure_idle
 from tests.bench.installation import Installation
 from tests.bench.many import measure_bound, measure_queued
 from tests.bench.python import PythonToPython
-from tests.bench.queues import OneByOne, Persistent, Transient
+from tests.bench.queues import OneByOne, Persistent, Transient, confirm_each, go_and_return
 from tests.bench.rabbitmq import RabbitMQ
 from tests.bench.roundtrip import RoundTrip
 from tests.bench.signals import SignalLoad
@@ -100,8 +100,8 @@ SCENARIOS = {
     "queues": [
         Opening(Transient, of="queues"),
         Opening(Persistent, of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed"), of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency"), of="queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), of="queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), of="queues"),
     ],
 }
 NAMES = [*SCENARIOS, "start", "idle", "hardware", "queued", "bound"]

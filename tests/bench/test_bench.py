@@ -26,7 +26,7 @@ _MEASURES = {
     | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
     "idle": {"wake_ups", "idle_memory", "connection_memory"},
     "hardware": {"event_pyudev", "event_listener"},
-    "queues": {"queue_transient", "queue_persistent", "queue_fdatasync_p50"}
+    "queues": {"queue_transient", "queue_persistent", "queue_confirmed_over", "queue_confirmed_after"}
     | {f"queue_{what}_{part}" for what in ("confirmed", "latency") for part in ("p50", "p99")},
     "queued": {"queued_memory", "queued_restart"},
     "bound": {"bound_declare", "bound_before", "bound_after", "bound_slower"},
