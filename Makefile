@@ -18,7 +18,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench $(ARGS)
 
 $(BIN)/python:
@@ -34,6 +34,10 @@ $(VENV)/.run: $(BIN)/python pyproject.toml
 $(VENV)/.test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install -qq --editable '.[services,test]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -qq --editable '.[bench]'
+	@touch $@ $(VENV)/.test $(VENV)/.run
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

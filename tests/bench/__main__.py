@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: pybus measured against dbus-broker and dbus-daemon, in one run.
+"""`python -m tests.bench`: pybus measured against dbus-broker and dbus-daemon, its queues against RabbitMQ, in one run.
 
 Run it from the repository's root. Every bus is started privately in a temporary folder, all stay up
 while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
@@ -27,7 +27,10 @@ from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
 from tests.bench.idle import measure_idle
 from tests.bench.installation import Installation
+from tests.bench.many import measure_bound, measure_queued
 from tests.bench.python import PythonToPython
+from tests.bench.queues import OneByOne, Persistent, Transient, confirm_each, go_and_return
+from tests.bench.rabbitmq import RabbitMQ
 from tests.bench.roundtrip import RoundTrip
 from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
@@ -46,7 +49,7 @@ class Scenario(Protocol):
 
 class Scope(NamedTuple):
     """How much is measured. seconds: of one round. starts: pairs. watched: seconds for wake-ups.
-    events: of the hardware, a round.
+    events: of the hardware, a round. queued: messages that wait. queues: that are declared.
     """
 
     rounds: int
@@ -55,18 +58,26 @@ class Scope(NamedTuple):
     watched: float
     connections: int
     events: int
+    queued: int
+    queues: int
 
 
-FULL = Scope(rounds=5, seconds=0.4, starts=25, watched=10, connections=2000, events=500)
-QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500, events=200)
-TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20, events=3)
+FULL = Scope(
+    rounds=5, seconds=0.4, starts=25, watched=10, connections=2000, events=500, queued=1_000_000, queues=10_000
+)
+QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500, events=200, queued=1_000_000, queues=10_000)
+TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20, events=3, queued=100, queues=10)
 
 
 class Opening(NamedTuple):
-    """How a scenario is set up. one_core: whether all processes, and the buses, run on one core."""
+    """How a scenario is set up. one_core: whether all processes, and the buses, run on one core.
+
+    of: "signals" or "queues", which a bus has to have.
+    """
 
     open: Callable[[Crew, Bus], Scenario]
     one_core: bool = False
+    of: str = "signals"
 
 
 SCENARIOS = {
@@ -87,8 +98,15 @@ SCENARIOS = {
     ],
     "python": [Opening(PythonToPython)],
     "storm": [Opening(Storm)],
+    "queues": [
+        Opening(Transient, of="queues"),
+        Opening(Persistent, of="queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), of="queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), of="queues"),
+    ],
 }
-NAMES = [*SCENARIOS, "export", "start", "idle", "hardware"]
+NAMES = [*SCENARIOS, "export", "start", "idle", "hardware", "queued", "bound"]
+KINDS = {**BUSES, RabbitMQ.name: RabbitMQ}
 
 
 class Harness:
@@ -101,12 +119,11 @@ class Harness:
         self._scope = scope
         self._bus_types = list(bus_types)
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybus-bench-")))
-        self._buses: list[Bus] = []
+        self._buses: dict[str, list[Bus]] = {}
         self._installation: Installation | None = None
 
     def measure(self, names: Iterable[str]) -> None:
         """Measure what has these names, one after the other."""
-        self._buses = self._start_buses("load")
         for name in names:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             try:
@@ -117,7 +134,11 @@ class Harness:
                 elif name == "idle":
                     self._idle()
                 elif name == "hardware":
-                    self._hardware()
+                    self._on_pybus("signals", lambda bus: measure_hardware(bus, self._scope.events))
+                elif name == "queued":
+                    self._on_pybus("queues", lambda bus: measure_queued(bus, self._scope.queued), rounds=1)
+                elif name == "bound":
+                    self._on_pybus("queues", lambda bus: measure_bound(bus, self._scope.queues), rounds=1)
                 else:
                     for opening in SCENARIOS[name]:
                         self._play(opening)
@@ -133,7 +154,7 @@ class Harness:
         core = max(os.sched_getaffinity(0)) if opening.one_core else None
         with Crew(core) as crew:
             scenarios = self._open(opening, crew)
-            with on_core(core, [bus.pid for bus in self._buses]):
+            with on_core(core, [bus.pid for bus in self._buses_with(opening.of)] if opening.one_core else []):
                 for name, scenario in scenarios.items():
                     with _blaming(name):
                         scenario.warm_up(self._scope.seconds)
@@ -144,7 +165,7 @@ class Harness:
 
     def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
         scenarios: dict[str, Scenario] = {}
-        for bus in self._buses:
+        for bus in self._buses_with(opening.of):
             try:
                 with _blaming(bus.name):
                     scenarios[bus.name] = opening.open(crew, bus)
@@ -154,29 +175,29 @@ class Harness:
 
     def _export(self) -> None:
         """Pybus is in it on every bus of D-Bus, so they can't take turns."""
-        ours = [bus for bus in self._buses if isinstance(bus, Pybus)]
-        for bus in [bus for bus in self._buses if bus.protocol == "dbus" and ours]:
+        buses = self._buses_with("signals")
+        ours = [bus for bus in buses if isinstance(bus, Pybus)]
+        for bus in [bus for bus in buses if bus.protocol == "dbus" and ours]:
             with Crew() as crew, _blaming(bus.name), Export(crew, bus, ours[0]) as export:
                 export.warm_up(self._scope.seconds)
                 for _ in range(self._scope.rounds):
                     self.figures.add(bus.name, export.round())
 
     def _start(self) -> None:
-        pybus = next((bus for bus in self._buses if isinstance(bus, Pybus)), None)
-        if pybus is not None:
-            installation = self._installed()
-            for _ in range(self._scope.starts):
-                self.figures.add(pybus.name, measure_start(installation, pybus))
+        installation = self._installed()
+        self._on_pybus("signals", lambda bus: measure_start(installation, bus), self._scope.starts)
 
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable
-        buses = self._start_buses("idle", python)
+        buses = self._start_buses("idle", "signals", python)
         measure_idle(buses, self.figures, self._scope.watched, self._scope.connections)
 
-    def _hardware(self) -> None:
-        for bus in [bus for bus in self._buses if isinstance(bus, Pybus)]:
-            for _ in range(self._scope.rounds):
-                self.figures.add(bus.name, measure_hardware(bus, self._scope.events))
+    def _on_pybus(self, of: str, measure: Callable[[Pybus], dict[str, float]], rounds: int | None = None) -> None:
+        """Measure what only pybus has, if it is among the buses."""
+        for bus in self._buses_with(of):
+            if isinstance(bus, Pybus):
+                for _ in range(self._scope.rounds if rounds is None else rounds):
+                    self.figures.add(bus.name, measure(bus))
 
     def _installed(self) -> Installation:
         if self._installation is None:
@@ -184,10 +205,18 @@ class Harness:
             self._installation = Installation(Path(folder))
         return self._installation
 
-    def _start_buses(self, purpose: str, python: str = sys.executable) -> list[Bus]:
+    def _buses_with(self, of: str) -> list[Bus]:
+        """Those that are measured by their signals or their queues, started when they are first needed."""
+        if of not in self._buses:
+            self._buses[of] = self._start_buses(of, of)
+        return self._buses[of]
+
+    def _start_buses(self, purpose: str, of: str, python: str = sys.executable) -> list[Bus]:
         """Fresh ones, of all kinds that there are here; they end with the run."""
         buses: list[Bus] = []
         for kind in self._bus_types:
+            if of not in kind.measures:
+                continue
             folder = self._folder / f"{purpose}-{kind.name}"
             folder.mkdir(mode=0o700)
             try:
@@ -220,7 +249,7 @@ def main() -> int:
     scope = TINY if options.tiny else QUICK if options.quick else FULL
     about = {"machine": report.machine(), "versions": report.versions()}
     with ExitStack() as stack:
-        harness = Harness(stack, scope, [BUSES[name] for name in options.bus or BUSES])
+        harness = Harness(stack, scope, [KINDS[name] for name in options.bus or KINDS])
         harness.measure(options.only or NAMES)
     print(report.as_text(harness.figures, harness.notes, about))
     if options.json is not None:
@@ -232,7 +261,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this (may be repeated)")
-    parser.add_argument("--bus", action="append", choices=list(BUSES), help="only this bus (may be repeated)")
+    parser.add_argument("--bus", action="append", choices=list(KINDS), help="only this bus (may be repeated)")
     parser.add_argument("--json", metavar="FILE", help="write all values to FILE")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="few and short rounds")

@@ -23,13 +23,18 @@ class NotAvailable(Exception):
 
 
 class Bus:
-    """A running bus. name: for people. protocol: of its raw clients. pid: of the process that routes."""
+    """A running bus. name: for people. protocol: of its clients. measures: what it has of signals and queues.
+
+    folder: with all that it keeps. pid: of the process that routes.
+    """
 
     name = ""
     protocol = "dbus"
+    measures = frozenset({"signals"})
 
     def __init__(self, folder: Path) -> None:
         """Start it. folder: exists, is empty and ours. Raises `NotAvailable`."""
+        self.folder = folder
         self.path = str(folder / "bus")
         self._stack = ExitStack()
         self._log = self._stack.enter_context(open(folder / "log", "wb"))  # noqa: SIM115
@@ -83,6 +88,7 @@ class Pybus(Bus):
     """`pybus daemon`. python: whose pybus is run."""
 
     name = protocol = "pybus"
+    measures = frozenset({"signals", "queues"})
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self._python = python
@@ -93,7 +99,14 @@ class Pybus(Bus):
         return f"unix:{self.path}"
 
     def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
-        return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address)
+        state = str(folder / "state")
+        return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address, XDG_STATE_HOME=state)
+
+    def kill_and_restart(self) -> None:
+        """End it as a crash would, and start it again; returns when it is ready."""
+        self.process.kill()
+        self.process.wait()
+        self.process = self._start(self.folder)
 
 
 class DBusDaemon(Bus):

@@ -1,5 +1,6 @@
 """Figures: what is measured, in which unit, and the values of all rounds."""
 
+from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -50,6 +51,20 @@ MEASURES = {
     "wake_ups": Measure("wake-ups while idle", "", False),
     "event_pyudev": Measure("kernel event to a print by pyudev", "us", False),
     "event_listener": Measure("kernel event to a listener's print", "us", False),
+    "queue_transient": Measure("transient messages through a queue", "/s", True),
+    "queue_persistent": Measure("persistent messages confirmed, pipelined", "/s", True),
+    "queue_confirmed_p50": Measure("one persistent message confirmed, p50", "us", False),
+    "queue_confirmed_p99": Measure("one persistent message confirmed, p99", "us", False),
+    "queue_confirmed_over": Measure("the disk's own fdatasync meanwhile, in place", "us", False),
+    "queue_confirmed_after": Measure("the same at the end of a file", "us", False),
+    "queue_latency_p50": Measure("a message into a queue and back, p50", "us", False),
+    "queue_latency_p99": Measure("a message into a queue and back, p99", "us", False),
+    "queued_memory": Measure("daemon with a million messages queued", "MB", False),
+    "queued_restart": Measure("restart with a million persistent ones", "s", False),
+    "bound_declare": Measure("10 000 queues, 100 000 bindings declared", "s", False),
+    "bound_before": Measure("messages routed, confirmed, before that", "/s", True),
+    "bound_after": Measure("messages routed, confirmed, after that", "/s", True),
+    "bound_slower": Measure("how many times slower that is", "times", False),
 }
 
 
@@ -84,6 +99,6 @@ class Figures:
         return median([ours / theirs if more else theirs / ours for ours, theirs in pairs])
 
 
-def percentile(values: list[float], part: float) -> float:
+def percentile(values: Sequence[float], part: float) -> float:
     """The value below which `part` (0 to 1) of the values are."""
     return sorted(values)[min(int(len(values) * part), len(values) - 1)]

@@ -26,23 +26,28 @@ def measure_idle(buses: Sequence[Bus], figures: Figures, seconds: float, connect
     time.sleep(seconds)  # nothing is waited for: this is the time that is measured
     for bus in buses:
         woken = _status(bus.pid, "voluntary_ctxt_switches") - before[bus.name]
-        memory = _status(bus.pid, "VmRSS") * 1024
+        memory = memory_of(bus.pid)
         figures.add(bus.name, {"wake_ups": woken, "idle_memory": memory / 1e6})
         figures.add(bus.name, {"connection_memory": _memory_of_connections(bus, connections)})
     for client in first:
         client.sock.close()
 
 
+def memory_of(pid: int) -> int:
+    """The bytes of memory that a process has."""
+    return _status(pid, "VmRSS") * 1024
+
+
 def _memory_of_connections(bus: Bus, connections: int) -> float:
     """Kilobytes for each of many idle connections."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    before = _status(bus.pid, "VmRSS")
+    before = memory_of(bus.pid)
     clients = [raw_client(bus.protocol, bus.path) for _ in range(connections)]
-    after = _status(bus.pid, "VmRSS")
+    after = memory_of(bus.pid)
     for client in clients:
         client.sock.close()
-    return (after - before) * 1024 / 1e3 / connections
+    return (after - before) / 1e3 / connections
 
 
 def _wait_until_asleep(pid: int) -> None:

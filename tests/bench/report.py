@@ -48,6 +48,14 @@ def _export_ratio(bus: str) -> Callable[[Figures], float | None]:
     return ratio
 
 
+def _times_the_disk(disk: str) -> Callable[[Figures], float | None]:
+    def ratio(figures: Figures) -> float | None:
+        confirmed, alone = (figures.values.get(one, {}).get("pybus", []) for one in ("queue_confirmed_p50", disk))
+        return median([ours / least for ours, least in zip(confirmed, alone, strict=True)]) if confirmed else None
+
+    return ratio
+
+
 def _most(measure: str) -> Callable[[Figures], float | None]:
     return lambda figures: max((max(values) for values in figures.values.get(measure, {}).values()), default=None)
 
@@ -72,6 +80,14 @@ TARGETS = (
     Target("idle connection, KB", _ours("connection_memory"), 12, False),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), 0, False),
     Target("kernel event to a listener's print, times pyudev's", _event_ratio, 2, False),
+    Target("transient messages, times RabbitMQ's", _times_better("queue_transient", "rabbitmq"), 3, True),
+    Target("persistent messages confirmed, a second", _ours("queue_persistent"), 30_000, True),
+    Target("the same, times RabbitMQ's", _times_better("queue_persistent", "rabbitmq"), 3, True),
+    Target("one message confirmed, times an fdatasync", _times_the_disk("queue_confirmed_over"), 1.5, False),
+    Target("the same, at the end of a file", _times_the_disk("queue_confirmed_after"), 1.5, False),
+    Target("a million messages queued, MB", _ours("queued_memory"), 400, False),
+    Target("restart with them, s", _ours("queued_restart"), 10, False),
+    Target("routing beside 100 000 bindings, times slower", _ours("bound_slower"), 1.5, False),
 )
 
 
@@ -91,11 +107,13 @@ def machine() -> dict[str, str]:
 def versions() -> dict[str, str]:
     """What was measured with what, by name; programs that are not installed are absent."""
     found = {"pybus": __version__, "Python": platform.python_version()}
-    for package in ("msgpack", "dbus-next"):
+    for package in ("msgpack", "dbus-next", "pika"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
+    for folder in Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"):
+        found["rabbitmq"] = folder.name.partition("-")[2]
     for program in ("dbus-broker", "dbus-daemon"):
         try:
             answer = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
@@ -138,7 +156,11 @@ def as_text(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict
 
 
 def _table(figures: Figures) -> list[str]:
-    columns = [bus for bus in ("pybus", "dbus-broker", "dbus-daemon") if any(bus in v for v in figures.values.values())]
+    columns = [
+        bus
+        for bus in ("pybus", "dbus-broker", "dbus-daemon", "rabbitmq")
+        if any(bus in v for v in figures.values.values())
+    ]
     lines = [f"{'median of the rounds':52}" + "".join(f"{bus:>22}" for bus in columns)]
     for key, measure in MEASURES.items():
         if key in figures.values:

@@ -4,6 +4,7 @@ No test asserts on time; a busy machine must not fail it.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,14 +28,19 @@ _MEASURES = {
     | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
     "idle": {"wake_ups", "idle_memory", "connection_memory"},
     "hardware": {"event_pyudev", "event_listener"},
+    "queues": {"queue_transient", "queue_persistent", "queue_confirmed_over", "queue_confirmed_after"}
+    | {f"queue_{what}_{part}" for what in ("confirmed", "latency") for part in ("p50", "p99")},
+    "queued": {"queued_memory", "queued_restart"},
+    "bound": {"bound_declare", "bound_before", "bound_after", "bound_slower"},
 }
 
 
-def bench(tmp_path: Path, *options: str) -> dict[str, Any]:
-    """Run the benchmark on pybus; what it wrote to its JSON file."""
+def bench(tmp_path: Path, *options: str, bus: str = "pybus", **environment: str) -> dict[str, Any]:
+    """Run the benchmark on one bus; what it wrote to its JSON file."""
     result = tmp_path / "result.json"
-    command = [sys.executable, "-m", "tests.bench", "--tiny", "--bus", "pybus", "--json", str(result), *options]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "tests.bench", "--tiny", "--bus", bus, "--json", str(result), *options]
+    variables = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=_ROOT, env=variables, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(result.read_text())
     return found
@@ -51,6 +57,12 @@ def test_measures_with_nothing_lost(tmp_path: Path, name: str) -> None:
         assert figure["title"]
         assert figure["median"] >= 0
         assert len(figure["rounds"]) == 1
+
+
+def test_what_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "queues", bus="rabbitmq", PATH=str(tmp_path))
+    assert (found["failed"], found["figures"]) == ([], [])
+    assert found["left out"] == ["rabbitmq: rabbitmq-server is not installed"]
 
 
 def test_names_the_machine_and_the_versions(tmp_path: Path) -> None:
