@@ -3,7 +3,7 @@
 import os
 import pwd
 
-from pybus.xdg import config_home, data_folders, expand_home, home_folder
+from pybus.xdg import config_home, data_folders, expand_home, home_folder, state_home
 
 ALICE = {"HOME": "/home/alice"}
 
@@ -30,6 +30,11 @@ def test_the_folder_of_the_configuration() -> None:
     assert config_home(ALICE) == "/home/alice/.config"
     assert config_home({**ALICE, "XDG_CONFIG_HOME": "/c"}) == "/c"
     assert config_home({**ALICE, "XDG_CONFIG_HOME": "c"}) == "/home/alice/.config"
+
+
+def test_the_folder_of_what_is_kept() -> None:
+    assert state_home(ALICE) == "/home/alice/.local/state"
+    assert state_home({**ALICE, "XDG_STATE_HOME": "/s"}) == "/s"
 
 
 def test_the_folders_of_data_in_their_order() -> None:

@@ -12,7 +12,6 @@ connection; anything else is a bug, passes out too, and ends that connection onl
 from collections.abc import Mapping, Sequence
 
 from pybus.broker.calls import Call
-from pybus.broker.chains import Chains, Link
 from pybus.broker.dispatch import Dispatch
 from pybus.broker.driver import Driver
 from pybus.broker.life import FAILED, STARTING, Ending, Life, News, Order, Service
@@ -23,6 +22,7 @@ from pybus.broker.queues.queueing import Queueing
 from pybus.broker.registry import NameChange, NameRegistry
 from pybus.broker.services import Services
 from pybus.broker.signals import Signals
+from pybus.broker.storms import Storms, who
 from pybus.errors import (
     PREFIX,
     BadName,
@@ -30,13 +30,12 @@ from pybus.errors import (
     CallError,
     InvalidName,
     LimitExceeded,
-    LoopCut,
     ProtocolError,
     StartFailed,
 )
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, depth_of, frame
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, frame
 from pybus.protocol.handshake import welcome
 from pybus.storage import Store
 
@@ -46,9 +45,6 @@ _ALONE = 5.0
 """Seconds without a signal or answer of anybody else who is here, after which a sender has the bus to itself."""
 _USUAL_EFFORT = 4
 """What a call or answer costs, in deliveries of a signal."""
-_LOOP_EFFORT = 100
-_SAME_STORM = 10.0
-"""Seconds of quiet after which a further storm of the same peer is announced again."""
 
 
 class Broker:
@@ -78,12 +74,11 @@ class Broker:
         self.signals = Signals(self)
         self.registry: NameRegistry[Peer] = NameRegistry()
         self.dispatch = Dispatch(self)
-        self.chains = Chains()
+        self.storms = Storms(self)
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
         self.queueing = Queueing(self, Journal(store, wall - now))
         self.driver = Driver(self)
         self.gone = Totals()
-        self.storms = 0
         self.effort = _USUAL_EFFORT
         self._last_number = 0
         self._latest = self._before = 0
@@ -102,7 +97,7 @@ class Broker:
         peer = Peer(self._last_number, credentials, self.limits, self.ready, now)
         self.peers[peer.number] = peer
         peer.put(welcome(peer.number, self.identity, self.version, self.limits.frame))
-        self.signals.publish("bus.peer.joined", _who(peer))
+        self.signals.publish("bus.peer.joined", who(peer))
         return peer
 
     def leave(self, peer: Peer, now: float, *, goodbye: bool) -> None:
@@ -138,7 +133,7 @@ class Broker:
         how: "goodbye", "thrown out", "closed" (the process lives), "exited", "killed" or "unknown".
         """
         ending = {"names": names, "how": how, "status": status, "signal": signal, "age": self.now - peer.since}
-        self.signals.publish("bus.peer.gone", {**_who(peer), **ending})
+        self.signals.publish("bus.peer.gone", {**who(peer), **ending})
 
     def dismiss(self, peer: Peer, reason: BusError | None) -> None:
         """Say goodbye to a peer, with the reason that it is sent away, if it is."""
@@ -222,40 +217,10 @@ class Broker:
 
     # --- against storms ---------------------------------------------------------------------------
 
-    def check_chain(self, peer: Peer, run: Run) -> None:
-        """A message says that others caused it. Raises `LoopCut` if they are too many, and tells everybody."""
-        depth = depth_of(run[3])
-        link = Link(peer.credentials.program, peer.credentials.pid, run[5].decode(errors="replace"))
-        try:
-            self.chains.check(depth, self.limits.depth, link)
-        except LoopCut:
-            self.effort = _LOOP_EFFORT
-            if self.chains.is_new(link, self.now):
-                self.todo.append(News("bus.loop", {"chain": self.chains.chain(depth), "depth": depth}))
-            raise
-
     def reckon(self, peer: Peer, messages: int, size: int) -> float:
         """Take what a peer has sent from its budget. Returns the seconds for which it is not to be read."""
         alone = self._before not in self.peers or self.now - self._changed > _ALONE
         return peer.budget.spend(messages, size, self.now, alone=alone)
-
-    def slow_down(self, peer: Peer, seconds: float, key: bytes) -> None:
-        """A peer sends more than it may, and is not read for some time. Everybody is told when that begins.
-
-        key: of its last message.
-        """
-        before, peer.slowed_at = peer.slowed_at, self.now + seconds
-        peer.slowed_seconds += seconds
-        if before is not None and self.now - before < _SAME_STORM:
-            return
-        self.storms += 1
-        limits = {
-            "limit_messages": self.limits.messages_per_second,
-            "limit_bytes": self.limits.bytes_per_second,
-        }
-        rate, size = peer.budget.rates(self.now)
-        value = {**_who(peer), "topic": key.decode(errors="replace"), "rate": rate, "bytes": size, **limits}
-        self.todo.append(News("bus.storm", value))
 
     # --- who observes -----------------------------------------------------------------------------
 
@@ -415,7 +380,3 @@ class Broker:
 
 def _no_file(name: str) -> StartFailed:
     return StartFailed(f"{name} has no service file any more")
-
-
-def _who(peer: Peer) -> dict[str, object]:
-    return {"name": peer.name, "program": peer.credentials.program, "pid": peer.credentials.pid}

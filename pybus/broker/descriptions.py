@@ -17,6 +17,7 @@ def describe_bus(broker: Broker) -> dict[str, object]:
     """What there is, and frames since the bus started."""
     peers = broker.peers.values()
     lives = broker.services.all()
+    queues = broker.queueing.vhost.queues.values()
     return {
         "version": broker.version,
         "uptime": broker.now - broker.started,
@@ -29,12 +30,16 @@ def describe_bus(broker: Broker) -> dict[str, object]:
         "open_calls": len(broker.dispatch.open),
         "late_answers": broker.dispatch.late_answers,
         "queued_bytes": sum(peer.queued for peer in peers),
+        "queues": len(queues),
+        "queued_messages": sum(map(len, queues)),
+        "unacked_messages": sum(queue.unacked for queue in queues),
+        "queue_memory": broker.queueing.bytes,
         "services": len(lives),
         "running": sum(life.state == RUNNING for life in lives),
         "monitors": sum(isinstance(observer, Monitor) for observer in broker.observers),
         "slowed": sum(peer.is_slowed(broker.now) for peer in peers),
-        "storms": broker.storms,
-        "loops": broker.chains.loops,
+        "storms": broker.storms.count,
+        "loops": broker.storms.chains.loops,
         "bytes_received": broker.gone.bytes_sent + sum(peer.bytes_sent for peer in peers),
         "bytes_delivered": broker.gone.bytes_received + sum(peer.bytes_received for peer in peers),
         "received": broker.gone.sent + sum(peer.sent for peer in peers),

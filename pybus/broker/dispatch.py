@@ -65,7 +65,7 @@ class Dispatch:
         name = key.partition(b" ")[0]
         try:
             if flags & CAUSED:
-                broker.check_chain(peer, run)
+                broker.storms.check_chain(peer, run)
                 target = allowed_time(target)
             deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
             if name == _BUS_KEY:

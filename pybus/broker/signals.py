@@ -102,7 +102,7 @@ class Signals:
         try:
             topic = check_publishable(decode_key(key))
             if flags & CAUSED:
-                self._broker.check_chain(peer, run)
+                self._broker.storms.check_chain(peer, run)
             passes = self._keep(peer, topic, flags, body_of(run), ephemeral=bool(target & EPHEMERAL))
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, error)

@@ -216,7 +216,7 @@ class Session:
             self._last_key = runs[-1][5]
         if over and not self._parted:
             over = max(over, _SHORTEST_REST)
-            self._server.broker.slow_down(peer, over, self._last_key)
+            self._server.broker.storms.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)
             self._adjust()
 

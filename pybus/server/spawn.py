@@ -1,7 +1,8 @@
 """Starting a program from the daemon, cleanly: nothing of the daemon's own goes along.
 
 By fork and exec, as the child must ask the kernel to die with the daemon, which posix_spawn can't do.
-The daemon has one thread, so Python code may run in the child.
+Python code may run in the child: the daemon's one other thread, the committer, has no lock that is needed there, as
+the interpreter and the C library see to their own at a fork.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_a_storm_is_told_once_until_it_has_been_quiet() -> None:
     told = {"name": ":1", "program": "alice", "pid": 101, "topic": "a", "rate": 0.0, "bytes": 0.0, **limits}
 
     def slow_down() -> list[object]:
-        scene.broker.slow_down(alice.peer, 0.5, b"a")
+        scene.broker.storms.slow_down(alice.peer, 0.5, b"a")
         scene.orders()
         return [one.value for one in bob.heard()]
 

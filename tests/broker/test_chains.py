@@ -46,7 +46,7 @@ def test_a_loop_is_cut_past_the_limit_and_named() -> None:
     assert bob.heard() == []
     scene.orders()
     assert [one.value for one in carol.heard()] == [{"chain": chain, "depth": 5}]
-    assert scene.broker.chains.loops == 1
+    assert scene.broker.storms.chains.loops == 1
 
 
 def test_calls_count_like_signals_and_keep_their_time() -> None:
@@ -66,7 +66,7 @@ def test_only_deep_messages_are_remembered() -> None:
     scene, alice, _, _ = ring(most=40)
     for depth in range(1, 21):
         alice.send(say(alice, "lamp.on", depth))
-    assert scene.broker.chains._links == {}
+    assert scene.broker.storms.chains._links == {}
 
 
 def test_a_loop_that_goes_on_is_told_now_and_then() -> None:
@@ -76,7 +76,7 @@ def test_a_loop_that_goes_on_is_told_now_and_then() -> None:
     bob.send(say(bob, "lamp.off", 5))
     scene.orders()
     assert len(carol.heard()) == 2
-    assert scene.broker.chains.loops == 101
+    assert scene.broker.storms.chains.loops == 101
     scene.wait(10)
     alice.send(say(alice, "lamp.on", 5))
     scene.orders()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,8 @@ DURABLE, PASSING, LIMITED = "durable", "passing", "limited"
 QUEUES = (DURABLE, PASSING, LIMITED)
 PEOPLE = ("alice", "bob", "carol")
 KEPT = (DURABLE, LIMITED)
+_DEATHS = 3
+"""A new bus takes some milliseconds, which a run of nothing but deaths would have a hundred times."""
 
 
 class Hand:
@@ -25,6 +28,7 @@ class Hand:
         self.user = user
         self.consumers: dict[int, tuple[str, int]] = {}
         self.held: dict[int, tuple[int, int]] = {}
+        self.newest: dict[int, int] = {}
         self.last_tag = 0
         self.open: dict[int, int] = {}
         self.serial = 0
@@ -42,14 +46,13 @@ class Queues(RuleBasedStateMachine):
         self.shelf = Shelf()
         self.scene = Durable(self.shelf, Limits()._replace(queue_memory=400))
         self.people: dict[str, Hand] = {}
-        self.number = 0
+        self.number = self.deaths = 0
         self.where: dict[int, tuple[str, bool]] = {}
         self.due: set[int] = set()
         self.confirmed: set[int] = set()
         self.settled: set[int] = set()
         self.safe: set[int] = set()
         self.delivered: set[int] = set()
-        self.newest: dict[str, int] = {}
         self.flying: tuple[Batch, set[int]] | None = None
         self.declare()
 
@@ -157,8 +160,10 @@ class Queues(RuleBasedStateMachine):
         self.listen()
 
     @rule()
+    @precondition(lambda self: self.deaths < _DEATHS)
     def die(self) -> None:
         """kill -9, and a new start."""
+        self.deaths += 1
         self.scene = self.scene.die()
         self.people.clear()
         self.flying = None
@@ -166,7 +171,6 @@ class Queues(RuleBasedStateMachine):
         self.due = {
             number for number in self.confirmed - self.safe if self.where[number][1] and self.where[number][0] in KEPT
         }
-        self.newest.clear()
         self.declare_passing()
 
     def declare_passing(self) -> None:
@@ -195,7 +199,7 @@ class Queues(RuleBasedStateMachine):
             self.confirmed.add(hand.open.pop(one))
 
     def deliver(self, hand: Hand, serial: int, number: int, redelivered: bool, value: object) -> None:
-        queue, prefetch = hand.consumers[serial]
+        _, prefetch = hand.consumers[serial]
         held = {one for other in self.people.values() for one, _ in other.held.values()}
         assert number not in held, "held by two consumers"
         assert number not in self.safe, "acked on disk, and here again"
@@ -203,8 +207,8 @@ class Queues(RuleBasedStateMachine):
         if number in self.delivered and not died:
             assert redelivered, "doubled without the mark"
         if not redelivered and not died:
-            assert number > self.newest.get(queue, 0), "out of order"
-            self.newest[queue] = number
+            assert number > hand.newest.get(serial, 0), "out of order"
+            hand.newest[serial] = number
         self.delivered.add(number)
         hand.held[hand.last_tag] = number, serial
         assert sum(one == serial for _, one in hand.held.values()) <= prefetch, "more than the prefetch"
@@ -253,5 +257,5 @@ class Queues(RuleBasedStateMachine):
         assert self.safe & set(found) == set(), "acked on disk, and here again"
 
 
-Queues.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestQueues = Queues.TestCase
+Queues.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestQueues = pytest.mark.timeout(300)(Queues.TestCase)

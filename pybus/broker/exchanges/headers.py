@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers
-from pybus.errors import PreconditionFailed
+from pybus.broker.queues import replies
 
 _ABSENT = object()
 
@@ -34,11 +34,12 @@ class HeadersExchange(Exchange):
 def check_arguments(arguments: Headers) -> None:
     """The arguments of a binding to a headers exchange. Raises `PreconditionFailed`."""
     how = arguments.get("x-match", "all")
+    if not isinstance(how, str):
+        value = str(how).lower() if isinstance(how, bool) else how
+        kind = replies.type_name(how)
+        raise replies.failed(f"Invalid x-match field type {kind} (value {value}); expected longstr")
     if how not in ("all", "any", "all-with-x", "any-with-x"):
-        shown = f'<<"{how}">>' if isinstance(how, str) else how
-        raise PreconditionFailed(
-            f"PRECONDITION_FAILED - Invalid x-match field value {shown}; expected all, any, all-with-x, or any-with-x"
-        )
+        raise replies.failed(f'Invalid x-match field value <<"{how}">>; expected all, any, all-with-x, or any-with-x')
 
 
 def _matches(arguments: Headers, headers: Headers) -> bool:

@@ -45,7 +45,9 @@ def read_policy(queue: str, arguments: Mapping[str, object]) -> Policy:
     overflow = given.text("x-overflow")
     if overflow not in (None, DROP_HEAD, REJECT, REJECT_DLX):
         raise replies.invalid_argument("x-overflow", queue, "invalid_overflow")
-    exchange, key = given.text("x-dead-letter-exchange"), given.text("x-dead-letter-routing-key")
+    exchange, key = arguments.get("x-dead-letter-exchange"), given.text("x-dead-letter-routing-key")
+    if exchange is not None and not isinstance(exchange, str):
+        raise replies.invalid_type("x-dead-letter-exchange", "queue", queue, exchange)
     if key is not None and exchange is None:
         raise replies.invalid_argument("x-dead-letter-routing-key", queue, "routing_key_but_no_dlx_defined")
     return Policy(
@@ -62,6 +64,25 @@ def read_policy(queue: str, arguments: Mapping[str, object]) -> Policy:
     )
 
 
+COMPARED = frozenset(
+    (
+        "x-message-ttl",
+        "x-expires",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-overflow",
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-max-priority",
+        "x-single-active-consumer",
+        "x-delivery-limit",
+        "x-queue-type",
+        "x-queue-mode",
+    )
+)
+"""The arguments that have to be the same when a queue is declared again; unknown ones are accepted, and may differ."""
+
+
 class _Given:
     """The arguments of one declaration, each read as what it has to be."""
 
@@ -74,7 +95,7 @@ class _Given:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            raise self._expected("integer", key, value)
+            raise replies.not_integer(key, self._queue, value)
         if value < 0:
             raise replies.invalid_argument(key, self._queue, f"{{value_negative,{value}}}")
         if value < least:
@@ -86,14 +107,14 @@ class _Given:
     def text(self, key: str) -> str | None:
         value = self._arguments.get(key)
         if value is not None and not isinstance(value, str):
-            raise self._expected("string", key, value)
+            raise self._unacceptable(key, value)
         return value
 
     def flag(self, key: str) -> bool:
         value = self._arguments.get(key, False)
         if not isinstance(value, bool):
-            raise self._expected("boolean", key, value)
+            raise self._unacceptable(key, value)
         return value
 
-    def _expected(self, kind: str, key: str, value: object) -> Exception:
-        return replies.invalid_argument(key, self._queue, f'"expected {kind}, got {replies.type_name(value)}"')
+    def _unacceptable(self, key: str, value: object) -> Exception:
+        return replies.invalid_argument(key, self._queue, f"{{unacceptable_type,{replies.type_name(value)}}}")

@@ -100,21 +100,20 @@ class Confirms:
 class Channel:
     """Delivery tags, consumers, prefetch and the transaction of one user.
 
-    prefetch: how many deliveries may be unacked on the whole channel, 0 for any number. most: the bus's own limit
-    of that. waiting: whether a message could not be delivered because too much waits to be written; crowded: because
-    too much is unacked. unfinished: whether it has confirms to send when the turn is over. transaction: the work
-    that waits for a commit; None if the channel is not transactional. last_queue: what "" means as a queue's name.
-    reply_queue: the one behind `amq.rabbitmq.reply-to`.
+    prefetch: how many deliveries may be unacked on the whole channel, 0 for as many as the bus allows. waiting:
+    whether a message could not be delivered because too much waits to be written; crowded: because too much is unacked.
+    unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
+    None if the channel is not transactional. last_queue: what "" means as a queue's name. reply_queue: the one behind
+    `amq.rabbitmq.reply-to`.
     """
 
-    def __init__(self, peer: Peer, outlet: Outlet, most: int, hungry: list[Channel]) -> None:
+    def __init__(self, peer: Peer, outlet: Outlet, hungry: list[Channel]) -> None:
         """hungry: where it puts itself when it has room for deliveries again."""
         self.peer = peer
         self.outlet = outlet
         self.consumers: dict[str, Consumer] = {}
         self.unacked: dict[int, Delivery] = {}
         self.prefetch = 0
-        self.most = most
         self.waiting = False
         self.crowded = False
         self.unfinished = False
@@ -132,7 +131,7 @@ class Channel:
 
     def has_room(self, no_ack: bool) -> bool:
         """Whether it may get one more delivery."""
-        if not no_ack and (len(self.unacked) >= (self.prefetch or self.most)):
+        if not no_ack and (len(self.unacked) >= (self.prefetch or self.peer.limits.unacked)):
             self.crowded = True
             return False
         if self.outlet.full:
@@ -176,7 +175,7 @@ class Channel:
             if found is None:
                 raise replies.unknown_tag(tag)
             return {tag: found}
-        if tag and tag not in self.unacked and not (self.unacked and next(iter(self.unacked)) < tag <= self._last_tag):
+        if tag and tag not in self.unacked:
             raise replies.unknown_tag(tag)
         tags = []
         for one in self.unacked:  # they are in the order of their tags

@@ -57,9 +57,7 @@ class Consuming:
             raise replies.exclusive_use(queue.name)
         priority = wish.arguments.get("x-priority", 0)
         if not isinstance(priority, int) or isinstance(priority, bool):
-            raise replies.invalid_argument(
-                "x-priority", queue.name, f'"expected integer, got {replies.type_name(priority)}"'
-            )
+            raise replies.not_integer("x-priority", queue.name, priority)
         if len(channel.consumers) >= self._broker.limits.consumers:
             raise LimitExceeded(f"this connection has {len(channel.consumers)} consumers, its limit")
         consumer = Consumer(
@@ -99,15 +97,14 @@ class Consuming:
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        Raises `AccessRefused` if a consumer has the queue for itself, `StoreFailed`, and `NotOnDisk`.
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
+        `NotOnDisk`.
         """
-        if queue.consumers.is_exclusive:
-            raise replies.exclusive_use(queue.name)
         queue.used = self._broker.now
         self._drop_expired(queue)
         if queue.head() is None:
             return None
-        if not no_ack and len(channel.unacked) >= channel.most:
+        if not no_ack and len(channel.unacked) >= self._broker.limits.unacked:
             raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
         message = queue.head()
         assert message is not None
@@ -173,17 +170,17 @@ class Consuming:
         nack, requeue, multiple = bool(flags & NACK), bool(flags & REQUEUE), bool(flags & MULTIPLE)
         self._broker.effort = count
         settled: list[Delivery] = []
-        try:
-            for one in frames_of(data, count, 16):
-                tag = target << 32 | int.from_bytes(one[:4], "little")
-                taken = channel.take(tag, multiple)
-                if channel.transaction is not None:
-                    channel.transaction.settled.append((taken, nack, requeue))
-                else:
-                    settled += taken.values()
-        except BusError as error:
-            body = pack(self._broker.as_answer(error))
-            peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
+        for one in frames_of(data, count, 16):
+            try:
+                taken = channel.take(target << 32 | int.from_bytes(one[:4], "little"), multiple)
+            except BusError as error:
+                body = pack(self._broker.as_answer(error))
+                peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
+                continue
+            if channel.transaction is not None:
+                channel.transaction.settled.append((taken, nack, requeue))
+            else:
+                settled += taken.values()
         self.settle(channel, settled, nack=nack, requeue=requeue)
 
     def settle(self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool) -> None:

@@ -89,11 +89,7 @@ class Disk:
             _, peer, data = self._answers.popleft()
             queueing.broker.observe_answer(data, peer, None)
             peer.owe(data)
-        while self._unsafe and self._unsafe[0][0] <= safe:
-            _, peer, size = self._unsafe.popleft()
-            peer.unsafe -= size
-            if not peer.outbox:
-                peer.ready.append(peer)  # for the shell to see that it may read from it again
+        self._let_go(safe)
         while self._paging and self._paging[0][0] <= safe:
             _, queue, message = self._paging.popleft()
             self._page_out(queue, message)
@@ -108,12 +104,21 @@ class Disk:
             if not queue.deleted:
                 queueing.consuming.pump(queue)
 
+    def _let_go(self, batch: int) -> None:
+        """Publishers need not wait for this batch any more."""
+        while self._unsafe and self._unsafe[0][0] <= batch:
+            _, peer, size = self._unsafe.popleft()
+            peer.unsafe -= size
+            if not peer.outbox:
+                peer.ready.append(peer)  # for the shell to see that it may read from it again
+
     def failed(self, reason: str) -> None:
         """The batch that was taken can't be written for now: tell who waits for it. The shell will try again."""
         journal = self._queueing.journal
         journal.broken = reason
         error = StoreFailed(f"it can't be written to disk for now: {reason}")
         last = journal.current - 1
+        self._let_go(last)
         channels, self._channels = list(self._channels), {}
         for channel in channels:
             channel.confirms.fail(channel.outlet, last, error)
@@ -128,7 +133,7 @@ class Disk:
     # --- memory -----------------------------------------------------------------------------------
 
     def _page_out(self, queue: Queue, message: Message) -> None:
-        if not queue.deleted and message.data:
+        if message.batch and message.data:
             queue.memory -= len(message.data)
             self._queueing.bytes -= len(message.data)
             message.data = b""

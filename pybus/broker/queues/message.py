@@ -95,6 +95,8 @@ def parse(data: bytes) -> Content:
     target = int.from_bytes(data[12:16], "little")
     begin = HEADER_SIZE + len(where)
     end = begin + properties_size(target)
+    if end > len(data):
+        raise InvalidArguments(f"a message of {len(data) - begin} bytes can't have {end - begin} of properties")
     properties = read_properties(data[begin:end]) if end > begin else {}
     return Content(
         exchange.decode(),
@@ -156,12 +158,14 @@ def expiration(properties: dict[str, object]) -> float | None:
     text = properties.get("expiration")
     if text is None:
         return None
-    digits = str(text)
-    if not digits.removeprefix("-").isascii() or not digits.removeprefix("-").isdigit():
+    assert isinstance(text, str)
+    digits = text[1:] if text.startswith(("+", "-")) else text
+    rest = digits.lstrip("0123456789")
+    if rest == digits:
         raise replies.failed(f"invalid expiration '{text}': no_integer")
-    number = int(digits)
+    if rest:
+        raise replies.failed(f"invalid expiration '{text}': {{leftover_string,\"{rest}\"}}")
+    number = int(text)
     if number < 0:
         raise replies.failed(f"invalid expiration '{text}': {{value_negative,{number}}}")
-    if number > _LONGEST_EXPIRATION:
-        raise replies.failed(f"invalid expiration '{text}': {{value_too_big,{number}}}")
-    return number / 1000
+    return min(number, _LONGEST_EXPIRATION) / 1000

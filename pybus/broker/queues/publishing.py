@@ -60,7 +60,7 @@ class Publishing:
         channel = self._queueing.channel(peer)
         try:
             if run[1] & CAUSED:
-                self._broker.check_chain(peer, run)
+                self._broker.storms.check_chain(peer, run)
             route = self._route(run[5])
             if channel.transaction is not None:
                 if run[1] & CONFIRM:
@@ -269,7 +269,8 @@ def _copies(headers: dict[str, object]) -> list[str]:
     found: list[str] = []
     for name in ("CC", "BCC"):
         keys = headers.get(name, [])
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise replies.failed(f"the header '{name}' must be a list of routing keys")
-        found += keys
+        if not isinstance(keys, list):
+            kind = replies.type_name(keys)
+            raise replies.failed(f'invalid message: {{unacceptable_type_in_header,"{name}",{kind}}}')
+        found += [key for key in keys if isinstance(key, str)]
     return found

@@ -49,7 +49,7 @@ class Queueing:
     def channel(self, peer: Peer) -> Channel:
         """The channel of a native connection, made when it is first used."""
         if peer.channel is None:
-            peer.channel = Channel(peer, NativeOutlet(peer), self.broker.limits.unacked, self.hungry)
+            peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
@@ -69,6 +69,7 @@ class Queueing:
         queue.memory -= len(message.data)
         if message.batch and not queue.deleted:
             self.journal.gone(queue, message)
+        message.batch = 0
 
     # --- turns ------------------------------------------------------------------------------------
 

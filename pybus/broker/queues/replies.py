@@ -79,6 +79,14 @@ def invalid_argument(key: str, queue: str, problem: str) -> PreconditionFailed:
     return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/': {problem}")
 
 
+def not_integer(key: str, queue: str, value: object) -> PreconditionFailed:
+    return invalid_argument(key, queue, f'"expected integer, got {type_name(value)}"')
+
+
+def invalid_type(key: str, what: str, name: str, value: object) -> PreconditionFailed:
+    return failed(f"invalid type '{type_name(value)}' for arg '{key}' in {what} '{name}' in vhost '/'")
+
+
 def unequal(key: str, what: str, name: str, received: object, current: object) -> PreconditionFailed:
     """A property differs from that of the first declaration."""
     return failed(
@@ -89,6 +97,8 @@ def unequal(key: str, what: str, name: str, received: object, current: object) -
 
 def unequal_argument(key: str, what: str, name: str, received: object, current: object) -> PreconditionFailed:
     """An optional argument differs; `ABSENT` is one that was not given."""
+    if received is not ABSENT and current is not ABSENT:
+        return unequal(key, what, name, received, current)
     return failed(
         f"inequivalent arg '{key}' for {what} '{name}' in vhost '/':"
         f" received {_value(received)} but current is {_value(current)}"

@@ -7,7 +7,7 @@ a queue that is deleted, or what waits in it, is its caller's business.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from pybus.broker.exchanges.fanout import FanoutExchange
 from pybus.broker.exchanges.headers import HeadersExchange, check_arguments
 from pybus.broker.exchanges.topic import TopicExchange
 from pybus.broker.queues import replies
-from pybus.broker.queues.arguments import read_policy
+from pybus.broker.queues.arguments import COMPARED, read_policy
 from pybus.broker.queues.queue import Properties, Queue
 from pybus.errors import InvalidName, LimitExceeded
 from pybus.names import MAX_BYTES
@@ -94,8 +94,7 @@ class VirtualHost:
             raise replies.reserved("exchange", name)
         alternate = properties.arguments.get("alternate-exchange", "")
         if not isinstance(alternate, str):
-            problem = f'"expected string, got {replies.type_name(alternate)}"'
-            raise replies.failed(f"invalid arg 'alternate-exchange' for exchange '{name}' in vhost '/': {problem}")
+            raise replies.invalid_type("alternate-exchange", "exchange", name, alternate)
         most = self._broker.limits.exchanges
         if len(self.exchanges) >= most:
             raise LimitExceeded(f"there are {len(self.exchanges)} exchanges, the limit")
@@ -286,7 +285,7 @@ def _check_same_exchange(found: Exchange, kind: str, wanted: exchanges.Propertie
     for key, received, had in pairs:
         if received != had:
             raise replies.unequal(key, "exchange", found.name, received, had)
-    _check_same_arguments("exchange", found.name, wanted.arguments, current.arguments)
+    _check_same_arguments("exchange", found.name, wanted.arguments, current.arguments, ("alternate-exchange",))
 
 
 def _check_same_queue(found: Queue, wanted: Properties, peer: Peer) -> None:
@@ -296,12 +295,14 @@ def _check_same_queue(found: Queue, wanted: Properties, peer: Peer) -> None:
     for key in ("durable", "auto_delete"):
         if getattr(wanted, key) != getattr(current, key):
             raise replies.unequal(key, "queue", found.name, getattr(wanted, key), getattr(current, key))
-    _check_same_arguments("queue", found.name, wanted.arguments, current.arguments)
+    _check_same_arguments("queue", found.name, wanted.arguments, current.arguments, COMPARED)
 
 
-def _check_same_arguments(what: str, name: str, wanted: Mapping[str, object], current: Mapping[str, object]) -> None:
+def _check_same_arguments(
+    what: str, name: str, wanted: Mapping[str, object], current: Mapping[str, object], compared: Collection[str]
+) -> None:
     """Numbers are compared by their value, whatever their size on the wire, but a flag is no number."""
-    for key in sorted({*wanted, *current}):
+    for key in sorted({*wanted, *current}.intersection(compared)):
         received, had = wanted.get(key, replies.ABSENT), current.get(key, replies.ABSENT)
         if received != had or isinstance(received, bool) != isinstance(had, bool):
             raise replies.unequal_argument(key, what, name, received, had)

@@ -111,6 +111,13 @@ def test_a_wrong_x_match_is_refused_by_rabbitmq_s_words() -> None:
     )
 
 
+def test_an_x_match_that_is_no_text_is_refused() -> None:
+    for value, text in ((5, "signedint (value 5)"), (True, "bool (value true)")):
+        with pytest.raises(PreconditionFailed) as caught:
+            check_arguments({"x-match": value})
+        assert caught.value.message == f"PRECONDITION_FAILED - Invalid x-match field type {text}; expected longstr"
+
+
 def test_a_queue_is_reached_once_through_however_many_bindings() -> None:
     outer, inner = FanoutExchange("outer", Properties()), DirectExchange("inner", Properties())
     one = queue("one")

@@ -3,7 +3,7 @@
 import pytest
 
 from pybus.limits import Limits
-from pybus.protocol.frames import ANSWER, ERROR
+from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, SETTLE, frame
 from tests.broker.queues.scene import Got, User, office
 from tests.broker.scene import Heard
 
@@ -83,7 +83,7 @@ def test_an_exclusive_consumer_is_alone() -> None:
     tag = bob.consume("jobs", exclusive=True)
     text = "AccessRefused: ACCESS_REFUSED - queue 'jobs' in vhost '/' in exclusive use"
     assert carol.refused("consume", "jobs") == text
-    assert carol.refused("get_message", "jobs") == text
+    assert carol.ask("get_message", "jobs") is None
     bob.ask("cancel", tag)
     carol.consume("jobs")
     assert bob.refused("consume", "jobs", exclusive=True) == text
@@ -186,7 +186,7 @@ def test_an_unknown_tag_is_refused_by_amqp_s_words(tag: int) -> None:
     expected = ["org.pybus.Error.PreconditionFailed", text]
     assert bob.heard() == [Heard(ERROR, 0, 0, bob.number, 0, "settle", expected)]
     if tag:
-        bob.ack(99, multiple=True)
+        bob.ack(tag, multiple=True)
         assert [one.kind for one in bob.heard()] == [ERROR]
     bob.ack(2)
     assert bob.heard() == []
@@ -197,10 +197,13 @@ def test_acks_that_arrive_together_count_each() -> None:
     alice.queue("jobs")
     bob.consume("jobs", prefetch=2)
     publish(alice, "jobs", 4)
-    from pybus.protocol.frames import SETTLE, frame
-
-    bob.send(b"".join(frame(SETTLE, 0, bob.number, 0, tag) for tag in (1, 2)))
-    assert bob.values() == [1, 2, 3, 4]
+    bob.send(b"".join(frame(SETTLE, 0, bob.number, 0, tag) for tag in (1, 99, 2)))
+    *deliveries, refused = sorted(bob.heard(), key=lambda one: one.kind == ERROR)
+    assert [one.value for one in deliveries] == [1, 2, 3, 4]
+    assert refused.value == [
+        "org.pybus.Error.PreconditionFailed",
+        "PRECONDITION_FAILED - unknown delivery tag 99",
+    ]
 
 
 def test_a_message_that_comes_back_again_and_again_pauses_longer_each_time() -> None:
@@ -421,8 +424,6 @@ def test_what_does_not_go_with_a_transaction() -> None:
     assert alice.refused("rollback") == text
     alice.ask("select_transaction")
     alice.ask("select_transaction")
-    from pybus.protocol.frames import CONFIRM
-
     alice.tell("amq.fanout", "", 1, CONFIRM, 4)
     alice.tell("nope", "", 1, serial=5)
     assert alice.told() == [

@@ -325,6 +325,18 @@ def test_a_full_disk_refuses_what_is_to_be_durable_and_nothing_else() -> None:
     assert [one.value for one in consumed(scene.die())] == ["before", "caught", "after"]
 
 
+def test_a_full_disk_does_not_hold_up_who_wrote_much() -> None:
+    scene, alice, _ = bus(Limits()._replace(unsafe=1000))
+    scene.shelf.full = "database or disk is full"
+    publish(alice, b"x" * 1500)
+    waits = [alice.peer.must_wait]
+    scene.save()
+    assert [*waits, alice.peer.must_wait] == [True, False]
+    publish(alice, b"x" * 1500)
+    assert [one[0] for one in alice.told()] == ["StoreFailed"]
+    assert not alice.peer.must_wait
+
+
 # --- memory -----------------------------------------------------------------------------------------
 
 
@@ -346,6 +358,20 @@ def test_past_a_budget_bodies_are_on_disk_only_and_come_back_for_their_turn() ->
     assert bob.ask("purge_queue", "jobs") == 20
     scene.save()
     assert queues["jobs"].memory == 0
+
+
+def test_what_left_its_queue_before_it_was_on_disk_is_counted_once() -> None:
+    scene, alice, bob = bus(Limits()._replace(queue_memory=100))
+    bob.queue("quick")
+    bob.consume("quick")
+    publish(alice, b"x" * 200, b"y" * 200, queue="quick", flags=0)
+    disk = scene.broker.queueing.disk
+    batch = disk.take()
+    assert batch is not None
+    bob.ack(0, multiple=True)
+    scene.shelf.commit(batch)
+    disk.committed()
+    assert (scene.broker.queueing.bytes, scene.broker.queueing.vhost.queues["quick"].memory) == (0, 0)
 
 
 def test_what_is_on_disk_only_can_be_peeked_at_moved_and_die() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pybus.limits import Limits
-from pybus.protocol.frames import CONFIRM, MANDATORY, RAW
+from pybus.protocol.codec import pack
+from pybus.protocol.frames import CONFIRM, MANDATORY, PUBLISH, RAW, frame
 from tests.broker.queues.scene import Got, office
 from tests.broker.scene import signal
 
@@ -97,7 +98,13 @@ def test_an_internal_exchange_takes_messages_from_exchanges_only() -> None:
         ({"user_id": "bob"}, "PRECONDITION_FAILED - user_id property set to 'bob' but authenticated user was '1000'"),
         ({"colour": "red"}, "a message has no property 'colour'; what is your own belongs into its headers"),
         ({"priority": 256}, "the property 'priority' can't be 256"),
-        ({"headers": {"CC": "x"}}, "PRECONDITION_FAILED - the header 'CC' must be a list of routing keys"),
+        (
+            {"headers": {"CC": "x"}},
+            'PRECONDITION_FAILED - invalid message: {unacceptable_type_in_header,"CC",longstr}',
+        ),
+        ({"expiration": "-1"}, "PRECONDITION_FAILED - invalid expiration '-1': {value_negative,-1}"),
+        ({"expiration": "1.5"}, "PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}"),
+        ({"expiration": ""}, "PRECONDITION_FAILED - invalid expiration '': no_integer"),
     ],
 )
 def test_what_is_wrong_with_a_message_is_said(properties: dict[str, Any], text: str) -> None:
@@ -107,6 +114,13 @@ def test_what_is_wrong_with_a_message_is_said(properties: dict[str, Any], text: 
     ((_, serial, message),) = alice.told()
     assert (serial, message) == (3, text.removeprefix("PreconditionFailed: "))
     assert bob.ask("get_message", "q") is None
+
+
+def test_properties_that_are_longer_than_the_message_are_refused() -> None:
+    _, alice, bob, _ = office()
+    bob.queue("q")
+    alice.send(frame(PUBLISH, 0, alice.number, 9, 3, b"\0q", pack({"type": "ab"})[:8]))
+    assert alice.told() == [("InvalidArguments", 3, "a message of 8 bytes can't have 9 of properties")]
 
 
 def test_copies_go_to_further_keys_and_blind_ones_are_not_seen() -> None:

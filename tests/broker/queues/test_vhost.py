@@ -10,9 +10,8 @@ from tests.broker.queues.scene import office
 
 def test_equal_declarations_are_fine() -> None:
     _, alice, bob, _ = office()
-    arguments = {"x-max-length": 5, "colour": "red"}
-    for one in (alice, bob):
-        one.queue("q", durable=True, arguments=arguments)
+    for one, colour in ((alice, "red"), (bob, "blue")):
+        one.queue("q", durable=True, arguments={"x-max-length": 5, "colour": colour})
         one.ask("declare_exchange", "ex", "topic", durable=True)
         one.ask("declare_exchange", "amq.direct", "direct", durable=True)
 
@@ -30,9 +29,13 @@ def test_equal_declarations_are_fine() -> None:
             " received none but current is the value '5' of type 'signedint'",
         ),
         (
-            {"durable": True, "arguments": {"x-max-length": 5, "colour": "red"}},
-            "inequivalent arg 'colour' for queue 'eq' in vhost '/':"
-            " received the value 'red' of type 'longstr' but current is none",
+            {"durable": True, "arguments": {"x-max-length": 6}},
+            "inequivalent arg 'x-max-length' for queue 'eq' in vhost '/': received '6' but current is '5'",
+        ),
+        (
+            {"durable": True, "arguments": {"x-max-length": 5, "x-overflow": "drop-head"}},
+            "inequivalent arg 'x-overflow' for queue 'eq' in vhost '/':"
+            " received the value 'drop-head' of type 'longstr' but current is none",
         ),
         (
             {"durable": True, "auto_delete": True, "arguments": {"x-max-length": 5}},
@@ -73,7 +76,7 @@ def test_an_unequal_exchange_is_refused() -> None:
         ),
         (
             {"x-single-active-consumer": 1},
-            "'x-single-active-consumer' for queue 'q' in vhost '/': \"expected boolean, got signedint\"",
+            "'x-single-active-consumer' for queue 'q' in vhost '/': {unacceptable_type,signedint}",
         ),
         ({"x-max-length": 1.5}, "'x-max-length' for queue 'q' in vhost '/': \"expected integer, got double\""),
     ],
@@ -83,6 +86,17 @@ def test_arguments_that_can_t_be_right(arguments: dict[str, object], text: str) 
     refused = alice.refused("declare_queue", "q", arguments=arguments)
     assert refused == f"PreconditionFailed: PRECONDITION_FAILED - invalid arg {text}"
     assert alice.ask("queues") == []
+
+
+def test_arguments_that_have_to_name_an_exchange() -> None:
+    _, alice, _, _ = office()
+    start = "PreconditionFailed: PRECONDITION_FAILED - invalid type 'signedint' for arg "
+    assert alice.refused("declare_queue", "q", arguments={"x-dead-letter-exchange": 5}) == (
+        f"{start}'x-dead-letter-exchange' in queue 'q' in vhost '/'"
+    )
+    assert alice.refused("declare_exchange", "e", arguments={"alternate-exchange": 5}) == (
+        f"{start}'alternate-exchange' in exchange 'e' in vhost '/'"
+    )
 
 
 def test_what_is_not_there() -> None:

@@ -1,0 +1,123 @@
+"""Batches to the disk in a thread of their own, and the news back in the loop."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+from pybus.protocol.frames import CONFIRM, PERSISTENT
+from pybus.server.committer import Committer
+from pybus.server.log import Log
+from pybus.server.loop import Loop
+from pybus.storage import Batch
+from tests.broker.queues.shelf import Durable, Shelf
+from tests.daemon import PATIENCE
+
+
+class SlowShelf(Shelf):
+    """A shelf whose door has to be opened for each batch. threads: which of them wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.door = threading.Semaphore(0)
+        self.threads: set[threading.Thread] = set()
+
+    def commit(self, batch: Batch) -> None:
+        assert self.door.acquire(timeout=PATIENCE)
+        self.threads.add(threading.current_thread())
+        super().commit(batch)
+
+
+class Desk:
+    """A bus, a committer and a loop that runs until the bus was told something."""
+
+    def __init__(self) -> None:
+        self.shelf = SlowShelf()
+        self.scene = Durable(self.shelf)
+        self.loop = Loop()
+        self.words = io.StringIO()
+        self.log = Log(self.loop, self.words, {})
+        disk = self.scene.broker.queueing.disk
+        self.committer = Committer(self.loop, self.log, disk, self.shelf, self._told)
+        self.alice = self.scene.user("alice")
+        self.alice.call("org.pybus.Bus", "declare_queue", "jobs", False, True)
+        self.write()
+        assert len(self.alice.heard()) == 1
+
+    def _told(self) -> None:
+        self.scene.finish()
+        self.committer.look()
+        self.loop.stop()
+
+    def wait(self) -> None:
+        """Until the bus is told of one batch."""
+        self.loop._running = True
+        self.loop.run()
+
+    def write(self) -> None:
+        """One batch."""
+        self.shelf.door.release()
+        self.committer.look()
+        self.wait()
+
+    def publish(self, *numbers: int) -> None:
+        for number in numbers:
+            self.alice.tell("", "jobs", number, PERSISTENT | CONFIRM, number)
+
+
+def test_one_batch_is_written_while_the_next_gathers() -> None:
+    desk = Desk()
+    desk.publish(1)
+    desk.committer.look()
+    assert desk.committer.busy
+    desk.publish(2, 3)
+    desk.committer.look()
+    assert desk.alice.told() == []
+    desk.shelf.door.release()
+    desk.wait()
+    assert desk.alice.told() == [("confirmed", 1)]
+    desk.shelf.door.release()
+    desk.wait()
+    assert desk.alice.told() == [("confirmed", 3, "multiple")]
+    assert len(desk.shelf.threads) == 1
+    assert threading.main_thread() not in desk.shelf.threads
+
+
+def test_a_batch_that_can_t_be_written_is_tried_again() -> None:
+    desk = Desk()
+    desk.shelf.full = "no room"
+    desk.publish(1)
+    desk.write()
+    assert [one[:2] for one in desk.alice.told()] == [("StoreFailed", 1)]
+    desk.shelf.full = ""
+    desk.shelf.door.release()
+    desk.wait()
+    desk.publish(2)
+    desk.write()
+    assert desk.alice.told() == [("confirmed", 2)]
+    assert len(desk.shelf.messages) == 2
+    assert desk.words.getvalue().count("can't be written to disk, trying again: no room") == 1
+    assert "the queues can be written to disk again" in desk.words.getvalue()
+
+
+def test_the_end_waits_for_what_there_is() -> None:
+    desk = Desk()
+    assert desk.committer.finish(PATIENCE)
+    desk.publish(1)
+    desk.committer.look()
+    desk.publish(2)
+    for _ in range(2):
+        desk.shelf.door.release()
+    assert desk.committer.finish(PATIENCE)
+    desk.scene.finish()
+    assert desk.alice.told() == [("confirmed", 2, "multiple")]
+    assert len(desk.shelf.messages) == 2
+
+
+def test_the_end_waits_no_longer_than_it_may() -> None:
+    desk = Desk()
+    desk.publish(1)
+    assert not desk.committer.finish(0.01)
+    desk.shelf.door.release()
+    desk.shelf.full = "no room"
+    assert not desk.committer.finish(PATIENCE)
