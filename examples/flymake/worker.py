@@ -79,7 +79,7 @@ class Check:
                 encoding="utf-8",
                 errors="replace",
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Failed(str(error)) from None
         with process:
             try:
@@ -125,7 +125,7 @@ def work(kind: str, find: Callable[[Check], list[Diagnostic]]) -> None:
             queue.bind(name)
             for message in queue.consume(prefetch=1):
                 match message.body, message.properties:
-                    case {"file": str(file), "text": str(text)}, {"reply_to": editor}:
+                    case {"file": str(file), "text": str(text)}, {"reply_to": str(editor)}:
                         with message:
                             _answer(bus, editor, Check(bus, editor, file, text), find)
                     case _:

@@ -184,8 +184,7 @@ class Harness:
                     self.figures.add(bus.name, export.round())
 
     def _start(self) -> None:
-        installation = self._installed()
-        self._on_pybus("signals", lambda bus: measure_start(installation, bus), self._scope.starts)
+        self._on_pybus("signals", lambda bus: measure_start(self._installed(), bus), self._scope.starts)
 
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable

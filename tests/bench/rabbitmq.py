@@ -53,18 +53,19 @@ class RabbitMQ(Bus):
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RUNNING_UNDER_SYSTEMD": "true",
         }
-        self._epmd = self._spawn(["epmd", "-address", "127.0.0.1", "-port", str(names)], environment)
-        self._stack.callback(_end, self._epmd)
+        self._spawn(["epmd", "-address", "127.0.0.1", "-port", str(names)], environment)
         node = self._spawn([_SERVER], environment)
         if not _says(node, _READY):
-            _end(node)
             raise NotAvailable(f"rabbitmq-server was not ready within {_PATIENCE} s, or ended")
         return node
 
     def _spawn(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
+        """Start a process that ends with the bus, also when this is interrupted before the bus is ready."""
+        process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log
         )
+        self._stack.callback(_end, process)
+        return process
 
 
 def _says(process: "subprocess.Popen[bytes]", wanted: bytes) -> bool:

@@ -91,6 +91,10 @@ TARGETS = (
 )
 
 
+_QUEUES = ("queue", "bound")
+"""How the measures of queues begin."""
+
+
 def machine() -> dict[str, str]:
     """What the figures depend on, by name."""
     model = "unknown"
@@ -156,17 +160,18 @@ def as_text(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict
 
 
 def _table(figures: Figures) -> list[str]:
-    columns = [
-        bus
-        for bus in ("pybus", "dbus-broker", "dbus-daemon", "rabbitmq")
-        if any(bus in v for v in figures.values.values())
-    ]
-    lines = [f"{'median of the rounds':52}" + "".join(f"{bus:>22}" for bus in columns)]
-    for key, measure in MEASURES.items():
-        if key in figures.values:
-            lines.append(f"{_title(measure):52}" + "".join(_cell(figures, key, bus) for bus in columns))
-    if len(columns) > 1:
-        lines.append("(in brackets: how many times better pybus is)")
+    """Signals beside the D-Buses, then queues beside RabbitMQ, as far as each was measured."""
+    lines: list[str] = []
+    for rivals, of_queues in ((["dbus-broker", "dbus-daemon"], False), (["rabbitmq"], True)):
+        keys = [key for key in MEASURES if key in figures.values and key.startswith(_QUEUES) == of_queues]
+        columns = [bus for bus in ["pybus", *rivals] if any(bus in figures.values[key] for key in keys)]
+        if columns:
+            lines += [""] if lines else []
+            lines.append(f"{'median of the rounds':52}" + "".join(f"{bus:>22}" for bus in columns))
+        for key in keys:
+            lines.append(f"{_title(MEASURES[key]):52}" + "".join(_cell(figures, key, bus) for bus in columns))
+        if len(columns) > 1:
+            lines.append("(in brackets: how many times better pybus is)")
     return lines
 
 

@@ -115,13 +115,23 @@ class Desk:
 
     def kill_the_busy(self, workers: list[Worker]) -> None:
         """Kill the worker that has a buffer, once it works on it."""
-        while not (busy := [pid for pid, count in self.consuming("lint").items() if count]):
+        alive = {one.process.pid: one for one in workers if one.process.poll() is None}
+        while not (busy := [pid for pid, count in self.consuming("lint").items() if count and pid in alive]):
             pass
-        (worker,) = (one for one in workers if one.process.pid == busy[0])
+        worker = alive[busy[0]]
         gate = worker.meet()
         worker.process.kill()
         worker.process.wait(PATIENCE)
         os.close(gate)
+
+    def held(self) -> tuple[Path, Worker, Emacs, int]:
+        """A buffer that a worker checks, and goes on checking until the gate is closed."""
+        self.file("pylintrc", GATE)
+        stack = self.file("stack.py", STACK)
+        worker = self.worker("lint_worker")
+        emacs = self.emacs("lint")
+        emacs.open(stack)
+        return stack, worker, emacs, worker.meet()
 
     def emacs(self, kind: str) -> Emacs:
         """Alice's Emacs, which has buffers checked by workers of this kind alone."""
@@ -147,7 +157,6 @@ def test_a_buffer_shows_what_pylint_finds_in_it_saved_or_not(desk: Desk) -> None
     emacs.open(stack)
     assert emacs.shown(stack) == [(1, 0, "warning", "no worker checks buffers: start lint_worker")]
     worker = desk.worker("lint_worker")
-    worker.open()
     emacs.edit(stack, "stack", "stack of things")
     assert emacs.shown(stack) == [BROKEN]
     assert worker.line() == "stack.py: 1 found\n"
@@ -177,12 +186,7 @@ def test_two_workers_share_the_load_and_a_killed_ones_buffer_goes_to_the_other(d
 
 
 def test_a_check_of_an_older_text_is_dropped_in_the_middle_and_never_shown(desk: Desk) -> None:
-    desk.file("pylintrc", GATE)
-    stack = desk.file("stack.py", STACK)
-    worker = desk.worker("lint_worker")
-    emacs = desk.emacs("lint")
-    emacs.open(stack)
-    gate = worker.meet()
+    stack, worker, emacs, gate = desk.held()
     worker.open()
     emacs.edit(stack, "import os", "import sys")  # waits in the queue, and is out of date when it is taken
     emacs.edit(stack, "popp[0", "popp")
@@ -197,12 +201,7 @@ def test_a_check_of_an_older_text_is_dropped_in_the_middle_and_never_shown(desk:
 
 
 def test_when_the_last_worker_dies_emacs_says_so(desk: Desk) -> None:
-    desk.file("pylintrc", GATE)
-    stack = desk.file("stack.py", STACK)
-    worker = desk.worker("lint_worker")
-    emacs = desk.emacs("lint")
-    emacs.open(stack)
-    gate = worker.meet()
+    stack, worker, emacs, gate = desk.held()
     worker.process.kill()
     os.close(gate)
     assert emacs.shown(stack) == [(1, 0, "warning", "no worker checks buffers: start lint_worker")]
