@@ -70,7 +70,7 @@ class Committer:
             with self._work:
                 self._work.wait_for(lambda: self._batch is not None or self._stopping)
                 batch = self._batch
-            if batch is None:
+            if batch is None or self._stopping:
                 return
             while not self._commit(batch):
                 with self._work:
@@ -97,7 +97,10 @@ class Committer:
 
     def _heard(self, _events: int) -> None:
         os.read(self._reading, 4096)
-        self._pass_on()
+        try:
+            self._pass_on()
+        except Exception as error:  # a bug of ours, which must not take the bus along
+            self._log.bug("bug while telling of what was written", error)
         self._after()
 
     def _pass_on(self) -> None:
@@ -111,6 +114,14 @@ class Committer:
                     self._log.info("the queues can be written to disk again")
                 self._disk.committed()
             self._failed = news is not None
+
+    def close(self, patience: float) -> None:
+        """Try no more, and end the thread; wait so many seconds at most for a write that hangs."""
+        with self._work:
+            self._stopping = True
+            self._work.notify_all()
+        if self._thread is not None:
+            self._thread.join(patience)
 
     def finish(self, patience: float) -> bool:
         """Write all that there is, waiting so many seconds at most; whether all is on the disk.

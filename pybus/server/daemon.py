@@ -91,6 +91,7 @@ class Daemon:
         self.loop.run()
         self.broker.queueing.disk.end()
         self.server.save_queues()
+        self.server.committer.close(self.broker.limits.farewell)
         self.store.close()
         self.supervisor.close()
         self.server.endings.close()

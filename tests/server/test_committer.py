@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+
+import pytest
 
 from pybus.protocol.frames import CONFIRM, PERSISTENT
 from pybus.server.committer import Committer
@@ -65,8 +68,18 @@ class Desk:
             self.alice.tell("", "jobs", number, PERSISTENT | CONFIRM, number)
 
 
-def test_one_batch_is_written_while_the_next_gathers() -> None:
-    desk = Desk()
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    for _ in range(10):
+        made.shelf.door.release()
+    made.committer.close(PATIENCE)
+    assert made.committer._thread is not None
+    assert not made.committer._thread.is_alive()
+
+
+def test_one_batch_is_written_while_the_next_gathers(desk: Desk) -> None:
     desk.publish(1)
     desk.committer.look()
     assert desk.committer.busy
@@ -83,8 +96,7 @@ def test_one_batch_is_written_while_the_next_gathers() -> None:
     assert threading.main_thread() not in desk.shelf.threads
 
 
-def test_a_batch_that_can_t_be_written_is_tried_again() -> None:
-    desk = Desk()
+def test_a_batch_that_can_t_be_written_is_tried_again(desk: Desk) -> None:
     desk.shelf.full = "no room"
     desk.publish(1)
     desk.write()
@@ -100,8 +112,7 @@ def test_a_batch_that_can_t_be_written_is_tried_again() -> None:
     assert "the queues can be written to disk again" in desk.words.getvalue()
 
 
-def test_the_end_waits_for_what_there_is() -> None:
-    desk = Desk()
+def test_the_end_waits_for_what_there_is(desk: Desk) -> None:
     assert desk.committer.finish(PATIENCE)
     desk.publish(1)
     desk.committer.look()
@@ -114,10 +125,9 @@ def test_the_end_waits_for_what_there_is() -> None:
     assert len(desk.shelf.messages) == 2
 
 
-def test_the_end_waits_no_longer_than_it_may() -> None:
-    desk = Desk()
+def test_the_end_waits_no_longer_than_it_may(desk: Desk) -> None:
     desk.publish(1)
     assert not desk.committer.finish(0.01)
-    desk.shelf.door.release()
     desk.shelf.full = "no room"
+    desk.shelf.door.release()
     assert not desk.committer.finish(PATIENCE)
