@@ -28,17 +28,18 @@ def done(daemon: BusDaemon, name: str, *words: str) -> tuple[int, str, str]:
 
 @contextmanager
 def example(daemon: BusDaemon, name: str, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run an example, and end it as Ctrl-C does."""
+    """Run an example, and end it as Ctrl-C does, together with all that it runs."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *words]
-    running = subprocess.Popen(command, env=daemon.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    running = subprocess.Popen(command, env=daemon.environ, stdout=pipe, stderr=pipe, text=True, process_group=0)
     try:
         yield running
     finally:
-        running.send_signal(signal.SIGINT)
+        os.killpg(running.pid, signal.SIGINT)
         try:
             _, errors = running.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            running.kill()
+            os.killpg(running.pid, signal.SIGKILL)
             raise
     assert (running.returncode, errors) == (0, "")
 
@@ -144,12 +145,12 @@ def test_all_who_run_qlisten_print_what_qecho_says(daemon: BusDaemon, alice: pyb
 
 
 def test_workers_share_the_work_and_one_gets_what_a_killed_one_had(daemon: BusDaemon, alice: pybus.Bus) -> None:
-    assert done(daemon, "work_send.py", "sleep 60", "echo one; exit 3") == QUIET
+    assert done(daemon, "work_send.py", "echo begun; exec sleep 60", "echo one; exit 3") == QUIET
     command = [sys.executable, str(EXAMPLES / "work_receive.py")]
     pipe = subprocess.PIPE
-    killed = subprocess.Popen(command, env=daemon.environ, stdout=pipe, text=True, start_new_session=True)
+    killed = subprocess.Popen(command, env=daemon.environ, stdout=pipe, text=True, process_group=0)
     try:
-        assert line_of(killed) == "running 'sleep 60'\n"
+        assert [line_of(killed), line_of(killed)] == ["running 'echo begun; exec sleep 60'\n", "begun\n"]
         with example(daemon, "work_receive.py") as other:
             shown = [line_of(other) for _ in range(3)]
             assert shown == ["running 'echo one; exit 3'\n", "one\n", "'echo one; exit 3' exited with status 3\n"]
@@ -157,7 +158,8 @@ def test_workers_share_the_work_and_one_gets_what_a_killed_one_had(daemon: BusDa
             shown = [line_of(other) for _ in range(3)]
             assert shown == ["running 'echo two'\n", "two\n", "'echo two' exited with status 0\n"]
             os.killpg(killed.pid, signal.SIGKILL)
-            assert line_of(other) == "running 'sleep 60' again, as its worker has ended\n"
+            assert line_of(other) == "running 'echo begun; exec sleep 60' again, as its worker has ended\n"
+            assert line_of(other) == "begun\n"
     finally:
         if killed.poll() is None:
             os.killpg(killed.pid, signal.SIGKILL)
