@@ -53,8 +53,8 @@ class Desk:
         with told(self.inhibitors, INHIBIT):
             self.play("film.mkv")
         self.press_key()
+        yield
         with told(self.inhibitors, RELEASE):
-            yield
             kill_player(self.gnome)
 
     def press_key(self) -> None:
