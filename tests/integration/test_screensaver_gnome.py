@@ -159,6 +159,9 @@ def test_while_the_desktops_own_service_restarts_another_one_holds_it(desk: Desk
 
 
 def test_without_the_example_nothing_is_held(desk: Desk) -> None:
-    with desk.film():
+    with told(desk.inhibitors, INHIBIT):
+        desk.play("film.mkv")
+    with told(desk.inhibitors, RELEASE):
         desk.gnome.session.systemctl("stop", EXAMPLE)
+    kill_player(desk.gnome)
     assert desk.inhibitors_now() == 0
