@@ -125,6 +125,26 @@ async def test_a_subscription_ends_when_its_owner_says_so_or_leaves(bridge: Brid
         await wait_for(gone)
 
 
+async def test_who_leaves_while_its_calls_are_being_taken_leaves_nothing_behind(bridge: Bridge) -> None:
+    async with applets(bridge, 1) as [alice], pybus.aio.connect(bridge.daemon.address) as bob:
+        for number in range(10):
+            async with applets(bridge, 1) as [carol]:
+                calls = [asyncio.ensure_future(carol.subscribe(f"leave.{number}.{one}")) for one in "ab"]
+                await asyncio.sleep(0)  # both are sent
+            await asyncio.gather(*calls, return_exceptions=True)
+
+            async def gone(name: str = carol.name) -> bool:
+                return not await alice.bus.owner(name)
+
+            await wait_for(gone)
+        await alice.subscribe("leave.end")  # which is taken after all of carol's
+
+        async def nothing_else() -> bool:
+            return await patterns(bob) == {"leave.end"}
+
+        await wait_for(nothing_else)
+
+
 async def test_an_ephemeral_value_ends_with_the_peer_that_said_it(bridge: Bridge) -> None:
     async with applets(bridge, 2) as [alice, bob], pybus.aio.connect(bridge.daemon.address) as carol:
         number = await bob.subscribe("four.#")

@@ -133,10 +133,11 @@ class Bus1:
         peer = await peers.come(caller, own_wanted=True)
         async with peer.coming:
             if peer.own is None:
-                peer.own = await pybus.aio.connect(program=f"{PROGRAM} {caller}")
+                own = await pybus.aio.connect(program=f"{PROGRAM} {caller}")
                 if peers.find(caller) is not peer:
-                    await peer.own.close()
+                    await own.close()
                     raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{caller} has gone")
+                peer.own = own
         return peer.own
 
 

@@ -56,10 +56,13 @@ class Outgoing(Generic[T]):
         self._waiting: deque[tuple[int, T]] = deque()
         self._bytes = 0
         self._sent = self._asked = self._read = 0
+        self._closed = False
         self._asking: asyncio.Task[None] | None = None
 
     def put(self, size: int, message: T) -> None:
-        """Let a message wait for its turn. size: bytes, about."""
+        """Let a message wait for its turn; one for a peer that has gone is dropped. size: bytes, about."""
+        if self._closed:
+            return
         size += OVERHEAD
         self._waiting.append((size, message))
         self._bytes += size
@@ -88,6 +91,7 @@ class Outgoing(Generic[T]):
 
     def close(self) -> None:
         """The peer has gone."""
+        self._closed = True
         self._waiting.clear()
         self._bytes = 0
         if self._asking is not None:

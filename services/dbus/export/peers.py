@@ -167,15 +167,17 @@ class Peers:
 
     async def come(self, name: str, own_wanted: bool = False) -> Peer:
         """The peer of this unique name, to hold something until it leaves. Raises `DBusError`, `OSError`."""
-        peer = self._peers.get(name)
-        if peer is None:
-            peer = self._peers[name] = Peer(name, self._bus, self._pump)
-            self.none_holds.clear()
-        peer.own_wanted |= own_wanted
-        async with peer.coming:
-            if peer.watch is None:
-                await self._watch(peer)
-        return peer
+        while True:
+            peer = self._peers.get(name)
+            if peer is None:
+                peer = self._peers[name] = Peer(name, self._bus, self._pump)
+                self.none_holds.clear()
+            peer.own_wanted |= own_wanted
+            async with peer.coming:
+                if peer.watch is None and self._peers.get(name) is peer:
+                    await self._watch(peer)
+            if self._peers.get(name) is peer:  # else another call of it has failed meanwhile, and it has left
+                return peer
 
     async def _watch(self, peer: Peer) -> None:
         """Get to know when it leaves."""
@@ -228,14 +230,14 @@ class Peers:
             self._leave(peer)
 
     def _leave(self, peer: Peer) -> None:
+        if peer.watch is not None:
+            self._bus.unwatch(peer.watch)
         if self._peers.get(peer.name) is not peer:
             return
         del self._peers[peer.name]
         if not self._peers:
             self.none_holds.set()
         peer.outgoing.close()
-        if peer.watch is not None:
-            self._bus.unwatch(peer.watch)
         for subscription in peer.subscriptions.values():
             _close(subscription)
         peer.subscriptions.clear()

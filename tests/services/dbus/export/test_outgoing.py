@@ -147,6 +147,7 @@ async def test_what_waits_for_one_who_left_is_dropped() -> None:
     bob = Bob(pump)
     bob.put(1)
     bob.outgoing.close()
+    bob.put(2)
     await _settle()
     assert bob.sent == []
     pump.close()
