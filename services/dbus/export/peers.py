@@ -1,4 +1,4 @@
-"""The D-Bus peers that hold something here: subscriptions, and values that are to end with them."""
+"""The D-Bus peers that hold something here: subscriptions, and values and calls that are to end with them."""
 
 import asyncio
 import contextlib
@@ -27,6 +27,13 @@ _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 _GONE = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "NameHasNoOwner")}
 
 _log = logging.getLogger("pybus.dbus")
+
+
+class Gone(DBusError):
+    """A peer has left D-Bus."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("org.freedesktop.DBus.Error.NameHasNoOwner", f"{name} has gone")
 
 
 class Subscription:
@@ -166,7 +173,7 @@ class Peers:
         return self._peers.get(name)
 
     async def come(self, name: str, own_wanted: bool = False) -> Peer:
-        """The peer of this unique name, to hold something until it leaves. Raises `DBusError`, `OSError`."""
+        """The peer of this unique name, to hold something until it leaves. Raises `Gone`, `DBusError`, `OSError`."""
         while True:
             peer = self._peers.get(name)
             if peer is None:
@@ -185,7 +192,7 @@ class Peers:
         try:
             peer.watch = await self._bus.watch(self._note_owner, sender=DBUS, **rule)
             if not await self._bus.owner(peer.name):  # it has gone before anybody watched
-                raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{peer.name} has gone")
+                raise Gone(peer.name)
         except BaseException:
             self._leave(peer)
             raise
