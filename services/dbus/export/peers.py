@@ -9,8 +9,8 @@ from typing import Any
 import pybus
 
 from ..bus import Bus, DBusError
-from ..values import Typed
 from ..watches import DBUS, DBUS_PATH, Signal, Watch
+from .messages import SIGNATURE, Message, message_of
 from .outgoing import MOST_MISSED_TOPICS, Outgoing, Pump
 
 PATH = "/org/pybus/Bus"
@@ -81,25 +81,13 @@ class Subscription:
             self.miss(signal.topic, 1)
         else:
             self.tell_missed()
-            self._peer.outgoing.put(signal.size, (self, signal))
+            self._peer.outgoing.put(signal.size, (self, message_of(signal)))
 
-    def send(self, what: "pybus.Signal | dict[str, int]") -> int:
-        """Send a signal, or what was missed; returns the bytes."""
+    def send(self, what: Message | dict[str, int]) -> int:
+        """Send a message, or what was missed; returns the bytes."""
         if isinstance(what, dict):
-            return self._peer.emit("Missed", "ua{st}", self.number, what)
-        signal = what
-        info: dict[str, object] = {"id": Typed("u", self.number)}
-        for mark in ("retained", "cleared"):
-            if getattr(signal, mark):
-                info[mark] = True
-        body = signal.body
-        if isinstance(body, pybus.Undecodable):
-            info["raw"], body = True, bytes(body)
-        try:
-            return self._peer.emit("Message", "svsa{sv}", signal.topic, body, signal.sender, info)
-        except ValueError as error:  # nothing is lost without a word
-            info["unsayable"] = str(error).replace("argument 2", "the body")
-            return self._peer.emit("Message", "svsa{sv}", signal.topic, None, signal.sender, info)
+            return self._peer.emit_missed(self.number, what)
+        return self._peer.emit_message(what.body_for(self.number))
 
 
 class Peer:
@@ -113,7 +101,7 @@ class Peer:
         self.name = name
         self.bus = bus
         self.subscriptions: dict[int, Subscription] = {}
-        self.outgoing: Outgoing[tuple[Subscription, pybus.Signal | dict[str, int]]]
+        self.outgoing: Outgoing[tuple[Subscription, Message | dict[str, int]]]
         self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._tell_missed)
         self.own: pybus.aio.Bus | None = None
         self.own_wanted = False
@@ -124,11 +112,15 @@ class Peer:
     def holds_something(self) -> bool:
         return bool(self.subscriptions) or self.own_wanted
 
-    def emit(self, member: str, signature: str, *values: object) -> int:
-        """Send a signal of the interface to this peer alone; returns its bytes. Raises `ValueError`."""
-        return self.bus.emit(PATH, INTERFACE, member, signature, values, self.name)
+    def emit_message(self, body: bytes) -> int:
+        """Send a Message to this peer alone; returns its bytes."""
+        return self.bus.emit_encoded(PATH, INTERFACE, "Message", SIGNATURE, body, self.name)
 
-    def _send(self, message: "tuple[Subscription, pybus.Signal | dict[str, int]]") -> int:
+    def emit_missed(self, number: int, topics: dict[str, int]) -> int:
+        """The same with Missed."""
+        return self.bus.emit(PATH, INTERFACE, "Missed", "ua{st}", (number, topics), self.name)
+
+    def _send(self, message: tuple[Subscription, Message | dict[str, int]]) -> int:
         subscription, what = message
         return subscription.send(what) if subscription.number in self.subscriptions else 0
 
