@@ -257,8 +257,14 @@ class Bus:
 
         values: as they are, see `Encoder`'s exact. Raises `ValueError`.
         """
+        return self.emit_encoded(path, interface, member, signature, encode(signature, values, exact=True), destination)
+
+    def emit_encoded(
+        self, path: str, interface: str, member: str, signature: str, body: list[Any] | bytes, destination: str
+    ) -> int:
+        """The same with values as `write` takes them. Raises `ValueError` if they are too large."""
         fields = {"path": path, "interface": interface, "member": member, "destination": destination}
-        return self._send(SIGNAL, signature, encode(signature, values, exact=True), NO_REPLY, **fields)
+        return self._send(SIGNAL, signature, body, NO_REPLY, **fields)
 
     async def request_name(self, name: str) -> bool:
         """Claim a name; whether this connection owns it now. It does not wait in line. Raises as `call` does."""
@@ -275,7 +281,7 @@ class Bus:
         self._serial = self._serial % (2**32 - 1) + 1
         return self._serial
 
-    def _send(self, kind: int, signature: str, body: list[Any], flags: int, **fields: Any) -> int:
+    def _send(self, kind: int, signature: str, body: list[Any] | bytes, flags: int, **fields: Any) -> int:
         """Write a message that wants no answer; returns its size, 0 after the end."""
         serial = self._next_serial()
         data = write(kind, serial, signature, body, flags, **fields)

@@ -62,14 +62,30 @@ def encode(signature: str, values: Sequence[object], *, exact: bool = False, nam
     return (_exact if exact else _typed).arguments(signature, values, names)
 
 
-def write(kind: int, serial: int, signature: str, body: list[Any], flags: int = 0, **fields: str | int) -> bytes:
-    """A whole message. body: encoded. fields: of the header; an empty one is left out. Names must be such.
-
-    Raises `ValueError` if it is too large.
-    """
+def marshal(signature: str, body: list[Any]) -> bytes:
+    """Encoded values as the bytes of a message's body."""
     if len(SignatureTree._cache) > _PARSED:  # dbus-next keeps each for ever
         SignatureTree._cache.clear()
-    data: bytearray = Marshaller(signature, body).marshall() if signature else bytearray()  # type: ignore[no-untyped-call]
+    return bytes(Marshaller(signature, body).marshall()) if signature else b""  # type: ignore[no-untyped-call]
+
+
+def append_map(data: bytes, entries: bytes) -> bytes:
+    """The bytes of values and, behind them, those of one `a{sv}`.
+
+    Its length is at a multiple of 4 and its entries are at one of 8: the specification's "Marshaling".
+    """
+    start = data + bytes(-len(data) % 4) + entries[:4]
+    return start + bytes(-len(start) % 8) + entries[8:]
+
+
+def write(
+    kind: int, serial: int, signature: str, body: list[Any] | bytes, flags: int = 0, **fields: str | int
+) -> bytes:
+    """A whole message. body: encoded, or marshalled. fields: of the header; an empty one is left out.
+
+    Names must be such. Raises `ValueError` if it is too large.
+    """
+    data = body if isinstance(body, bytes) else marshal(signature, body)
     header = bytearray()
     for name, value in {**fields, "signature": signature}.items():
         if value:

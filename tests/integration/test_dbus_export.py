@@ -15,7 +15,7 @@ from tests.bench.buses import BUSES, NotAvailable
 from tests.daemon import PATIENCE
 from tests.raw import RawPeer
 
-from .bridge import BUS1, NAME, PATH, PROPERTIES, Bridge, applets
+from .bridge import BUS1, NAME, PATH, PROPERTIES, Applet, Bridge, applets
 from .hal_scene import needs
 
 pytestmark = needs("busctl", "gdbus")
@@ -123,6 +123,26 @@ async def test_a_subscription_ends_when_its_owner_says_so_or_leaves(bridge: Brid
             return not await patterns(carol)
 
         await wait_for(gone)
+
+
+async def test_who_leaves_while_its_calls_are_being_taken_leaves_nothing_behind(bridge: Bridge) -> None:
+    async with applets(bridge, 1) as [alice], pybus.aio.connect(bridge.daemon.address) as bob:
+        for number in range(10):
+            async with applets(bridge, 1) as [carol]:
+                calls = [asyncio.ensure_future(carol.subscribe(f"leave.{number}.{one}")) for one in "ab"]
+                await asyncio.sleep(0)  # both are sent
+            await asyncio.gather(*calls, return_exceptions=True)
+
+            async def gone(name: str = carol.name) -> bool:
+                return not await alice.bus.owner(name)
+
+            await wait_for(gone)
+        await alice.subscribe("leave.end")  # which is taken after all of carol's
+
+        async def nothing_else() -> bool:
+            return await patterns(bob) == {"leave.end"}
+
+        await wait_for(nothing_else)
 
 
 async def test_an_ephemeral_value_ends_with_the_peer_that_said_it(bridge: Bridge) -> None:
@@ -316,13 +336,18 @@ class Player:
 
     def __init__(self) -> None:
         self.casts: asyncio.Queue[str] = asyncio.Queue()
+        self.waiting = asyncio.Event()
 
     async def play(self, uri: str, volume: float = 1.0) -> list[Any]:
         """Start playing."""
         self.casts.put_nowait(uri)
         return [uri, volume, pybus.caller().program]
 
+    def who(self) -> str:
+        return pybus.caller().name
+
     async def wait(self) -> None:
+        self.waiting.set()
         await asyncio.Event().wait()
 
     def fail(self, name: str) -> None:
@@ -340,9 +365,9 @@ async def test_a_service_is_called_and_described(bridge: Bridge) -> None:
         async def call(method: str, *args: object, **options: object) -> Any:
             return await alice.call("Call", "ssava{sv}", "org.example.Player", method, list(args), options)
 
-        program = "pybus-dbus-export [pybus_services.dbus.export]"
+        program = f"pybus-dbus-export {alice.name} [pybus_services.dbus.export]"
         assert await call("play", "a.mkv") == ["a.mkv", 1.0, program]
-        assert await call("play", "b.mkv", named={"volume": 0.5}, timeout=5) == ["b.mkv", 0.5, program]
+        assert await call("play", "b.mkv", named={"volume": 0.5}, timeout=1e9) == ["b.mkv", 0.5, program]
         assert await call("play", "c.mkv", no_reply=True) == ""
         async with asyncio.timeout(PATIENCE):
             assert [await player.casts.get() for _ in range(3)] == ["a.mkv", "b.mkv", "c.mkv"]
@@ -357,6 +382,48 @@ async def test_a_service_is_called_and_described(bridge: Bridge) -> None:
             ],
             "returns": "list",
         }
+
+
+async def test_each_caller_is_a_program_of_its_own_whose_calls_end_with_it(bridge: Bridge) -> None:
+    async with applets(bridge, 2) as [alice, bob], pybus.aio.connect(bridge.daemon.address) as carol:
+        player = Player()
+        await carol.register("org.example.Player", player)
+
+        async def open_calls() -> int:
+            return int((await carol.call("org.pybus.Bus", "stats"))["open_calls"])
+
+        before = await open_calls()
+
+        async def call(applet: Applet, method: str) -> Any:
+            return await applet.call("Call", "ssava{sv}", "org.example.Player", method, [], {})
+
+        first, second = await call(alice, "who"), await call(bob, "who")
+        assert first != second == await call(bob, "who")
+        waiting = asyncio.ensure_future(call(alice, "wait"))
+        async with asyncio.timeout(PATIENCE):
+            await player.waiting.wait()
+        assert await open_calls() == before + 1
+        alice.bus.close()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+        async def ended() -> bool:
+            names = [one["name"] for one in await carol.call("org.pybus.Bus", "peers")]
+            return first not in names and second in names and await open_calls() == before
+
+        await wait_for(ended)
+
+
+async def test_a_call_of_one_who_wants_no_answer_and_leaves_is_made(bridge: Bridge) -> None:
+    async with pybus.aio.connect(bridge.daemon.address) as carol:
+        player = Player()
+        await carol.register("org.example.Player", player)
+        async with applets(bridge, 1) as [alice]:
+            play: list[object] = ["org.example.Player", "play", ["a.mkv"], {}]
+            calling = [asyncio.ensure_future(alice.call("Call", "ssava{sv}", *play)) for _ in range(3)]
+            await asyncio.sleep(0)  # they are sent
+        await asyncio.gather(*calling, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE):
+            assert [await player.casts.get() for _ in calling] == ["a.mkv"] * 3
 
 
 async def test_errors_keep_their_names(bridge: Bridge) -> None:
@@ -379,7 +446,7 @@ async def test_errors_keep_their_names(bridge: Bridge) -> None:
             await refused("nobody", "play"),
         ] == [
             (f"{ERROR}NameHasNoOwner", "nobody owns the name org.example.Nobody"),
-            (f"{ERROR}UnknownMethod", "no method 'stop'; there are: fail, play, wait, introspect"),
+            (f"{ERROR}UnknownMethod", "no method 'stop'; there are: fail, play, wait, who, introspect"),
             (f"{ERROR}InvalidArguments", "play(): argument 'uri' must be str, not int"),
             ("org.example.NoFilm", "no film\\0"),
             (f"{ERROR}Failed", "no film: no film\\0"),
@@ -393,7 +460,7 @@ async def test_errors_keep_their_names(bridge: Bridge) -> None:
         ]
         assert await refused(NAME, "unsubscribe", ["bus.name.#"]) == (
             f"{ERROR}AccessDenied",
-            "unsubscribe is about its caller's connection, and this one is that of everybody on D-Bus",
+            "unsubscribe is about its caller's connection, which a program on D-Bus has through Bus1 alone",
         )
         assert (await refused(player, "wait", timeout=0.05))[0] == f"{ERROR}DeadlinePassed"
         assert (await alice.refusal("Get", "s", "ten.none"))[0] == f"{ERROR}NoSuchValue"

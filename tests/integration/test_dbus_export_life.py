@@ -216,6 +216,17 @@ async def _owner(applet: Applet, name: str) -> bool:
     return bool(await applet.bus.owner(name))
 
 
+async def test_it_ends_when_there_is_no_session_bus_for_long(dbus: PrivateDBus) -> None:
+    with Bridge(dbus.address, "--idle", "0.2") as bridge:
+        async with applets(bridge, 1) as [alice]:
+            await alice.subscribe("idle.#")
+            dbus.kill()
+            _, said = await asyncio.to_thread(bridge.process.communicate, timeout=PATIENCE)
+    assert bridge.process.returncode == 0
+    assert said.startswith(f"no session bus of D-Bus: {dbus.address.partition('=')[2]}: ")
+    assert said.count("\n") == 1
+
+
 ACTIVATION = """[D-BUS Service]
 Name=org.pybus.Bus
 Exec={command} --idle 0.001

@@ -5,7 +5,7 @@ org.pybus.Bus on the session bus has one object, /org/pybus/Bus, with the interf
 D-Bus starts it when somebody calls it, and it is independent of the bus, so that it can tell when that has
 gone, and go on when it is back.
 
-The files, from pure to shell: `outgoing` (what waits for one D-Bus peer, and how fast it goes), `peers` (who
-holds subscriptions and values), `upstream` (the connection to pybus), `interface` (the methods), `exporter`
-(joins them).
+The files, from pure to shell: `messages` (what a Message says), `outgoing` (what waits for one D-Bus peer, and
+how fast it goes), `peers` (who holds subscriptions and values), `upstream` (the connection to pybus), `interface`
+(the methods), `exporter` (joins them).
 """

@@ -18,7 +18,7 @@ _EPILOG = """exit codes:
   5  another program has the name org.pybus.Bus on D-Bus
 
 The session bus is found by $DBUS_SESSION_BUS_ADDRESS, else in $XDG_RUNTIME_DIR/bus; pybus by $PYBUS_ADDRESS,
-else at its usual place. Where one of them is not there, it is waited for."""
+else at its usual place. Where one of them is not there, it is waited for, for a session bus as long as --idle says."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=_seconds,
         default=60.0,
         metavar="SECONDS",
-        help="end after so long without calls and subscribers; 0: never (default: 60)",
+        help="end after so long without calls and subscribers, or without a session bus; 0: never (default: 60)",
     )
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("dbus_next") is None:

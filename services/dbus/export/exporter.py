@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 from collections.abc import Callable
 
 import pybus
@@ -33,8 +34,8 @@ class Exporter:
     """Offers pybus on the session bus of D-Bus."""
 
     def __init__(self, idle: float, say_ready: Callable[[], None]) -> None:
-        """idle: seconds without calls and subscribers after which it ends, 0 for never. say_ready: called whenever
-        it has the name on D-Bus.
+        """idle: seconds without calls and subscribers, or without a session bus, after which it ends, 0 for never.
+        say_ready: called whenever it has the name on D-Bus.
         """
         self._idle = idle
         self._say_ready = say_ready
@@ -69,22 +70,29 @@ class Exporter:
     async def _serve_each(self) -> None:
         """Serve on the session bus, and on the next when that has gone, until nobody needs it."""
         await self._upstream.tried()  # so that the call which starts this program finds the bus
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                bus = await Bus.connect("session")
-            except OSError as error:
-                if pause == FIRST_PAUSE:
-                    _log.warning("no session bus of D-Bus: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
+        while (bus := await self._connect()) is not None:
             try:
                 if await self._serve(bus):
                     return
             finally:
                 bus.close()
+
+    async def _connect(self) -> Bus | None:
+        """The session bus as soon as there is one; None if there is none for so long that nobody needs this program."""
+        time = asyncio.get_running_loop().time
+        end = time() + (self._idle or math.inf)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await Bus.connect("session")
+            except OSError as error:
+                if pause == FIRST_PAUSE:
+                    _log.warning("no session bus of D-Bus: %s", error)
+            left = end - time()
+            if left <= 0:
+                return None
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _serve(self, bus: Bus) -> bool:
         """Serve on a session bus until it goes, which returns False, or until nobody needs this program."""

@@ -13,7 +13,7 @@ from ..names import check_interface
 from ..objects import Offer
 from ..reading import Incoming
 from ..values import Signature
-from .peers import INTERFACE, Peers
+from .peers import INTERFACE, Gone, Peers
 from .upstream import BUS_NAME, PROGRAM, Upstream
 
 ERROR = "org.pybus.Error."
@@ -23,6 +23,9 @@ _OF_A_CONNECTION = {
     *("request_name", "release_name", "subscribe", "unsubscribe", "set_will", "clear_will", "monitor", "traffic")
 }
 """Methods of the bus that change, or count for, the connection of whoever calls."""
+
+LONGEST_CALL = 3600.0
+"""Seconds that a call may take, if its caller wants more."""
 
 Answer = tuple[object, ...]
 
@@ -37,6 +40,7 @@ class Bus1:
         self.peers: Peers | None = None
         self.leaving = False
         self._upstream = upstream
+        self._casting = asyncio.Lock()
 
     # --- signals ----------------------------------------------------------------------------------
 
@@ -90,23 +94,37 @@ class Bus1:
 
     # --- calls ------------------------------------------------------------------------------------
 
-    async def call(
-        self, _caller: str, name: str, method: str, args: list[object], options: dict[str, object]
-    ) -> Answer:
+    async def call(self, caller: str, name: str, method: str, args: list[object], options: dict[str, object]) -> Answer:
         chosen = _options(options, timeout=_NUMBER, named=dict, no_reply=bool)
         named = natural(chosen.get("named", {}))
         if not all(isinstance(key, str) for key in named):
             raise pybus.InvalidArguments("the keys of the option named must be texts: the names of arguments")
         if name == BUS_NAME and method in _OF_A_CONNECTION:
-            text = f"{method} is about its caller's connection, and this one is that of everybody on D-Bus"
+            text = f"{method} is about its caller's connection, which a program on D-Bus has through Bus1 alone"
             raise pybus.AccessDenied(text)
-        bus = await self._upstream.ready()
+        await self._upstream.ready()
+        try:
+            bus = await self._own(caller)
+        except Gone:
+            await self._cast_for_gone(caller, name, method, natural(args), named)
+            return (None,)
         if chosen.get("no_reply"):
             await bus.cast(name, method, *natural(args), **named)
             return (None,)
         if method.startswith("_") or "timeout" not in chosen:
             return (await bus.call(name, method, *natural(args), **named),)
-        return (await getattr(bus.proxy(name, timeout=chosen["timeout"]), method)(*natural(args), **named),)
+        timeout = min(chosen["timeout"], LONGEST_CALL)
+        return (await getattr(bus.proxy(name, timeout=timeout), method)(*natural(args), **named),)
+
+    async def _cast_for_gone(
+        self, caller: str, name: str, method: str, args: list[object], named: dict[str, object]
+    ) -> None:
+        """Make a call of a program that left right behind it, as `dbus-send` does that waits for no answer.
+
+        It has its own connection, for what such a call does may end with its caller. There is one at a time.
+        """
+        async with self._casting, pybus.aio.connect(program=f"{PROGRAM} {caller}") as bus:
+            await bus.cast(name, method, *args, **named)
 
     async def names(self, _caller: str) -> Answer:
         found = await (await self._upstream.ready()).call(BUS_NAME, "names")
@@ -127,16 +145,17 @@ class Bus1:
             raise DBusError(f"{ERROR}Shutdown", "this program is ending, as nobody had called for long; call again")
 
     async def _own(self, caller: str) -> pybus.aio.Bus:
-        """The connection to pybus of a peer's own, whose values end with it."""
+        """The connection to pybus of a peer's own, whose values and calls end with it. Raises `Gone`."""
         self._refuse_if_leaving()
         peers = self._peers
         peer = await peers.come(caller, own_wanted=True)
         async with peer.coming:
             if peer.own is None:
-                peer.own = await pybus.aio.connect(program=f"{PROGRAM} {caller}")
+                own = await pybus.aio.connect(program=f"{PROGRAM} {caller}")
                 if peers.find(caller) is not peer:
-                    await peer.own.close()
-                    raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{caller} has gone")
+                    await own.close()
+                    raise Gone(caller)
+                peer.own = own
         return peer.own
 
 
@@ -223,8 +242,9 @@ _METHODS = (
         "Call",
         "s name, s method, av args, a{sv} options",
         "v result",
-        "Call a method of a service on the bus, which is started if need be. options: timeout (d, seconds), named "
-        "(a{sv}, arguments by name), no_reply (b, do not wait). Errors come under their own names.",
+        "Call a method of a service on the bus, which is started if need be. To the service the caller is a program of "
+        "its own: what the call has it hold ends when the caller leaves D-Bus. options: timeout (d, seconds, at most "
+        "3600), named (a{sv}, arguments by name), no_reply (b, do not wait). Errors come under their own names.",
     ),
     _method("Names", "", "as names", "All well-known names on the bus."),
     _method("Introspect", "s name", "a{sv} description", "What a service offers: doc (s), methods (av)."),

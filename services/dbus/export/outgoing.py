@@ -28,8 +28,12 @@ half of it is free again."""
 MOST_MISSED_TOPICS = 128
 """Topics that are counted one by one for a subscription that misses signals; further ones count under `#`."""
 
-SLICE = 16
-"""Messages that are sent in one turn of the event loop: some milliseconds."""
+TURN, LEAST = 2**14, 2**10
+"""Bytes that are sent in one turn of the event loop, and what a message counts at least: some milliseconds. The last
+message of a turn may be larger, up to 50 000 values, which take a twentieth of a second."""
+
+ROUNDS = 4
+"""Rounds of the event loop between two turns: what a small call takes from its bytes to those of its answer."""
 
 OVERHEAD = 512
 """About what a signal costs in memory beside its body."""
@@ -56,10 +60,13 @@ class Outgoing(Generic[T]):
         self._waiting: deque[tuple[int, T]] = deque()
         self._bytes = 0
         self._sent = self._asked = self._read = 0
+        self._closed = False
         self._asking: asyncio.Task[None] | None = None
 
     def put(self, size: int, message: T) -> None:
-        """Let a message wait for its turn. size: bytes, about."""
+        """Let a message wait for its turn; one for a peer that has gone is dropped. size: bytes, about."""
+        if self._closed:
+            return
         size += OVERHEAD
         self._waiting.append((size, message))
         self._bytes += size
@@ -67,14 +74,15 @@ class Outgoing(Generic[T]):
         if len(self._waiting) == 1 and self._open:
             self._ready(self)
 
-    def send_some(self, number: int) -> int:
-        """Send what the peer has room for, `number` messages at most; returns how many."""
+    def send_some(self, most: int) -> int:
+        """Send what the peer has room for, until that is `most` bytes; returns how many, of each message `LEAST`."""
         count = 0
-        while self._waiting and self._open and count < number:
+        while self._waiting and self._open and count < most:
             size, message = self._waiting.popleft()
             self._bytes -= size
-            self._sent += self._send(message)
-            count += 1
+            sent = self._send(message)
+            self._sent += sent
+            count += max(sent, LEAST)
             if self._sent - self._asked >= PING_EVERY and self._asking is None:
                 self._asking = asyncio.ensure_future(self._ask())
         if self.full and self._bytes <= MOST_WAITING // 2:
@@ -88,6 +96,7 @@ class Outgoing(Generic[T]):
 
     def close(self) -> None:
         """The peer has gone."""
+        self._closed = True
         self._waiting.clear()
         self._bytes = 0
         if self._asking is not None:
@@ -126,13 +135,14 @@ class Pump:
     async def _run(self) -> None:
         try:
             while self._ready:
-                left = SLICE
+                left = TURN
                 while left > 0 and self._ready:
                     outgoing = self._ready.popleft()
-                    left -= max(outgoing.send_some(left), 1)
+                    left -= max(outgoing.send_some(left), LEAST)
                     if outgoing.can_send:
                         self._ready.append(outgoing)
-                await asyncio.sleep(0)
+                for _ in range(ROUNDS):
+                    await asyncio.sleep(0)
         finally:
             self._running = None
 

@@ -1,4 +1,4 @@
-"""The D-Bus peers that hold something here: subscriptions, and values that are to end with them."""
+"""The D-Bus peers that hold something here: subscriptions, and values and calls that are to end with them."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from typing import Any
 import pybus
 
 from ..bus import Bus, DBusError
-from ..values import Typed
 from ..watches import DBUS, DBUS_PATH, Signal, Watch
+from .messages import SIGNATURE, Message, message_of
 from .outgoing import MOST_MISSED_TOPICS, Outgoing, Pump
 
 PATH = "/org/pybus/Bus"
@@ -27,6 +27,13 @@ _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 _GONE = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "NameHasNoOwner")}
 
 _log = logging.getLogger("pybus.dbus")
+
+
+class Gone(DBusError):
+    """A peer has left D-Bus."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("org.freedesktop.DBus.Error.NameHasNoOwner", f"{name} has gone")
 
 
 class Subscription:
@@ -74,25 +81,13 @@ class Subscription:
             self.miss(signal.topic, 1)
         else:
             self.tell_missed()
-            self._peer.outgoing.put(signal.size, (self, signal))
+            self._peer.outgoing.put(signal.size, (self, message_of(signal)))
 
-    def send(self, what: "pybus.Signal | dict[str, int]") -> int:
-        """Send a signal, or what was missed; returns the bytes."""
+    def send(self, what: Message | dict[str, int]) -> int:
+        """Send a message, or what was missed; returns the bytes."""
         if isinstance(what, dict):
-            return self._peer.emit("Missed", "ua{st}", self.number, what)
-        signal = what
-        info: dict[str, object] = {"id": Typed("u", self.number)}
-        for mark in ("retained", "cleared"):
-            if getattr(signal, mark):
-                info[mark] = True
-        body = signal.body
-        if isinstance(body, pybus.Undecodable):
-            info["raw"], body = True, bytes(body)
-        try:
-            return self._peer.emit("Message", "svsa{sv}", signal.topic, body, signal.sender, info)
-        except ValueError as error:  # nothing is lost without a word
-            info["unsayable"] = str(error).replace("argument 2", "the body")
-            return self._peer.emit("Message", "svsa{sv}", signal.topic, None, signal.sender, info)
+            return self._peer.emit_missed(self.number, what)
+        return self._peer.emit_message(what.body_for(self.number))
 
 
 class Peer:
@@ -106,7 +101,7 @@ class Peer:
         self.name = name
         self.bus = bus
         self.subscriptions: dict[int, Subscription] = {}
-        self.outgoing: Outgoing[tuple[Subscription, pybus.Signal | dict[str, int]]]
+        self.outgoing: Outgoing[tuple[Subscription, Message | dict[str, int]]]
         self.outgoing = Outgoing(self._send, self._ping, pump.ready, self._tell_missed)
         self.own: pybus.aio.Bus | None = None
         self.own_wanted = False
@@ -117,11 +112,15 @@ class Peer:
     def holds_something(self) -> bool:
         return bool(self.subscriptions) or self.own_wanted
 
-    def emit(self, member: str, signature: str, *values: object) -> int:
-        """Send a signal of the interface to this peer alone; returns its bytes. Raises `ValueError`."""
-        return self.bus.emit(PATH, INTERFACE, member, signature, values, self.name)
+    def emit_message(self, body: bytes) -> int:
+        """Send a Message to this peer alone; returns its bytes."""
+        return self.bus.emit_encoded(PATH, INTERFACE, "Message", SIGNATURE, body, self.name)
 
-    def _send(self, message: "tuple[Subscription, pybus.Signal | dict[str, int]]") -> int:
+    def emit_missed(self, number: int, topics: dict[str, int]) -> int:
+        """The same with Missed."""
+        return self.bus.emit(PATH, INTERFACE, "Missed", "ua{st}", (number, topics), self.name)
+
+    def _send(self, message: tuple[Subscription, Message | dict[str, int]]) -> int:
         subscription, what = message
         return subscription.send(what) if subscription.number in self.subscriptions else 0
 
@@ -166,16 +165,18 @@ class Peers:
         return self._peers.get(name)
 
     async def come(self, name: str, own_wanted: bool = False) -> Peer:
-        """The peer of this unique name, to hold something until it leaves. Raises `DBusError`, `OSError`."""
-        peer = self._peers.get(name)
-        if peer is None:
-            peer = self._peers[name] = Peer(name, self._bus, self._pump)
-            self.none_holds.clear()
-        peer.own_wanted |= own_wanted
-        async with peer.coming:
-            if peer.watch is None:
-                await self._watch(peer)
-        return peer
+        """The peer of this unique name, to hold something until it leaves. Raises `Gone`, `DBusError`, `OSError`."""
+        while True:
+            peer = self._peers.get(name)
+            if peer is None:
+                peer = self._peers[name] = Peer(name, self._bus, self._pump)
+                self.none_holds.clear()
+            peer.own_wanted |= own_wanted
+            async with peer.coming:
+                if peer.watch is None and self._peers.get(name) is peer:
+                    await self._watch(peer)
+            if self._peers.get(name) is peer:  # else another call of it has failed meanwhile, and it has left
+                return peer
 
     async def _watch(self, peer: Peer) -> None:
         """Get to know when it leaves."""
@@ -183,7 +184,7 @@ class Peers:
         try:
             peer.watch = await self._bus.watch(self._note_owner, sender=DBUS, **rule)
             if not await self._bus.owner(peer.name):  # it has gone before anybody watched
-                raise DBusError("org.freedesktop.DBus.Error.NameHasNoOwner", f"{peer.name} has gone")
+                raise Gone(peer.name)
         except BaseException:
             self._leave(peer)
             raise
@@ -228,14 +229,14 @@ class Peers:
             self._leave(peer)
 
     def _leave(self, peer: Peer) -> None:
+        if peer.watch is not None:
+            self._bus.unwatch(peer.watch)
         if self._peers.get(peer.name) is not peer:
             return
         del self._peers[peer.name]
         if not self._peers:
             self.none_holds.set()
         peer.outgoing.close()
-        if peer.watch is not None:
-            self._bus.unwatch(peer.watch)
         for subscription in peer.subscriptions.values():
             _close(subscription)
         peer.subscriptions.clear()

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybus_services.dbus.reading import CALL, ERROR, RETURN, SIGNAL, Incoming, read
-from pybus_services.dbus.writing import LARGEST_SENT, NO_AUTOSTART, NO_REPLY, encode, types_of, write
+from pybus_services.dbus.writing import (
+    LARGEST_SENT,
+    NO_AUTOSTART,
+    NO_REPLY,
+    append_map,
+    encode,
+    marshal,
+    types_of,
+    write,
+)
 
 
 def test_a_call_byte_by_byte() -> None:
@@ -65,6 +74,12 @@ def test_every_value_comes_back_as_it_was(value: Any) -> None:
     data = write(SIGNAL, 1, "v", encode("v", [value], exact=True), path="/a", interface="a.b", member="Rang")
     [found] = read(data, types_of).body
     assert (found, repr(found)) == (value, repr(value))
+
+
+@given(st.text("ab", max_size=9), st.dictionaries(st.text("ab"), _PLAIN, max_size=3))
+def test_a_map_is_appended_as_if_it_had_been_there(text: str, entries: dict[str, Any]) -> None:
+    first, second = encode("s", [text]), encode("a{sv}", [entries], exact=True)
+    assert append_map(marshal("s", first), marshal("a{sv}", second)) == marshal("sa{sv}", [*first, *second])
 
 
 def test_a_message_that_is_too_large_is_refused() -> None:

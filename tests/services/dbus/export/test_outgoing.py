@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from pybus_services.dbus.export.outgoing import MOST_WAITING, OVERHEAD, PING_EVERY, SLICE, WINDOW, Outgoing, Pump
+from pybus_services.dbus.export.outgoing import (
+    LEAST,
+    MOST_WAITING,
+    OVERHEAD,
+    PING_EVERY,
+    ROUNDS,
+    TURN,
+    WINDOW,
+    Outgoing,
+    Pump,
+)
 
 PIECE = PING_EVERY // 4
+SLICE = TURN // LEAST
 
 
 class Bob:
@@ -48,7 +59,7 @@ class Bob:
 
 async def _settle() -> None:
     """Let everything happen that can happen now."""
-    for _ in range(50):
+    for _ in range(300):
         await asyncio.sleep(0)
 
 
@@ -59,9 +70,9 @@ async def test_not_more_is_on_the_way_than_the_window() -> None:
     await _settle()
     assert bob.sent == list(range(WINDOW // PIECE))
     assert len(bob.asked) == 1
-    bob.answer()  # the ping went out behind all of them
+    bob.answer()  # the ping went out behind the first ones
     await _settle()
-    assert bob.sent == list(range(2 * WINDOW // PIECE))
+    assert bob.sent == list(range((WINDOW + PING_EVERY) // PIECE))
     while len(bob.sent) < 40:
         bob.answer()
         await _settle()
@@ -142,11 +153,28 @@ async def test_peers_and_everything_else_take_turns() -> None:
         assert one.sent == sorted(one.sent)
 
 
+async def test_large_messages_have_a_turn_each() -> None:
+    pump = Pump()
+    bob, carol = Bob(pump), Bob(pump)
+    for number in range(3):
+        bob.put(number, TURN)
+        carol.put(number, TURN)
+    for done in range(1, 7):
+        await asyncio.sleep(0)  # the turn, which ends with the message
+        assert len(bob.sent) + len(carol.sent) == done
+        for _ in range(ROUNDS - 1):
+            await asyncio.sleep(0)  # everything else has these
+    assert bob.sent == carol.sent == [0, 1, 2]
+    for one in (bob, carol):
+        one.outgoing.close()
+
+
 async def test_what_waits_for_one_who_left_is_dropped() -> None:
     pump = Pump()
     bob = Bob(pump)
     bob.put(1)
     bob.outgoing.close()
+    bob.put(2)
     await _settle()
     assert bob.sent == []
     pump.close()
