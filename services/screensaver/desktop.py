@@ -216,7 +216,7 @@ class Desktop:
                 return
             if self._owners[keeper.name] != owner:
                 return  # who comes next is asked then
-        if not _settle_first(wish, failure) and key not in self._refused:
+        if not _settle_first(wish, failure) and key in self._wishes.keys() - self._refused:
             self._refused.add(key)
             _log.warning("the screensaver is not kept off for %s any more: %s", wish.program, failure.message)
 
