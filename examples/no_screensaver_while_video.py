@@ -18,8 +18,10 @@ import pybus
 
 SAVER = "org.pybus.Screensaver"
 
-for ending in (".mkv", ".m4v", ".ogv", ".flv", ".wmv", ".ts", ".m2ts", ".vob"):
-    mimetypes.add_type("video/x-of-some-kind", ending, strict=False)  # not every system knows these
+AGAIN = 5.0  # seconds from a failure to the next try
+
+for ending in (".mkv", ".m4v", ".ogv", ".flv", ".wmv", ".ts", ".mts", ".m2ts", ".vob", ".3gp", ".asf"):
+    mimetypes.add_type("video/x-of-some-kind", ending)  # not all systems know these; to some .ts is text
 
 
 def plays_video(bus: pybus.Bus, player: str, always: list[str]) -> bool:
@@ -29,8 +31,8 @@ def plays_video(bus: pybus.Bus, player: str, always: list[str]) -> bool:
             return False
         if any(f"{player}_".startswith(f"{name}_") for name in always):
             return True
-        path = urlsplit(bus.get(f"media.{player}.track")["url"]).path
-    except (pybus.NoSuchValue, KeyError, TypeError):
+        path = urlsplit(str(bus.get(f"media.{player}.track")["url"])).path
+    except (pybus.NoSuchValue, KeyError, TypeError, ValueError):
         return False  # it has gone meanwhile, or does not say what it plays
     return (mimetypes.guess_type(path, strict=False)[0] or "").startswith("video/")
 
@@ -42,9 +44,11 @@ def inhibitions(bus: pybus.Bus) -> list[int]:
 
 def main(always: list[str]) -> None:
     """Look again whenever a player does something else, or the service has gone or come, until interrupted."""
-    inhibited = False
+    inhibited, failure = False, ""
     with pybus.connect() as bus:
-        for _ in bus.subscribe("media.*.status", "media.*.track", f"bus.name.{SAVER}"):
+        signals = bus.subscribe("media.*.status", "media.*.track", f"bus.name.{SAVER}")
+        while True:
+            signals.receive(AGAIN if failure else None)
             try:
                 players = [
                     kept["topic"].split(".")[1] for kept in bus.call("org.pybus.Bus", "topics", "media.*.status")
@@ -58,8 +62,11 @@ def main(always: list[str]) -> None:
                     for cookie in inhibitions(bus):
                         bus.call(SAVER, "release", cookie)
                     inhibited = False
+                failure = ""
             except (pybus.CallError, pybus.NotConnected) as error:
-                print(f"no-screensaver-while-video: {error}", file=sys.stderr, flush=True)
+                if str(error) != failure:
+                    print(f"no-screensaver-while-video: {error}", file=sys.stderr, flush=True)
+                failure = str(error)
 
 
 parser = argparse.ArgumentParser(description="Keep the screensaver off while a video plays.")

@@ -28,6 +28,9 @@ from .writing import NO_AUTOSTART, NO_REPLY, encode, types_of, write
 PATIENCE = 10.0
 """Seconds that a bus has to take a new connection in, and to grant a watch."""
 
+PAUSES = (0.25, 1.0, 4.0, 16.0, 60.0)
+"""Seconds until somebody who did not answer is asked again: some own their name before they have their objects."""
+
 MOST_WAITING = 2**24
 """Bytes that may wait for a bus that does not read, when one more call is made."""
 

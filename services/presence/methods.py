@@ -22,7 +22,8 @@ class Chat:
         message: text beside it, such as "in a meeting".
 
         It stands until the next one, over restarts, too. The error org.pybus.Presence.Error.NotTold says why the
-        server can't be told now; what was asked for stays wanted, and is told when the server is back.
+        server can't be told now; what was asked for stays wanted, and is told when the server is back. It says so,
+        too, if something else was set before this was told.
         """
         try:
             presence = check_presence(status, message)

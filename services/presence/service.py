@@ -23,7 +23,7 @@ STATUS, MESSAGE, ERROR = "chat.status", "chat.message", "chat.error"
 LOCK = "session.lock"
 
 NOT_TOLD = f"{NAME}.Error.NotTold"
-"""The error's name if the server can't be told now. What was asked for stays wanted."""
+"""The error's name if the server can't be told now. What was asked for stays wanted, until something else is set."""
 
 PATIENCE = 20.0
 """Seconds that a caller of `set` waits at most: less than a call has."""
@@ -71,15 +71,17 @@ class Service:
     async def _ask_and_wait(self, presence: Presence) -> None:
         """Let the server know this; returns when it does. Raises `ServiceError` if it can't be told now."""
         asked = self._ask(presence)
-        error = "it is not told yet"
+        error = ""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._line.settled(asked)
             error = self._line.error
         except TimeoutError:
             pass
+        if presence != self._wanted.asked:
+            raise pybus.ServiceError(NOT_TOLD, f"{presence.status} was wanted, but something else was set meanwhile")
         if not self._line.is_told:
-            raise pybus.ServiceError(NOT_TOLD, f"{presence.status} is wanted, but {error or 'something else was set'}")
+            raise pybus.ServiceError(NOT_TOLD, f"{presence.status} is wanted, but {error or 'it is not told yet'}")
 
     def _state(self) -> dict[str, Any]:
         """What `get` answers."""

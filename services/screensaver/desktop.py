@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import pybus
 
-from ..dbus.bus import Bus, DBusError, Signal
+from ..dbus.bus import PAUSES, Bus, DBusError, Signal
 
 NO_SCREENSAVER = "org.pybus.Screensaver.Error.NoScreensaver"
 """The error's name if there is no session bus, or nobody on it who could keep a screensaver off."""
@@ -86,6 +86,7 @@ class Desktop:
         self._answer = answer
         self._wishes: dict[int, Wish] = {}
         self._held: dict[int, Held] = {}
+        self._refused: set[int] = set()
         self._owners: dict[str, str] = {}
         self._stirred = asyncio.Event()
 
@@ -112,6 +113,7 @@ class Desktop:
     def drop(self, key: int) -> None:
         """It need not be kept off for this wish any more. Once more does nothing."""
         wish = self._wishes.pop(key, None)
+        self._refused.discard(key)
         if wish is not None:
             _settle_first(wish, pybus.ServiceError(NO_SCREENSAVER, "the inhibition was given up before it began"))
             self._stirred.set()
@@ -171,7 +173,11 @@ class Desktop:
     # --- wishes -------------------------------------------------------------------------------------
 
     async def _serve(self, bus: Bus) -> None:
-        """Have all wishes held, and nothing else, until the connection ends. Raises `OSError`."""
+        """Have all wishes held, and nothing else, until the connection ends. Raises `OSError`.
+
+        Whoever has refused one is asked again, by growing pauses, which begin anew with all that happens.
+        """
+        pauses = iter(PAUSES)
         while not bus.ended:
             self._stirred.clear()
             for key in self._held.keys() - self._wishes.keys():
@@ -179,7 +185,13 @@ class Desktop:
             for key, wish in list(self._wishes.items()):
                 if key in self._wishes:  # it may be dropped while another one waits for its answer
                     await self._hold(bus, key, wish)
-            await self._stirred.wait()
+            refused = any(self._owners.values()) and self._wishes.keys() - self._held.keys()
+            try:
+                async with asyncio.timeout(next(pauses, PAUSES[-1]) if refused else None):
+                    await self._stirred.wait()
+                pauses = iter(PAUSES)
+            except TimeoutError:
+                pass
 
     async def _hold(self, bus: Bus, key: int, wish: Wish) -> None:
         """Let the first who takes a wish have it; whoever had it instead is asked to let go."""
@@ -204,7 +216,8 @@ class Desktop:
                 return
             if self._owners[keeper.name] != owner:
                 return  # who comes next is asked then
-        if not _settle_first(wish, failure):
+        if not _settle_first(wish, failure) and key in self._wishes.keys() - self._refused:
+            self._refused.add(key)
             _log.warning("the screensaver is not kept off for %s any more: %s", wish.program, failure.message)
 
     async def _keep(self, bus: Bus, key: int, wish: Wish, held: Held) -> None:
@@ -213,6 +226,7 @@ class Desktop:
             return
         before = self._held.get(key)
         self._held[key] = held
+        self._refused.discard(key)
         _settle_first(wish, None)
         self._changed()
         if before is not None:

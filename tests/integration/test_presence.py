@@ -143,6 +143,22 @@ async def test_a_friend_sees_what_she_sets_and_the_topic_tells_it(
     assert await command(people, "pybus", "get", "chat.message") == ["in a meeting"]
 
 
+async def test_of_many_at_once_who_was_not_the_last_is_told_so(
+    server: Prosody, file: Path, alice: pybus.aio.Bus
+) -> None:
+    """Two who want the same both have it."""
+    write(file, server.account())
+    wishes = ("available", "away", "dnd", "away")
+    said = await asyncio.gather(*(set_status(alice, status) for status in wishes), return_exceptions=True)
+    assert [one and str(one) for one in said] == [
+        f"available was wanted, but something else was set meanwhile ({NOT_TOLD})",
+        None,
+        f"dnd was wanted, but something else was set meanwhile ({NOT_TOLD})",
+        None,
+    ]
+    assert (await state(alice))["status"] == "away"
+
+
 async def test_whoever_publishes_a_status_asks_for_it(
     server: Prosody, file: Path, people: Scene, alice: pybus.aio.Bus
 ) -> None:

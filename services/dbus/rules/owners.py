@@ -25,6 +25,8 @@ class Owners:
         self._bus = bus
         self._sender = sender
         self._family = family
+        self._left_out: dict[str, str] = {}
+        self._is_open = False
         self._heard: set[str] = set()
         self._changed: Callable[[str, str], None] = lambda _name, _owner: None
 
@@ -43,6 +45,8 @@ class Owners:
                 [owner] = await self._bus.call(DBUS, DBUS_PATH, DBUS, "GetNameOwner", "s", (name,))
                 if name not in self._heard:  # the news are not older than the answer
                     self._take(name, owner)
+        self._is_open = True
+        self._heard.clear()
 
     async def _there(self) -> list[str]:
         """The names that may be owned now."""
@@ -57,15 +61,22 @@ class Owners:
     def _note(self, signal: Signal) -> None:
         if signal.signature == "sss" and self._is_meant(signal.body[0]):
             name, _, owner = signal.body
-            self._heard.add(name)
+            if not self._is_open:
+                self._heard.add(name)
             self._take(name, owner)
 
     def _take(self, name: str, owner: str) -> None:
         if owner and name not in self.names and len(self.names) == MOST_NAMES:
-            _log.warning("%s is not looked at: there are %d such names, the limit", name, MOST_NAMES)
+            if name not in self._left_out:
+                _log.warning("%s is not looked at: there are %d such names, the limit", name, MOST_NAMES)
+            self._left_out[name] = owner
             return
+        self._left_out.pop(name, None)
         if owner:
             self.names[name] = owner
         elif self.names.pop(name, None) is None:
             return
         self._changed(name, owner)
+        if not owner and self._left_out:
+            first = next(iter(self._left_out))
+            self._take(first, self._left_out[first])

@@ -5,6 +5,7 @@ is in, no other.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -138,6 +139,13 @@ def _member(value: object) -> str:
     return check_member(pybus.checks.text(value))
 
 
+def _words(value: object) -> dict[str, str]:
+    words = pybus.checks.table(pybus.checks.text)(value)
+    if not words:
+        raise pybus.tables.Wrong("must be a table with entries")
+    return words
+
+
 def _map(value: object) -> dict[str, Entry]:
     """The entries of a body: the key that each is taken from, or a table of that and more."""
     if not isinstance(value, dict) or not value:
@@ -162,7 +170,8 @@ def _entry(written: object) -> Entry:
     kind, divisor = written.get("kind", ""), written.get("divisor", 1)
     if kind not in ("", "text", "texts", "number"):
         raise ValueError(f'has the kind {kind!r}; there are "text", "texts" and "number"')
-    if isinstance(divisor, bool) or not isinstance(divisor, (int, float)) or not divisor:
+    is_number = isinstance(divisor, (int, float)) and not isinstance(divisor, bool)
+    if not is_number or not 0 < abs(divisor) <= sys.float_info.max:
         raise ValueError("has a divisor that is no number, or 0")
     if divisor != 1 and kind != "number":
         raise ValueError('has a divisor, so its kind must be "number"')
@@ -181,7 +190,7 @@ _TABLES = pybus.tables.Tables(
         "method": _member,
         "topic": _topic,
         "arg": pybus.checks.count(0, _MOST_ARGUMENTS - 1),
-        "words": pybus.checks.table(pybus.checks.text),
+        "words": _words,
         "map": _map,
     },
     {

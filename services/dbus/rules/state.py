@@ -11,15 +11,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..bus import Bus, DBusError, Signal
+from ..bus import PAUSES, Bus, DBusError, Signal
 from ..watches import Watch
 from .rule import Rule, Untold
 
 ANSWER = 5.0
 """Seconds that an answer may take."""
-
-PAUSES = (0.25, 1.0, 4.0, 16.0, 60.0)
-"""Seconds until somebody who did not answer is asked again: some own their name before they have their objects."""
 
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"

@@ -69,10 +69,21 @@ async def test_a_command_that_hangs_ends_with_all_it_has_started(tmp_path: Path)
     assert await asking == f"the password command {sys.executable} gave no password in 1 s"
 
 
-async def test_what_a_command_leaves_behind_is_not_waited_for() -> None:
-    """As a keyring's own daemon, which may keep what it was started with."""
-    text = "import subprocess; print('secret', flush=True); subprocess.Popen(['sleep', '3'])"
-    assert await find_password(python(text)) == "secret"
+@pytest.mark.parametrize("end", ["\\n", ""])
+async def test_what_a_command_leaves_behind_is_not_waited_for_and_ends(tmp_path: Path, end: str) -> None:
+    """It holds the pipe, so that what has no end of a line could still get one."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    asking = asyncio.ensure_future(
+        find_password(account("sh", "-c", f"exec 3> {fifo}; printf 'secret{end}'; sleep 999 &"))
+    )
+    with await asyncio.to_thread(open, fifo) as left:
+        assert await asyncio.to_thread(left.read) == ""  # until whoever holds it has gone
+    assert await asking == "secret"
+
+
+async def test_a_command_that_prints_it_and_stays() -> None:
+    assert await find_password(account("sh", "-c", "echo secret; exec sleep 1000")) == "secret"
 
 
 async def test_cancelled_it_leaves_no_command_behind(tmp_path: Path) -> None:

@@ -92,6 +92,29 @@ async def test_one_who_goes_instead_of_answering_is_followed_by_the_next(peer: P
     assert desktop.keepers == {1: SCREENSAVER.name}
 
 
+async def test_one_who_comes_back_and_refuses_at_first_is_asked_again(
+    peer: Peer, desktop: Desktop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one who owns its name before it has its objects."""
+    holding = asyncio.create_task(desktop.hold(1, "alice", "a film"))
+    await connect(peer, ":1.3")
+    await peer.heard(b"a film\0")
+    await peer.send(cookie(FIRST_CALL, 7))
+    await holding
+    await peer.send(owner_changed(":1.3", ":1.4"))
+    for serial in (FIRST_CALL + 1, FIRST_CALL + 2):
+        await peer.heard(b"a film\0")
+        await peer.send(refusal(serial, "org.freedesktop.DBus.Error.UnknownObject"))
+    assert b":1.4\0" in await peer.heard(b"a film\0")
+    assert desktop.keepers == {}
+    await peer.send(cookie(FIRST_CALL + 3, 8))
+    desktop.drop(1)
+    assert struct.pack("<I", 8) in await peer.heard(b"UnInhibit\0")
+    assert [record.message for record in caplog.records] == [
+        "the screensaver is not kept off for alice any more: org.freedesktop.ScreenSaver refused: "
+    ]
+
+
 async def test_an_owner_that_was_told_of_before_the_bus_answered_counts(peer: Peer, desktop: Desktop) -> None:
     holding = asyncio.create_task(desktop.hold(1, "alice", "a film"))
     await peer.welcome()
