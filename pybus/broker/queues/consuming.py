@@ -285,12 +285,23 @@ class Consuming:
     def expire(self, now: float) -> None:
         """Do in the queues what the time has come for."""
         for queue in self._queueing.timers.take_due(now):
-            if queue.is_expired(now):
-                self.delete(queue)
-                continue
-            queue.resume(now)
-            self._drop_expired(queue)
-            self.pump(queue)
+            try:
+                if queue.is_expired(now):
+                    self.delete(queue)
+                    continue
+                queue.resume(now)
+                self._drop_expired(queue)
+                self.pump(queue)
+            except Exception as error:  # a bug of ours, which must not cost other queues their time
+                self._queueing.faults.append((f"bug while the time of queue '{queue.name}' had come", error))
+
+    def begin(self) -> None:
+        """What was on disk has been taken over: see to what has expired meanwhile, and to what will."""
+        for queue in list(self._queueing.vhost.queues.values()):
+            try:
+                self.look_after(queue)
+            except Exception as error:  # a bug of ours, which does not make what is on disk a damaged store
+                self._queueing.faults.append((f"bug while queue '{queue.name}' was taken over", error))
 
     def _drop_expired(self, queue: Queue) -> None:
         for message in list(queue.take_expired(self._broker.now)):
