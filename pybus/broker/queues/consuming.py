@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FREE_RETURNS = 1
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 5.0
+_READ_AGAIN = 1.0
+"""Seconds until what could not be read from disk is tried again."""
 SETTLE_KEY = b"settle"
 
 
@@ -149,7 +151,9 @@ class Consuming:
         try:
             self._queueing.disk.page_in(queue, message)
         except StoreFailed as error:
-            self._queueing.journal.broken = error.message
+            self._queueing.faults.append((f"messages of queue '{queue.name}' have to wait", error))
+            queue.read_again = self._broker.now + _READ_AGAIN
+            queue.timed = True
             return False
         lasting = queue.kept and message.persistent
         room = consumer.prefetch - consumer.unacked if consumer.prefetch else 1

@@ -462,3 +462,26 @@ def test_a_dead_letter_that_can_t_be_made_costs_nothing_but_itself() -> None:
     assert (meaning, type(error).__name__) == ("a dead letter of queue 'odd' is lost", "error")
     assert bodies(consumed(again, "dead")) == ["two"]
     assert again.die().broker.queueing.faults == []
+
+
+def test_what_can_t_be_read_for_now_is_read_later_and_stops_nobody_else() -> None:
+    scene, alice, bob = bus(Limits()._replace(queue_memory=0))
+    declare(scene, bob, "others")
+    publish(alice, 1, 2)
+    scene.save(2)
+    scene.shelf.full = "input/output error"
+    bob.consume("jobs")
+    assert bob.got() == []
+    ((meaning, error),) = scene.broker.queueing.faults
+    assert meaning == "messages of queue 'jobs' have to wait"
+    assert str(error).startswith("the queues can't be read from disk: input/output error")
+    assert scene.broker.next_deadline() == scene.now + 1
+    scene.wait(1)
+    assert (bob.got(), scene.broker.next_deadline()) == ([], scene.now + 1)
+    scene.shelf.full = ""
+    alice.tell("", "others", 3, SAFE, 3)
+    scene.wait(1)
+    scene.save(3)
+    assert alice.told() == [("confirmed", 3)]
+    assert bob.got() == [Got("", "jobs", 1), Got("", "jobs", 2)]
+    assert scene.broker.next_deadline() is None
