@@ -189,6 +189,9 @@ class Server:
             self._log_faults()
         if queueing.journal.has_news and not self.committer.busy:
             self.committer.look()
+            if ready or queueing.unfinished:  # a batch came to nothing, so nobody will tell of it later
+                self.flush()
+                return
         if queueing.hungry and not self._feeding:
             self._feeding = True
             self.loop.soon(self._feed)

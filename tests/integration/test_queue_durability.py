@@ -208,6 +208,13 @@ def test_a_full_disk_refuses_durable_messages_while_the_bus_goes_on(daemon: BusD
     assert bodies.count(b"x" * 5000) in (confirmed - 1, confirmed)
 
 
+def test_a_message_that_is_gone_before_it_could_be_written_is_confirmed(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bus:
+        queue = bus.queue("jobs", durable=True, arguments={"x-max-length": 0})
+        queue.publish(1, persistent=True, confirm=True)
+        assert queue.get() is None
+
+
 def test_headers_that_a_publisher_made_up_cost_nobody_the_bus_or_the_store(daemon: BusDaemon) -> None:
     deaths = [{"queue": "jobs", "reason": "expired", "count": 2**64 - 1}]
     with pybus.connect(daemon.address) as bus:
