@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
     from pybus.broker.exchanges.exchange import Destination
     from pybus.broker.peer import Peer
-    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.channel import Channel, Transaction
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
 _AMQ_TOPIC = "amq.topic"
+_RUN_OVERHEAD = 200
+"""About what messages that wait for a commit cost beside their frames, bytes."""
 
 
 class Publishing:
@@ -65,12 +67,20 @@ class Publishing:
             if channel.transaction is not None:
                 if run[1] & CONFIRM:
                     raise replies.failed("cannot switch from tx to confirm mode")
-                channel.transaction.publishes.append(run)
+                self._hold(channel.transaction, run)
                 return
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, frames_of(run[6], run[7]), error)
             return
         self.publish(channel, run, route)
+
+    def _hold(self, transaction: Transaction, run: Run) -> None:
+        """Keep messages until a transaction is committed. Raises `LimitExceeded`."""
+        limit, size = self._broker.limits.uncommitted, len(run[6]) + _RUN_OVERHEAD
+        if transaction.bytes + size > limit:
+            raise LimitExceeded(f"a transaction holds {limit} bytes of messages at most; commit it more often")
+        transaction.bytes += size
+        transaction.publishes.append(run)
 
     def commit(self, channel: Channel, runs: Iterable[Run]) -> None:
         """Publish what has waited for the end of a transaction. Exchanges that went meanwhile refuse their messages."""
