@@ -119,6 +119,10 @@ class Limits(NamedTuple):
     """Bytes of a connection's messages on their way to the disk, past which its own frames are not read until they
     are there: whoever writes faster than the disk does has to wait."""
 
+    uncommitted: int = 64 * MIB
+    """Memory that the messages of a connection's transaction take until it is committed. They are in no queue yet, so
+    the limits of queues don't bound them."""
+
     consumers: int = 1024
     """Consumers of one connection."""
 

@@ -33,7 +33,7 @@ DEFAULT = "default"
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error")
 
-_SIZES = frozenset({"frame", "outbox", "owed", "retained_value", "queue_memory", "unsafe", "delivering"})
+_SIZES = frozenset({"frame", "outbox", "owed", "retained_value", "queue_memory", "unsafe", "uncommitted", "delivering"})
 """The limits that are numbers of bytes and don't have `bytes` in their name."""
 
 _LEAST: dict[str, float] = {
@@ -56,6 +56,7 @@ _LEAST: dict[str, float] = {
     "queue_memory": 4 * KIB,
     "queued_bytes": 1 * MIB,
     "unsafe": 4 * KIB,
+    "uncommitted": 4 * KIB,
     "delivering": 4 * KIB,
     "depth": 4,
     "farewell": 0,

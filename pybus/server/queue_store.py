@@ -48,7 +48,12 @@ class QueueStore:
             self._store.put_aside()
         if self._store.set_aside:
             log.write(ERROR, f"{self._path} can't be read and was moved to {self._store.set_aside}")
-        return contents is None or not self._store.set_aside
+        if contents is None:
+            return True
+        if self._store.set_aside:
+            return False
+        queueing.consuming.begin()
+        return True
 
     def commit(self, batch: Batch) -> None:
         """Write a batch, see `pybus.storage.Store`."""

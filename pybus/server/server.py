@@ -5,11 +5,12 @@ import os
 import resource
 import socket
 import time
+from collections.abc import Callable
 
 from pybus.broker.broker import Broker
 from pybus.broker.life import Ending
 from pybus.broker.peer import Peer
-from pybus.errors import AccessDenied, LimitExceeded, Shutdown
+from pybus.errors import AccessDenied, LimitExceeded, PybusError, Shutdown
 from pybus.server.committer import Committer
 from pybus.server.credentials import look_up, socket_owner
 from pybus.server.ending import Endings
@@ -51,7 +52,7 @@ class Server:
         supervisor.changed = self._service_ended
         supervisor.is_dying = self._is_dying
         self.endings = Endings(loop)
-        self.committer = Committer(loop, log, broker.queueing.disk, store, self.flush)
+        self.committer = Committer(loop, log, broker.queueing.disk, store, self._flush_alone)
         self._listener = listener
         self._uids = uids
         self._sessions: dict[int, Session] = {}
@@ -184,8 +185,13 @@ class Server:
             session = self._sessions.get(ready.pop().number)
             if session is not None:
                 session.flush()
+        if queueing.faults:
+            self._log_faults()
         if queueing.journal.has_news and not self.committer.busy:
             self.committer.look()
+            if ready or queueing.unfinished:  # a batch came to nothing, so nobody will tell of it later
+                self.flush()
+                return
         if queueing.hungry and not self._feeding:
             self._feeding = True
             self.loop.soon(self._feed)
@@ -200,7 +206,7 @@ class Server:
             session = self._sessions.get(channel.peer.number)
             if session is not None:
                 session.feed(channel)
-        self.flush()
+        self._flush_alone()
 
     def _set_deadline(self) -> None:
         """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""
@@ -216,8 +222,26 @@ class Server:
 
     def _expire(self) -> None:
         self._deadline = None
-        self.broker.expire(time.monotonic())
-        self.flush()
+        self._alone(lambda: self.broker.expire(time.monotonic()))
+        self._flush_alone()
+
+    def _flush_alone(self) -> None:
+        self._alone(self.flush)
+
+    def _alone(self, action: Callable[[], None]) -> None:
+        """Do what no connection asked for. A bug of ours in it is logged, and never ends the bus."""
+        try:
+            action()
+        except Exception as error:
+            self.log.bug("bug in what the bus does by itself", error)
+
+    def _log_faults(self) -> None:
+        faults, self.broker.queueing.faults[:] = list(self.broker.queueing.faults), []
+        for meaning, error in faults:
+            if isinstance(error, PybusError):
+                self.log.warning(meaning, f"{meaning}: {error}")
+            else:
+                self.log.bug(meaning, error)
 
     # --- the end ----------------------------------------------------------------------------------
 

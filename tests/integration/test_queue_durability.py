@@ -206,3 +206,30 @@ def test_a_full_disk_refuses_durable_messages_while_the_bus_goes_on(daemon: BusD
     assert (bodies[0], bodies[-1]) == (0, "after")
     assert "refused" not in bodies
     assert bodies.count(b"x" * 5000) in (confirmed - 1, confirmed)
+
+
+def test_a_message_that_is_gone_before_it_could_be_written_is_confirmed(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bus:
+        queue = bus.queue("jobs", durable=True, arguments={"x-max-length": 0})
+        queue.publish(1, persistent=True, confirm=True)
+        assert queue.get() is None
+
+
+def test_headers_that_a_publisher_made_up_cost_nobody_the_bus_or_the_store(daemon: BusDaemon) -> None:
+    deaths = [{"queue": "jobs", "reason": "expired", "count": 2**64 - 1}]
+    with pybus.connect(daemon.address) as bus:
+        dead = bus.queue("dead", durable=True)
+        dead.bind("amq.direct", "jobs")
+        arguments = {"x-message-ttl": 1, "x-dead-letter-exchange": "amq.direct"}
+        queue = bus.queue("jobs", durable=True, arguments=arguments)
+        headers = {"x-death": deaths, "CC": [["x"], {"y": 1}]}
+        queue.publish("odd", persistent=True, confirm=True, headers=headers)
+        queue.publish("plain", persistent=True, confirm=True)
+        with dead.consume() as consumer:
+            found = [consumer.receive(PATIENCE), consumer.receive(PATIENCE)]
+        assert [one.body for one in found if one is not None] == ["odd", "plain"]
+    daemon.kill()
+    daemon.restart()
+    with pybus.connect(daemon.address) as bus:
+        assert [one.body for one in drain(bus, "dead")] == ["odd", "plain"]
+    assert "unreadable" not in "\n".join(daemon.log)

@@ -165,7 +165,7 @@ def test_nobody_can_lock_himself_out(alice: Home, field: str, least: float) -> N
 
 def test_which_limits_are_numbers_of_bytes() -> None:
     sizes = ["frame", "outbox", "owed", "retained_value", "retained_bytes", "bytes_per_second"]
-    sizes += ["queue_memory", "queued_bytes", "unsafe", "delivering"]
+    sizes += ["queue_memory", "queued_bytes", "unsafe", "uncommitted", "delivering"]
     others = ["connections", "names", "retained_topics", "messages_per_second", "turn", "depth"]
     assert [field for field in sizes + others if is_size(field)] == sizes
 

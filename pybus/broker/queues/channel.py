@@ -55,12 +55,14 @@ class Delivery(NamedTuple):
 class Transaction:
     """What a transactional channel did since its last commit (AMQP 0-9-1 class `tx`).
 
-    publishes: runs of PUBLISH frames. settled: deliveries that were taken out, by tag, with what is to become of them.
+    publishes: runs of PUBLISH frames. bytes: about the memory they take. settled: deliveries that were taken out, by
+    tag, with what is to become of them.
     """
 
-    __slots__ = ("publishes", "settled")
+    __slots__ = ("bytes", "publishes", "settled")
 
     def __init__(self) -> None:
+        self.bytes = 0
         self.publishes: list[Run] = []
         self.settled: list[tuple[dict[int, Delivery], bool, bool]] = []
 

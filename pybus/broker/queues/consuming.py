@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FREE_RETURNS = 1
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 5.0
+_READ_AGAIN = 1.0
+"""Seconds until what could not be read from disk is tried again."""
 SETTLE_KEY = b"settle"
 
 
@@ -149,7 +151,9 @@ class Consuming:
         try:
             self._queueing.disk.page_in(queue, message)
         except StoreFailed as error:
-            self._queueing.journal.broken = error.message
+            self._queueing.faults.append((f"messages of queue '{queue.name}' have to wait", error))
+            queue.read_again = self._broker.now + _READ_AGAIN
+            queue.timed = True
             return False
         lasting = queue.kept and message.persistent
         room = consumer.prefetch - consumer.unacked if consumer.prefetch else 1
@@ -285,12 +289,23 @@ class Consuming:
     def expire(self, now: float) -> None:
         """Do in the queues what the time has come for."""
         for queue in self._queueing.timers.take_due(now):
-            if queue.is_expired(now):
-                self.delete(queue)
-                continue
-            queue.resume(now)
-            self._drop_expired(queue)
-            self.pump(queue)
+            try:
+                if queue.is_expired(now):
+                    self.delete(queue)
+                    continue
+                queue.resume(now)
+                self._drop_expired(queue)
+                self.pump(queue)
+            except Exception as error:  # a bug of ours, which must not cost other queues their time
+                self._queueing.faults.append((f"bug while the time of queue '{queue.name}' had come", error))
+
+    def begin(self) -> None:
+        """What was on disk has been taken over: see to what has expired meanwhile, and to what will."""
+        for queue in list(self._queueing.vhost.queues.values()):
+            try:
+                self.look_after(queue)
+            except Exception as error:  # a bug of ours, which does not make what is on disk a damaged store
+                self._queueing.faults.append((f"bug while queue '{queue.name}' was taken over", error))
 
     def _drop_expired(self, queue: Queue) -> None:
         for message in list(queue.take_expired(self._broker.now)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges.routing import find_route
 from pybus.broker.queues.message import Content, parse
-from pybus.errors import StoreFailed
+from pybus.errors import LimitExceeded, StoreFailed
 
 if TYPE_CHECKING:
     from pybus.broker.queues.message import Message
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queueing import Queueing
 
 _TRY_AGAIN = 1.0
+_MOST_DEATHS = 2**63 - 1
+"""What the largest signed integer of AMQP 0-9-1 counts to."""
 Death = dict[str, object]
 
 
@@ -29,35 +31,54 @@ class DeadLetters:
 
     def __init__(self, queueing: Queueing) -> None:
         self._queueing = queueing
-        self._pending: deque[tuple[Queue, Message, str]] = deque()
+        self._pending: deque[tuple[Queue, Message, str, bool]] = deque()
         self._busy = False
 
     def drop(self, queue: Queue, message: Message, reason: str) -> None:
-        """A message has been taken out of its queue for good. One that can't be read for now comes back later."""
-        try:
-            self.forward(queue, message, reason)
-        except StoreFailed as error:
-            self._queueing.journal.broken = error.message
-            queue.pause(message, self._queueing.broker.now + _TRY_AGAIN)
-            self._queueing.timers.note(queue)
-            return
-        queue.dropped += 1
-        self._queueing.release(queue, message)
+        """A message has been taken out of its queue for good.
+
+        While its dead letter can't be read, or be taken by the queues that it is meant for, it comes back later.
+        """
+        self._add(queue, message, reason, was_in=True)
 
     def forward(self, queue: Queue, message: Message, reason: str) -> None:
-        """Publish a message to the queue's dead-letter exchange, if it has one that exists. Raises `StoreFailed`."""
-        if queue.policy.dead_letter_exchange is None:
-            return
-        self._queueing.disk.page_in(queue, message)
-        self._pending.append((queue, message, reason))
+        """A message was refused by its queue, and its publisher is told so: a copy may go to the dead letters."""
+        self._add(queue, message, reason, was_in=False)
+
+    def _add(self, queue: Queue, message: Message, reason: str, *, was_in: bool) -> None:
+        self._pending.append((queue, message, reason, was_in))
         if self._busy:
             return
         self._busy = True
         try:
             while self._pending:
-                self._publish(*self._pending.popleft())
+                self._give_up(*self._pending.popleft())
         finally:
             self._busy = False
+
+    def _give_up(self, queue: Queue, message: Message, reason: str, was_in: bool) -> None:
+        queueing = self._queueing
+        try:
+            if queue.policy.dead_letter_exchange is not None:
+                queueing.disk.page_in(queue, message)
+                self._publish(queue, message, reason)
+        except (StoreFailed, LimitExceeded) as error:
+            if was_in and not queue.deleted:
+                queueing.faults.append((f"dead letters of queue '{queue.name}' have to wait", error))
+                self._put_back(queue, message, reason)
+                return
+            queueing.faults.append((f"a dead letter of queue '{queue.name}' is lost", error))
+        except Exception as error:  # a bug of ours, or odd headers: neither may cost more than this one dead letter
+            queueing.faults.append((f"a dead letter of queue '{queue.name}' is lost", error))
+        if was_in:
+            queue.dropped += 1
+            queueing.release(queue, message)
+
+    def _put_back(self, queue: Queue, message: Message, reason: str) -> None:
+        if reason == "rejected":
+            message.returns = message.returns or 1  # somebody had it
+        queue.pause(message, self._queueing.broker.now + _TRY_AGAIN)
+        self._queueing.timers.note(queue)
 
     def _publish(self, queue: Queue, message: Message, reason: str) -> None:
         queueing = self._queueing
@@ -66,14 +87,18 @@ class DeadLetters:
             return
         content = parse(message.data)
         key = queue.policy.dead_letter_key
-        copies = content.headers.get("CC") if key is None else None
-        keys = (content.key if key is None else key, *(copies if isinstance(copies, list) else ()))
+        keys = _keys(content) if key is None else [key]
         died = self._died(queue, content, reason)
         dead = died._replace(exchange=exchange.name, key=keys[0])
-        route = find_route(exchange, keys, dead.headers, queueing.vhost.exchanges)
+        route = find_route(exchange, tuple(keys), dead.headers, queueing.vhost.exchanges)
         if reason != "rejected":
             deaths = _deaths(died)
             route = route._replace(queues=tuple(one for one in route.queues if not _is_circle(one.name, deaths)))
+        lasting = message.persistent
+        for one in route.queues:  # all or none: it comes back, and a queue that took it would get it again
+            failure = queueing.publishing.obstacle(one, lasting=lasting and one.kept)
+            if failure is not None:
+                raise failure
         exchange.published += 1
         queueing.publishing.distribute(route, dead, dead.frame())
 
@@ -81,8 +106,6 @@ class DeadLetters:
         """The message with its death in its headers, and without what would kill it again."""
         headers = dict(content.headers)
         properties = dict(content.properties)
-        copies = headers.get("CC")
-        keys = [content.key, *(copies if isinstance(copies, list) else ())]
         if queue.policy.dead_letter_key is not None:
             headers.pop("CC", None)
         death: Death = {
@@ -91,15 +114,14 @@ class DeadLetters:
             "queue": queue.name,
             "time": datetime.fromtimestamp(int(self._queueing.broker.wall_time()), UTC),
             "exchange": content.exchange,
-            "routing-keys": keys,
+            "routing-keys": _keys(content),
         }
         if "expiration" in properties:
             death["original-expiration"] = properties.pop("expiration")
         others = []
         for one in _deaths(content):
             if one.get("queue") == queue.name and one.get("reason") == reason:
-                count = one.get("count")
-                death = {**one, "count": (count if isinstance(count, int) else 0) + 1}
+                death = {**one, "count": _one_more(one.get("count"))}
             else:
                 others.append(one)
         headers["x-death"] = [death, *others]
@@ -107,6 +129,17 @@ class DeadLetters:
             headers.setdefault(f"x-first-death-{name}", value)
             headers[f"x-last-death-{name}"] = value
         return content._replace(properties={**properties, "headers": headers})
+
+
+def _keys(content: Content) -> list[str]:
+    """The keys that a message was published with, as far as they are some: its headers are its publisher's."""
+    copies = content.headers.get("CC")
+    return [content.key, *(one for one in (copies if isinstance(copies, list) else ()) if isinstance(one, str))]
+
+
+def _one_more(count: object) -> int:
+    """The next count of deaths, whatever the headers say of those so far."""
+    return min(count + 1, _MOST_DEATHS) if isinstance(count, int) and count > 0 else 1
 
 
 def _deaths(content: Content) -> list[Death]:

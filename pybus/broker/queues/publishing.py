@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
     from pybus.broker.exchanges.exchange import Destination
     from pybus.broker.peer import Peer
-    from pybus.broker.queues.channel import Channel
+    from pybus.broker.queues.channel import Channel, Transaction
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
 _AMQ_TOPIC = "amq.topic"
+_RUN_OVERHEAD = 200
+"""About what messages that wait for a commit cost beside their frames, bytes."""
 
 
 class Publishing:
@@ -65,12 +67,20 @@ class Publishing:
             if channel.transaction is not None:
                 if run[1] & CONFIRM:
                     raise replies.failed("cannot switch from tx to confirm mode")
-                channel.transaction.publishes.append(run)
+                self._hold(channel.transaction, run)
                 return
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, frames_of(run[6], run[7]), error)
             return
         self.publish(channel, run, route)
+
+    def _hold(self, transaction: Transaction, run: Run) -> None:
+        """Keep messages until a transaction is committed. Raises `LimitExceeded`."""
+        limit, size = self._broker.limits.uncommitted, len(run[6]) + _RUN_OVERHEAD
+        if transaction.bytes + size > limit:
+            raise LimitExceeded(f"a transaction holds {limit} bytes of messages at most; commit it more often")
+        transaction.bytes += size
+        transaction.publishes.append(run)
 
     def commit(self, channel: Channel, runs: Iterable[Run]) -> None:
         """Publish what has waited for the end of a transaction. Exchanges that went meanwhile refuse their messages."""
@@ -195,13 +205,11 @@ class Publishing:
 
     def enqueue(self, queue: Queue, message: Message) -> BusError | None:
         """Put a message into a queue, and hand it on if a consumer can take it. Returns why it was not taken, if so."""
-        limits = self._broker.limits
-        if len(queue) >= limits.queue_length or self._queueing.bytes >= limits.queued_bytes:
+        lasting = queue.kept and message.persistent and self._queueing.journal.keeps
+        obstacle = self.obstacle(queue, lasting=lasting)
+        if obstacle is not None:
             queue.dropped += 1
-            return LimitExceeded(
-                f"queue '{queue.name}' has {len(queue)} messages, all queues {self._queueing.bytes} bytes;"
-                f" the limits are {limits.queue_length} and {limits.queued_bytes}"
-            )
+            return obstacle
         policy = queue.policy
         bounded = policy.max_length is not None or policy.max_bytes is not None
         if bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):
@@ -212,10 +220,6 @@ class Publishing:
         if policy.ttl is not None:
             due = message.since + policy.ttl
             message.due = due if message.due is None else min(message.due, due)
-        lasting = queue.kept and message.persistent and self._queueing.journal.keeps
-        if lasting and self._queueing.journal.broken:
-            queue.dropped += 1
-            return StoreFailed(f"the message can't be written to disk: {self._queueing.journal.broken}")
         queue.put(message)
         self._queueing.entered(queue, message, lasting=lasting)
         if queue.consumers and not queue.stuck:
@@ -225,6 +229,18 @@ class Publishing:
                 self._queueing.dead_letters.drop(queue, dropped, "maxlen")
         if queue.timed:
             self._queueing.consuming.look_after(queue)
+        return None
+
+    def obstacle(self, queue: Queue, *, lasting: bool) -> BusError | None:
+        """Why a queue can take no message now, whatever it was declared with. lasting: one that goes to disk."""
+        limits, journal = self._broker.limits, self._queueing.journal
+        if len(queue) >= limits.queue_length or self._queueing.bytes >= limits.queued_bytes:
+            return LimitExceeded(
+                f"queue '{queue.name}' has {len(queue)} messages, all queues {self._queueing.bytes} bytes;"
+                f" the limits are {limits.queue_length} and {limits.queued_bytes}"
+            )
+        if lasting and journal.keeps and journal.broken:
+            return StoreFailed(f"the message can't be written to disk: {journal.broken}")
         return None
 
     # --- routes and refusals ----------------------------------------------------------------------

@@ -35,7 +35,8 @@ class Queue:
     published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
     not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
     to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
-    as it will; ahead: how far ahead that is to be set next, see `Journal`.
+    as it will; ahead: how far ahead that is to be set next, see `Journal`. read_again: when to try again what could
+    not be read from disk, monotonic seconds.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
@@ -57,6 +58,7 @@ class Queue:
         self.last = 0
         self.timed = policy.expires is not None
         self.memory = 0
+        self.read_again: float | None = None
         self.number = self.marked = self.asked = self.reached = 0
         self.ahead = 1
 
@@ -152,6 +154,8 @@ class Queue:
 
     def resume(self, now: float) -> None:
         """Put back in line what has paused for long enough."""
+        if self.read_again is not None and self.read_again <= now:
+            self.read_again = None
         while self._paused and self._paused[0][0] <= now:
             _, message = heapq.heappop(self._paused)
             self._lane(message).put_back(message)
@@ -174,6 +178,8 @@ class Queue:
             message = lane.head()
             if message is not None and message.due is not None:
                 times.append(message.due)
+        if self.read_again is not None:
+            times.append(self.read_again)
         if self.policy.expires is not None and not len(self.consumers):
             times.append(self.used + self.policy.expires)
         return min(times, default=None)

@@ -29,6 +29,7 @@ class Queueing:
 
     bytes: about the memory that messages take. unfinished: channels that have something to send when the turn is
     over. hungry: those that have room for deliveries again; the shell lets them be fed in a turn of their own.
+    faults: what went wrong without anybody there to be told, for the shell to log: what that means, and the error.
     """
 
     def __init__(self, broker: Broker, journal: Journal) -> None:
@@ -44,6 +45,7 @@ class Queueing:
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
+        self.faults: list[tuple[str, Exception]] = []
         self.vhost.add(SignalExchange("amq.topic", broker.signals, self.publishing))
 
     def channel(self, peer: Peer) -> Channel:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def restore(queueing: Queueing, contents: Contents) -> None:
-    """Take over what a store has. To be called once, before anybody is here.
+    """Take over what a store has. To be called once, before anybody is here; `Consuming.begin` comes next.
 
     Raises what comes of it if something else than a bus wrote it.
     """
@@ -40,7 +40,6 @@ def restore(queueing: Queueing, contents: Contents) -> None:
         for row in contents.messages(stored.number, queueing.broker.limits.queue_memory):
             _restore_message(queueing, queue, row)
         queue.published = 0
-        queueing.consuming.look_after(queue)
 
 
 def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> None:

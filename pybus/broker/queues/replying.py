@@ -17,6 +17,7 @@ from pybus.broker.exchanges.routing import find_route
 from pybus.broker.queues import replies
 from pybus.broker.queues.message import Content
 from pybus.broker.queues.queue import Properties
+from pybus.broker.queues.vhost import check_key
 from pybus.errors import InvalidArguments
 from pybus.names import check_method
 from pybus.protocol.codec import unpack_or_keep
@@ -86,6 +87,7 @@ class Replying:
         target = caused_target(depth_of(content.target)) if flags else 0
         peer, serial = channel.peer, 0
         if isinstance(queue, str):
+            check_key(queue)  # by which the answer is published
             serial = self._free_serial(peer)
             self.awaited[peer.number, serial] = Awaited(queue, correlation if isinstance(correlation, str) else None)
         else:

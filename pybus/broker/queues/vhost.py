@@ -155,6 +155,7 @@ class VirtualHost:
         if name.startswith(_RESERVED) and not own:
             raise replies.reserved("queue", name)
         policy = read_policy(name, properties.arguments)
+        check_key(policy.dead_letter_key or "")
         if len(self.queues) >= self._broker.limits.queues:
             raise LimitExceeded(f"there are {len(self.queues)} queues, the limit")
         made = Queue(name, properties, policy, self._broker.now)

@@ -432,6 +432,25 @@ def test_what_does_not_go_with_a_transaction() -> None:
     ]
 
 
+def test_a_transaction_holds_so_much_and_what_is_more_is_refused() -> None:
+    _, alice, bob, _ = office(Limits()._replace(uncommitted=2500))
+    bob.queue("jobs")
+    alice.ask("select_transaction")
+    for number in (1, 2, 3):
+        alice.tell("", "jobs", bytes([number]) * 1000, serial=number)
+    text = "a transaction holds 2500 bytes of messages at most; commit it more often"
+    assert alice.told() == [("LimitExceeded", 3, text)]
+    alice.ask("commit")
+    alice.tell("", "jobs", bytes([4]) * 1000, serial=4)
+    alice.ask("rollback")
+    alice.tell("", "jobs", bytes([5]) * 1000, serial=5)
+    alice.tell("", "jobs", bytes([6]) * 1000, serial=6)
+    assert alice.told() == []
+    alice.ask("commit")
+    bob.consume("jobs")
+    assert [one[:1] for one in bob.values()] == [b"\1", b"\2", b"\5", b"\6"]
+
+
 def test_an_exchange_that_went_before_the_commit_refuses_its_messages() -> None:
     _, alice, bob, _ = office()
     bob.ask("declare_exchange", "ex")

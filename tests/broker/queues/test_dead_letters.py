@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from pybus.errors import LimitExceeded
+from pybus.limits import Limits
 from pybus.protocol.frames import CONFIRM
-from tests.broker.queues.scene import User, office
+from tests.broker.queues.scene import Got, User, office
 
 DEAD = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
 
@@ -273,3 +275,62 @@ def test_a_long_chain_of_queues_is_no_deep_one() -> None:
     carol.queue("q2000")
     alice.tell("", "q0", "far")
     assert carol.ask("declare_queue", "q2000", True) == {"queue": "q2000", "messages": 1, "consumers": 0}
+
+
+# --- what its headers say, and what goes wrong --------------------------------------------------------
+
+
+def test_a_count_of_deaths_that_is_none_or_too_high_does_no_harm() -> None:
+    scene, alice, _, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-message-ttl": 1000})
+    for count in (2**64 - 1, 2**63 - 2, -5, "many", 2):
+        alice.tell("", "jobs", 0, headers={"x-death": [{"queue": "jobs", "reason": "expired", "count": count}]})
+    scene.wait(1)
+    counts = [properties["headers"]["x-death"][0]["count"] for _, properties in died(carol)]
+    assert counts == [2**63 - 1, 2**63 - 1, 1, 1, 3]
+    assert scene.broker.queueing.faults == []
+
+
+def test_only_texts_are_further_keys_of_a_dead_letter() -> None:
+    scene, alice, _, carol = office()
+    carol.queue("dead", ("amq.direct", "jobs"))
+    carol.queue("copies", ("amq.direct", "x"))
+    carol.queue("jobs", arguments={"x-dead-letter-exchange": "amq.direct", "x-message-ttl": 1000})
+    alice.tell("", "jobs", 1, headers={"CC": [["x"], {"x": 1}, 7, "x"]})
+    scene.wait(1)
+    ((_, properties),) = died(carol)
+    assert properties["headers"]["x-death"][0]["routing-keys"] == ["jobs", "x"]
+    assert reasons(carol, "copies") == [(1, "expired")]
+
+
+def test_the_key_for_dead_letters_has_the_length_of_a_key() -> None:
+    _, _, _, carol = office()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "d" * 256}
+    text = "the routing key 'dddddddddddddddddddddddddddddddddddddddd'... is longer than 255 bytes"
+    assert carol.refused("declare_queue", "jobs", arguments=arguments) == f"BadName: {text}"
+
+
+def test_what_the_queue_for_dead_letters_has_no_room_for_stays() -> None:
+    scene, alice, bob, carol = office(Limits()._replace(queue_length=2))
+    carol.queue("dead")
+    carol.queue("copies", ("amq.fanout", ""))
+    carol.ask("bind_queue", "dead", "amq.fanout", "")
+    carol.queue("jobs", arguments={"x-dead-letter-exchange": "amq.fanout"})
+    alice.tell("", "dead", "old")
+    alice.tell("", "dead", "older")
+    alice.tell("", "jobs", "bad")
+    bob.consume("jobs", "worker")
+    assert bob.got() == [Got("", "jobs", "bad")]
+    bob.ask("cancel", "worker")
+    bob.reject(1)
+    (fault,) = scene.broker.queueing.faults
+    assert fault[0] == "dead letters of queue 'jobs' have to wait"
+    assert isinstance(fault[1], LimitExceeded)
+    assert carol.ask("purge_queue", "copies") == 0
+    bob.consume("jobs", "worker")
+    scene.wait(1)
+    assert bob.got() == [Got("", "jobs", "bad", redelivered=True)]
+    assert carol.ask("purge_queue", "dead") == 2
+    bob.reject(2)
+    assert (reasons(carol), reasons(carol, "copies")) == ([("bad", "rejected")], [("bad", "rejected")])

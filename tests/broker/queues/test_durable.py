@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pybus.limits import Limits
+from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, CONFIRM, PERSISTENT
 from tests.broker.queues.scene import Got, User
 from tests.broker.queues.shelf import Durable, Shelf
@@ -42,6 +43,11 @@ def consumed(scene: Durable, queue: str = "jobs") -> list[Got]:
         scene.save()
         found += who.got()
     return found
+
+
+def bodies(found: list[Got]) -> list[object]:
+    """What messages hold, without the properties that some have."""
+    return [one.value[1] if isinstance(one.value, tuple) else one.value for one in found]
 
 
 # --- confirms follow the disk -----------------------------------------------------------------------
@@ -403,3 +409,79 @@ def test_a_publisher_that_is_faster_than_the_disk_has_to_wait() -> None:
     scene.save()
     assert [*waits, alice.peer.must_wait] == [True, False]
     assert scene.broker.ready == [alice.peer]
+
+
+def test_what_dies_while_the_disk_is_full_is_a_dead_letter_once_there_is_room() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "dead")
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead", "x-message-ttl": 5000}
+    declare(scene, bob, "risky", arguments=arguments)
+    publish(alice, "one", "two", queue="risky")
+    scene.save()
+    scene.shelf.full = "no space left on device"
+    publish(alice, "three")
+    scene.save()
+    scene.wait(5)
+    queues = scene.broker.queueing.vhost.queues
+    assert (len(queues["risky"]), len(queues["dead"])) == (2, 0)
+    assert {meaning for meaning, _ in scene.broker.queueing.faults} == {"dead letters of queue 'risky' have to wait"}
+    scene.shelf.full = ""
+    scene.retry()
+    scene.wait(1)
+    scene.save(2)
+    assert (len(queues["risky"]), len(queues["dead"])) == (0, 2)
+    assert bodies(consumed(scene.die(), "dead")) == ["one", "two"]
+
+
+def test_what_expired_while_the_bus_was_away_dies_once_all_else_is_there() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "risky", arguments={"x-dead-letter-exchange": "amq.fanout", "x-message-ttl": 5000})
+    declare(scene, bob, "dead", ("amq.fanout", ""))
+    publish(alice, "old", queue="dead")
+    publish(alice, "one", queue="risky")
+    scene.save()
+    scene.now += 5
+    assert bodies(consumed(scene.die(), "dead")) == ["old", "one"]
+
+
+def test_a_dead_letter_that_can_t_be_made_costs_nothing_but_itself() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "dead")
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead", "x-message-ttl": 5000}
+    declare(scene, bob, "odd", arguments=arguments)
+    declare(scene, bob, "risky", arguments=arguments)
+    publish(alice, "one", queue="odd")
+    publish(alice, "two", queue="risky")
+    scene.save()
+    (odd,) = [one for one in scene.shelf.queues.values() if one.name == "odd"]
+    key = {**arguments, "x-dead-letter-routing-key": "k" * 70_000}
+    scene.shelf.queues[odd.number] = odd._replace(arguments=pack(key))
+    scene.now += 5
+    again = scene.die()
+    ((meaning, error),) = again.broker.queueing.faults
+    assert (meaning, type(error).__name__) == ("a dead letter of queue 'odd' is lost", "error")
+    assert bodies(consumed(again, "dead")) == ["two"]
+    assert again.die().broker.queueing.faults == []
+
+
+def test_what_can_t_be_read_for_now_is_read_later_and_stops_nobody_else() -> None:
+    scene, alice, bob = bus(Limits()._replace(queue_memory=0))
+    declare(scene, bob, "others")
+    publish(alice, 1, 2)
+    scene.save(2)
+    scene.shelf.full = "input/output error"
+    bob.consume("jobs")
+    assert bob.got() == []
+    ((meaning, error),) = scene.broker.queueing.faults
+    assert meaning == "messages of queue 'jobs' have to wait"
+    assert str(error).startswith("the queues can't be read from disk: input/output error")
+    assert scene.broker.next_deadline() == scene.now + 1
+    scene.wait(1)
+    assert (bob.got(), scene.broker.next_deadline()) == ([], scene.now + 1)
+    scene.shelf.full = ""
+    alice.tell("", "others", 3, SAFE, 3)
+    scene.wait(1)
+    scene.save(3)
+    assert alice.told() == [("confirmed", 3)]
+    assert bob.got() == [Got("", "jobs", 1), Got("", "jobs", 2)]
+    assert scene.broker.next_deadline() is None

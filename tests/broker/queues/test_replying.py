@@ -117,6 +117,14 @@ def test_a_message_without_a_method_is_refused() -> None:
     assert bob.heard() == []
 
 
+def test_a_queue_for_answers_that_can_t_be_one_is_refused_and_the_service_not_bothered() -> None:
+    _, alice, bob = player()
+    play(alice, [[], {}], CONFIRM, 5, type="play", reply_to="x" * 70_000)
+    text = f"the routing key {'x' * 40!r}... is longer than 255 bytes"
+    assert alice.told() == [("BadName", 5, text)]
+    assert bob.heard() == []
+
+
 def test_a_queue_of_a_service_s_name_comes_first() -> None:
     _, alice, bob = player()
     alice.queue(NAME)
