@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pybus.limits import Limits
-from pybus.protocol.frames import ANSWER, CONFIRM, PERSISTENT
+from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, PERSISTENT
 from tests.broker.queues.scene import Got, User
 from tests.broker.queues.shelf import Durable, Shelf
 from tests.broker.scene import Heard
@@ -255,6 +255,44 @@ def test_a_message_that_is_got_waits_for_its_mark_as_well() -> None:
     (answer,) = bob.heard()
     assert (answer.kind, answer.serial, answer.value["tag"]) == (ANSWER, serial, 1)  # type: ignore[index]
     assert consumed(scene.die()) == [Got("", "jobs", 1, redelivered=True)]
+
+
+def test_a_mark_that_is_on_its_way_is_enough_for_messages_that_are_got() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(8))
+    scene.save()
+    disk = scene.broker.queueing.disk
+    serials, got = [], []
+    for _ in range(4):
+        serials += [bob.call("org.pybus.Bus", "get_message", "jobs", True)]
+        batch = disk.take()
+        serials += [bob.call("org.pybus.Bus", "get_message", "jobs", True)]
+        if batch is not None:
+            scene.shelf.commit(batch)
+            disk.committed()
+            scene.finish()
+        scene.save(2)
+        got += [(one.kind, one.serial) for one in bob.heard()]
+    assert got == [(ANSWER, serial) for serial in serials]
+    assert not disk._calls
+    assert bob.ask("get_message", "jobs") is None
+
+
+def test_nothing_is_taken_for_who_is_gone_or_does_not_wait_any_more() -> None:
+    scene, alice, bob = bus()
+    carol = scene.user("carol")
+    publish(alice, 1)
+    scene.save()
+    serial = bob.call("org.pybus.Bus", "get_message", "jobs", True)
+    carol.call("org.pybus.Bus", "get_message", "jobs", True)
+    carol.leave()
+    scene.now += scene.broker.limits.deadline
+    scene.broker.now = scene.now
+    scene.save()
+    (answer,) = bob.heard()
+    assert (answer.kind, answer.serial) == (ERROR, serial)
+    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the disk was not ready in time"]
+    assert [one.value for one in consumed(scene)] == [1]
 
 
 def test_acks_are_on_disk_with_the_next_batch() -> None:
