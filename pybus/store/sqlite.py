@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 _ROWS = 128
 """Rows of one statement. SQLite takes 32766 variables, which are 8 a row."""
+_LOOK_AGAIN = 0.05
+"""Seconds between attempts to get a store that another bus still has."""
 _CHECKPOINT = 4096
 """Pages of the log, 4 KiB each, past which it is written back to the tables."""
 _INSERT = "INSERT OR REPLACE INTO message VALUES "
@@ -53,8 +56,10 @@ class SqliteStore:
 
     # --- at the start -------------------------------------------------------------------------------
 
-    def load(self) -> Contents | None:
+    def load(self, patience: float = 0.0) -> Contents | None:
         """What is there; None if nothing is. What is no store, or a damaged one, is set aside under another name.
+
+        patience: seconds to wait, at most, for another bus that is about to end to let go of it.
 
         Raises `StoreError` if the store can't be used and is not to be touched: another bus has it, it is of a
         newer version, or the system refuses. Then nothing is written to it, either.
@@ -63,6 +68,7 @@ class SqliteStore:
             return None
         self._is_new = False
         try:
+            self._take_lock(patience)
             return self._load()
         except (sqlite3.OperationalError, OSError, StoreError) as error:
             self.close()
@@ -189,21 +195,21 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
 
-    def _take_lock(self) -> None:
-        """See that no other bus uses the store."""
+    def _take_lock(self, patience: float = 0.0) -> None:
+        """See that no other bus uses the store. patience: how many seconds that may take."""
         if self._lock is not None:
             return
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, time.monotonic() + patience)
             if self._is_new and os.path.exists(self._path):
                 raise StoreError(f"another bus has made {self._path} meanwhile; restart this one")
             self._is_new = False
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BlockingIOError:
             os.close(lock)
-            raise StoreError(f"another bus uses {self._path}") from None
+            raise StoreError(f"another bus uses {self._path}; restart this one when that has ended") from None
         except BaseException:
             os.close(lock)
             raise
@@ -223,6 +229,19 @@ class SqliteStore:
             writer.execute("UPDATE queue SET marked = ? WHERE number = ?", (marked, queue))
         for first, last in _ranges(batch.gone):
             writer.execute("DELETE FROM message WHERE place BETWEEN ? AND ?", (first, last))
+
+
+def _lock(descriptor: int, until: float) -> None:
+    """Lock a file. until: monotonic time up to which it is tried. Raises BlockingIOError."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return
 
 
 def _define(writer: sqlite3.Connection, definition: StoredExchange | StoredQueue | StoredBinding, exists: bool) -> None:

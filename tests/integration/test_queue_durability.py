@@ -160,7 +160,7 @@ def test_a_second_daemon_can_t_open_the_store(daemon: BusDaemon) -> None:
         second.kill()
         second.environ["XDG_STATE_HOME"] = daemon.environ["XDG_STATE_HOME"]
         second.restart()
-        reason = f"another bus uses {database(daemon)}"
+        reason = f"another bus uses {database(daemon)}; restart this one when that has ended"
         assert f"durable queues can't be used: {reason}" in "\n".join(second.log)
         with pybus.connect(second.address) as bus:
             with pytest.raises(pybus.StoreFailed) as caught:

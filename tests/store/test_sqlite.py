@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pybus.storage import (
 )
 from pybus.store.schema import VERSION
 from pybus.store.sqlite import SqliteStore
+from tests.daemon import PATIENCE
 
 JOBS = StoredQueue(1, "jobs", False, b"\x80", 0)
 LOGS = StoredExchange("logs", "fanout", True, False, b"\x81\xa1a\x01")
@@ -153,13 +155,27 @@ def test_a_second_bus_can_t_use_it(store: SqliteStore, path: str) -> None:
     for attempt in (second.load, lambda: second.commit(batch(define=(LOGS,)))):
         with pytest.raises(StoreError) as caught:
             attempt()
-        assert str(caught.value) == f"another bus uses {path}"
+        assert str(caught.value) == f"another bus uses {path}; restart this one when that has ended"
     store.close()
     with pytest.raises(StoreError):
         second.commit(batch(define=(LOGS,)))
     third = SqliteStore(path)
     assert loaded(third).exchanges == []
     third.close()
+
+
+def test_a_store_whose_bus_is_about_to_end_is_waited_for(store: SqliteStore, path: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    second = SqliteStore(path)
+    found: list[Contents | None] = []
+    waiting = threading.Thread(target=lambda: found.append(second.load(PATIENCE)))
+    waiting.start()
+    store.commit(batch(message(2)))
+    store.close()
+    waiting.join(PATIENCE)
+    assert [one and one.queues for one in found] == [[JOBS]]
+    assert messages(loaded(second)) == [message(1), message(2)]
+    second.close()
 
 
 def test_a_store_that_another_bus_made_meanwhile_is_not_touched(path: str) -> None:
