@@ -90,6 +90,7 @@ class Journal:
         """A queue was found on disk."""
         queue.number = stored.number
         queue.marked = queue.asked = queue.reached = stored.marked
+        queue.last = max(queue.last, stored.marked)  # new messages come behind the mark
         self._last_queue = max(self._last_queue, stored.number)
 
     def start(self, queue: Queue) -> int:

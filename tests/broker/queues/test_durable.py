@@ -245,6 +245,21 @@ def test_marks_run_ahead_of_a_consumer_that_goes_on() -> None:
     assert len(falsely) <= 1024
 
 
+def test_what_comes_after_a_restart_is_not_marked_for_what_was_delivered_before() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(20))
+    scene.save()
+    bob.consume("jobs", no_ack=True)
+    scene.save(20)
+    assert bob.values() == list(range(20))
+    scene.broker.queueing.disk.end()
+    scene.save()
+    scene = scene.die()
+    publish(scene.user("alice"), "new", "newer")
+    scene.save()
+    assert consumed(scene.die()) == [Got("", "jobs", "new"), Got("", "jobs", "newer")]
+
+
 def test_a_message_that_is_got_waits_for_its_mark_as_well() -> None:
     scene, alice, bob = bus()
     publish(alice, 1)
