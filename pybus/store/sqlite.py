@@ -36,6 +36,7 @@ _LOOK_AGAIN = 0.05
 _CHECKPOINT = 4096
 """Pages of the log, 4 KiB each, past which it is written back to the tables."""
 _INSERT = "INSERT OR REPLACE INTO message VALUES "
+_COLUMNS = "place, returns, priority, since, due, size, volatile"
 _ROW = "(?,?,?,?,?,?,?,?)"
 
 
@@ -70,19 +71,20 @@ class SqliteStore:
         try:
             self._take_lock(patience)
             return self._load()
-        except (sqlite3.OperationalError, OSError, StoreError) as error:
+        except (sqlite3.DatabaseError, OSError, StoreError) as error:
+            if _is_damage(error):
+                self.put_aside()
+                return None
             self.close()
             self._refused = str(error)
             raise StoreError(self._refused) from None
-        except sqlite3.DatabaseError:
-            self.put_aside()
-            return None
 
     def _load(self) -> Contents:
         writer = self._open()
         (state,) = writer.execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
+        writer.execute(f"SELECT {_COLUMNS}, data FROM message LIMIT 0")
         with suppress(sqlite3.OperationalError):  # a full disk: they are left out below as well
             writer.execute("DELETE FROM message WHERE volatile")
         exchanges = [
@@ -102,9 +104,8 @@ class SqliteStore:
     def _messages(self, queue: int, memory: int) -> Iterator[StoredMessage]:
         assert self._writer is not None
         begin, end = place_of(queue, 0), place_of(queue + 1, 0)
-        columns = "place, returns, priority, since, due, size, volatile"
         where = "FROM message WHERE place > ? AND place < ? AND NOT volatile ORDER BY place"
-        for row in self._writer.execute(f"SELECT {columns}, data {where}", (begin, end)):
+        for row in self._writer.execute(f"SELECT {_COLUMNS}, data {where}", (begin, end)):
             message = StoredMessage(*row)
             begin = message.place
             memory -= len(message.data)
@@ -113,7 +114,7 @@ class SqliteStore:
                 break
         else:
             return
-        for row in self._writer.execute(f"SELECT {columns}, x'' {where}", (begin, end)):
+        for row in self._writer.execute(f"SELECT {_COLUMNS}, x'' {where}", (begin, end)):
             yield StoredMessage(*row)
 
     def put_aside(self) -> None:
@@ -229,6 +230,16 @@ class SqliteStore:
             writer.execute("UPDATE queue SET marked = ? WHERE number = ?", (marked, queue))
         for first, last in _ranges(batch.gone):
             writer.execute("DELETE FROM message WHERE place BETWEEN ? AND ?", (first, last))
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether it is the file that can't be understood, rather than the system that refuses.
+
+    That a table or column is not there is `SQLITE_ERROR`, an error of the statement (sqlite.org/rescode.html).
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, sqlite3.DatabaseError)
 
 
 def _lock(descriptor: int, until: float) -> None:

@@ -215,6 +215,23 @@ def test_what_can_t_be_read_is_set_aside_and_not_deleted(store: SqliteStore, pat
     assert third.set_aside == f"{path}.unreadable-2"
 
 
+@pytest.mark.parametrize("table", ["exchange", "queue", "binding", "message"])
+def test_a_store_that_lacks_a_table_is_set_aside(store: SqliteStore, path: str, table: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    connection.close()
+    again = SqliteStore(path)
+    assert again.load() is None
+    assert again.set_aside == f"{path}.unreadable-1"
+    again.commit(batch(message(2), define=(JOBS,)))
+    again.close()
+    third = SqliteStore(path)
+    assert messages(loaded(third)) == [message(2)]
+    third.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(store: SqliteStore, path: str) -> None:
     store.commit(batch(message(1), define=(JOBS,)))
     store.close()
@@ -243,6 +260,20 @@ def test_a_full_disk_refuses_a_batch_as_a_whole(store: SqliteStore, path: str) -
     again = reopened(store, path)
     assert messages(loaded(again)) == [message(1), message(2)]
     again.close()
+
+
+def test_a_store_that_the_system_refuses_is_left_where_it_is(store: SqliteStore, path: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    store.close()
+    os.mkdir(f"{path}-wal")  # SQLite can't open its log then, whoever runs this
+    again = SqliteStore(path)
+    with pytest.raises(StoreError):
+        again.load()
+    assert (again.set_aside, os.path.exists(path)) == ("", True)
+    os.rmdir(f"{path}-wal")
+    third = SqliteStore(path)
+    assert messages(loaded(third)) == [message(1)]
+    third.close()
 
 
 def test_a_folder_that_can_t_be_made_is_told(tmp_path: Path) -> None:
