@@ -123,6 +123,7 @@ def test_what_survives_a_stop_and_a_kill_and_what_does_not(daemon: BusDaemon) ->
         assert found == [(0, True), (1, True), (2, False), (3, False), (4, False), ("signal", False)]
         with pytest.raises(pybus.NotFound):
             bus.queue("passing", passive=True)
+        bus.queue("later", durable=True)  # answered once it is on disk, and the acks before it are
     daemon.kill()
     daemon.restart()
     with pybus.connect(daemon.address, program="carol") as bus:

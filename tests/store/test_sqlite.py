@@ -262,6 +262,24 @@ def test_a_full_disk_refuses_a_batch_as_a_whole(store: SqliteStore, path: str) -
     again.close()
 
 
+def test_a_full_disk_takes_what_makes_room(store: SqliteStore, path: str) -> None:
+    store.commit(batch(*[message(position, b"x" * 1000) for position in range(1, 50)], define=(JOBS,)))
+    writer = store._open()
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    change = batch(*[message(position, b"x" * 1000) for position in range(50, 200)])
+    change.marked = {1: 40}
+    change.gone = [place_of(1, position) for position in range(1, 41)]
+    with pytest.raises(StoreError):
+        store.commit(change)
+    store.commit(change.without_puts())
+    again = reopened(store, path)
+    contents = loaded(again)
+    assert contents.queues == [JOBS._replace(marked=40)]
+    assert messages(contents) == [message(position, b"x" * 1000) for position in range(41, 50)]
+    again.close()
+
+
 def test_a_store_that_the_system_refuses_is_left_where_it_is(store: SqliteStore, path: str) -> None:
     store.commit(batch(message(1), define=(JOBS,)))
     store.close()

@@ -97,13 +97,10 @@ class Disk:
         channels, self._channels = list(self._channels), {}
         for channel in channels:
             queueing.finish_later(channel)
-        self._call_again()
-        for queue in stalled:
-            if not queue.deleted:
-                queueing.consuming.pump(queue)
+        self._go_on(stalled)
 
-    def _call_again(self) -> None:
-        """Try the calls that wait. Nothing is taken for those whose caller is gone or does not wait any more."""
+    def _go_on(self, stalled: list[Queue]) -> None:
+        """Try the calls and the queues that wait. Nothing is taken for who is gone or does not wait any more."""
         broker = self._queueing.broker
         calls, self._calls = self._calls, []
         for peer, run, deadline in calls:
@@ -113,6 +110,9 @@ class Disk:
                 broker.dispatch.call_bus(peer, run, deadline)
             elif not run[1] & NO_REPLY:
                 broker.dispatch.refuse(peer, run[4], DeadlinePassed("the disk was not ready in time"))
+        for queue in stalled:
+            if not queue.deleted:
+                self._queueing.consuming.pump(queue)
 
     def _let_go(self, batch: int) -> None:
         """Publishers need not wait for this batch any more."""
@@ -122,10 +122,13 @@ class Disk:
             if not peer.outbox:
                 peer.ready.append(peer)  # for the shell to see that it may read from it again
 
-    def failed(self, reason: str) -> None:
-        """The batch that was taken can't be written for now: tell who waits for it. The shell will try again."""
+    def failed(self, reason: str, *, puts_only: bool = False) -> None:
+        """The batch that was taken can't be written for now: tell who waits for it. It is a part of the next one.
+
+        puts_only: all but its messages could be written.
+        """
         journal = self._queueing.journal
-        journal.broken = reason
+        stalled = journal.failed(reason, puts_only=puts_only)
         error = StoreFailed(f"it can't be written to disk for now: {reason}")
         last = journal.current - 1
         self._let_go(last)
@@ -136,9 +139,7 @@ class Disk:
         while self._answers and self._answers[0][0] <= last:
             _, peer, data = self._answers.popleft()
             self._queueing.broker.dispatch.refuse(peer, serial_of(data), error)
-        calls, self._calls = self._calls, []
-        for peer, run, _ in calls:
-            self._queueing.broker.dispatch.refuse(peer, run[4], error)
+        self._go_on(stalled)
 
     # --- memory -----------------------------------------------------------------------------------
 

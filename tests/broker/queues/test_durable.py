@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybus.limits import Limits
 from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, PERSISTENT
+from pybus.storage import place_of
 from tests.broker.queues.scene import Got, User
 from tests.broker.queues.shelf import Durable, Shelf
 from tests.broker.scene import Heard
@@ -371,11 +372,59 @@ def test_a_full_disk_refuses_what_is_to_be_durable_and_nothing_else() -> None:
     assert alice.told() == [("confirmed", 4)]
     assert bob.ask("names") == []
     scene.shelf.full = ""
-    scene.retry()
+    scene.save()
     alice.tell("", "jobs", "after", SAFE, 5)
     scene.save()
     assert alice.told() == [("confirmed", 5)]
     assert [one.value for one in consumed(scene.die())] == ["before", "caught", "after"]
+
+
+def test_a_full_disk_can_be_emptied() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(5))
+    scene.save()
+    scene.shelf.crowded = "database or disk is full"
+    publish(alice, "caught", "caught and consumed")
+    bob.consume("jobs", prefetch=3)
+    assert bob.values() == []
+    scene.save()
+    assert bob.values() == [0, 1, 2]
+    bob.ack(3, multiple=True)
+    assert bob.values() == [3, 4, "caught"]
+    scene.save()
+    assert [one.value for one in consumed(scene.die())] == [3, 4]
+    bob.ack(5, multiple=True)
+    assert bob.values() == ["caught and consumed"]
+    bob.ack(7)
+    scene.shelf.crowded = ""
+    scene.save()
+    assert scene.broker.queueing.journal.broken == ""
+    assert consumed(scene.die()) == [Got("", "jobs", "caught", redelivered=True)]
+
+
+def test_a_message_that_is_got_does_not_wait_for_a_mark_that_can_t_be_written() -> None:
+    scene, alice, bob = bus()
+    publish(alice, 1)
+    scene.save()
+    scene.shelf.full = "input/output error"
+    serial = bob.call("org.pybus.Bus", "get_message", "jobs", True)
+    scene.save()
+    assert [(one.kind, one.serial) for one in bob.heard()] == [(ANSWER, serial)]
+
+
+def test_messages_that_could_not_be_written_go_with_their_queue() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "other")
+    scene.shelf.full = "database or disk is full"
+    publish(alice, 1)
+    publish(alice, 2, queue="other")
+    batch = scene.broker.queueing.disk.take()
+    assert batch is not None
+    bob.call("org.pybus.Bus", "delete_queue", "jobs")
+    scene.broker.queueing.disk.failed(scene.shelf.full)
+    scene.shelf.full = ""
+    scene.save()
+    assert list(scene.shelf.messages) == [place_of(2, 1)]
 
 
 def test_a_full_disk_does_not_hold_up_who_wrote_much() -> None:
