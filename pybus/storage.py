@@ -92,6 +92,17 @@ class Batch:
         self.marked: dict[int, int] = {}
         self.gone: list[int] = []
 
+    def without_puts(self) -> Batch:
+        """All of it but the messages that come in: what needs hardly any room."""
+        made = Batch(self.number)
+        made.definitions, made.returned, made.marked, made.gone = (
+            self.definitions,
+            self.returned,
+            self.marked,
+            self.gone,
+        )
+        return made
+
     def __bool__(self) -> bool:
         return bool(self.definitions or self.put or self.returned or self.marked or self.gone)
 

@@ -69,6 +69,7 @@ class Dispatch:
                 target = allowed_time(target)
             deadline = broker.now + (target / 1000 if target else broker.limits.deadline)
             if name == _BUS_KEY:
+                broker.observe_call(run, BUS)
                 self.call_bus(peer, run, deadline)
                 return
             callee = broker.registry.owners.get(name) or self._find_callee(name)
@@ -88,17 +89,16 @@ class Dispatch:
         self._hand_over(peer, callee, data)
 
     def call_bus(self, peer: Peer, run: Run, deadline: float) -> None:
-        """A call to the bus itself."""
+        """A call to the bus itself, for the first time or once more as it could not be carried out before."""
         _, flags, _, _, serial, key, data, _ = run
         method = key.partition(b" ")[2]
         reply = not flags & NO_REPLY
-        self._broker.observe_call(run, BUS)
         try:
             promises = self._broker.queueing.journal.promises
             try:
                 body = self._broker.driver.call(peer, serial, method, body_of(run))
             except NotOnDisk:
-                self._broker.queueing.disk.call_later(peer, run)
+                self._broker.queueing.disk.call_later(peer, run, deadline)
             except NotYet as value:
                 if reply:
                     self._check_room(peer, None, b"", reply)

@@ -1,6 +1,7 @@
 """Batches to the disk, in a thread of its own, one after the other.
 
-A batch that can't be written is tried again until it can, so nothing behind it overtakes it; the bus is told each
+A batch that can't be written is tried without the messages that come in, so that a full disk can be emptied. What is
+left of it becomes a part of the next one, so nothing overtakes it, and that is tried after a rest. The bus is told each
 time, and told when it is safe.
 """
 
@@ -10,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.server.log import Log
 from pybus.server.loop import READ, Loop
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 _TRY_AGAIN = 1.0
 """Seconds between attempts to write a batch."""
+
+
+class _News(NamedTuple):
+    """How a batch went. failure: why it could not be written, "" if it was; puts_only: but all but its messages was."""
+
+    failure: str = ""
+    puts_only: bool = False
 
 
 class Committer:
@@ -40,17 +48,18 @@ class Committer:
         self._work = threading.Condition()
         self._batch: Batch | None = None
         self._stopping = False
-        self._news: deque[str | None] = deque()
+        self._news: deque[_News] = deque()
+        self._resting = False
         self._reading = self._writing = -1
 
     @property
     def busy(self) -> bool:
-        """Whether a batch is on its way."""
-        return self._batch is not None
+        """Whether a batch is on its way, or nothing is to be tried for now."""
+        return self._batch is not None or self._resting
 
     def look(self) -> None:
         """If the disk is free, take what has gathered."""
-        if self._batch is None:
+        if not self.busy:
             batch = self._disk.take()
             if batch is not None:
                 self._begin(batch)
@@ -72,26 +81,38 @@ class Committer:
                 batch = self._batch
             if batch is None or self._stopping:
                 return
-            while not self._commit(batch):
-                with self._work:
-                    if self._work.wait_for(lambda: self._stopping, _TRY_AGAIN):
-                        return
-            self._tell(None)
+            self._tell(self._commit(batch))
+            with self._work:
+                rested = self._resting
+                self._work.wait_for(lambda: self._stopping or not self._resting, _TRY_AGAIN)
+                self._resting = False
+            if rested:
+                os.write(self._writing, b"\0")
 
-    def _commit(self, batch: Batch) -> bool:
+    def _commit(self, batch: Batch) -> _News:
         try:
             self._store.commit(batch)
         except StoreError as error:
-            self._tell(str(error))
+            return _News(str(error), self._commit_rest(batch))
+        return _News()
+
+    def _commit_rest(self, batch: Batch) -> bool:
+        """Write all but the messages that come in; whether there was any such thing, and it could be written."""
+        rest = batch.without_puts()
+        if not rest or not batch.put:
+            return False
+        try:
+            self._store.commit(rest)
+        except StoreError:
             return False
         return True
 
-    def _tell(self, news: str | None) -> None:
-        """Let the loop know how it went. news: why the batch could not be written, None if it was."""
+    def _tell(self, news: _News) -> None:
+        """Let the loop know how it went."""
         with self._work:
             self._news.append(news)
-            if news is None:
-                self._batch = None
+            self._batch = None
+            self._resting = bool(news.failure)
             self._work.notify_all()
         os.write(self._writing, b"\0")
 
@@ -106,14 +127,14 @@ class Committer:
     def _pass_on(self) -> None:
         while self._news:
             news = self._news.popleft()
-            if news is not None:
-                self._log.warning("queues not written", f"the queues can't be written to disk, trying again: {news}")
-                self._disk.failed(news)
+            if failure := news.failure:
+                self._log.warning("queues not written", f"the queues can't be written to disk, trying again: {failure}")
+                self._disk.failed(failure, puts_only=news.puts_only)
             else:
                 if self._failed:
                     self._log.info("the queues can be written to disk again")
                 self._disk.committed()
-            self._failed = news is not None
+            self._failed = bool(failure)
 
     def close(self, patience: float) -> None:
         """Try no more, and end the thread; wait so many seconds at most for a write that hangs."""
@@ -128,6 +149,9 @@ class Committer:
 
         Confirms that follow are in the outboxes then.
         """
+        with self._work:
+            self._resting = False
+            self._work.notify_all()
         while True:
             self.look()
             if self._batch is None and not self._news:
@@ -135,7 +159,7 @@ class Committer:
             with self._work:
                 if not self._work.wait_for(lambda: bool(self._news), patience):
                     return False
-            failed = any(news is not None for news in self._news)
+            failed = any(news.failure for news in self._news)
             self._pass_on()
             if failed:
                 return False

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queueing import Queueing
     from pybus.store.sqlite import SqliteStore
 
+_PATIENCE = 5.0
+"""Seconds to wait for a bus that has given up its socket and still says farewell, before this one is ready."""
+
 
 def store_path(environ: Mapping[str, str]) -> str:
     """Where the queues of this user's bus are kept."""
@@ -37,7 +40,7 @@ class QueueStore:
             return True
         contents: Contents | None = None
         try:
-            contents = self._store.load()
+            contents = self._store.load(_PATIENCE)
             if contents is not None:
                 restore(queueing, contents)
         except StoreError as error:

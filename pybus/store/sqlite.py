@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -30,9 +31,12 @@ T = TypeVar("T")
 
 _ROWS = 128
 """Rows of one statement. SQLite takes 32766 variables, which are 8 a row."""
+_LOOK_AGAIN = 0.05
+"""Seconds between attempts to get a store that another bus still has."""
 _CHECKPOINT = 4096
 """Pages of the log, 4 KiB each, past which it is written back to the tables."""
 _INSERT = "INSERT OR REPLACE INTO message VALUES "
+_COLUMNS = "place, returns, priority, since, due, size, volatile"
 _ROW = "(?,?,?,?,?,?,?,?)"
 
 
@@ -53,8 +57,10 @@ class SqliteStore:
 
     # --- at the start -------------------------------------------------------------------------------
 
-    def load(self) -> Contents | None:
+    def load(self, patience: float = 0.0) -> Contents | None:
         """What is there; None if nothing is. What is no store, or a damaged one, is set aside under another name.
+
+        patience: seconds to wait, at most, for another bus that is about to end to let go of it.
 
         Raises `StoreError` if the store can't be used and is not to be touched: another bus has it, it is of a
         newer version, or the system refuses. Then nothing is written to it, either.
@@ -63,20 +69,22 @@ class SqliteStore:
             return None
         self._is_new = False
         try:
+            self._take_lock(patience)
             return self._load()
-        except (sqlite3.OperationalError, OSError, StoreError) as error:
+        except (sqlite3.DatabaseError, OSError, StoreError) as error:
+            if _is_damage(error):
+                self.put_aside()
+                return None
             self.close()
             self._refused = str(error)
             raise StoreError(self._refused) from None
-        except sqlite3.DatabaseError:
-            self.put_aside()
-            return None
 
     def _load(self) -> Contents:
         writer = self._open()
         (state,) = writer.execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
+        writer.execute(f"SELECT {_COLUMNS}, data FROM message LIMIT 0")
         with suppress(sqlite3.OperationalError):  # a full disk: they are left out below as well
             writer.execute("DELETE FROM message WHERE volatile")
         exchanges = [
@@ -96,9 +104,8 @@ class SqliteStore:
     def _messages(self, queue: int, memory: int) -> Iterator[StoredMessage]:
         assert self._writer is not None
         begin, end = place_of(queue, 0), place_of(queue + 1, 0)
-        columns = "place, returns, priority, since, due, size, volatile"
         where = "FROM message WHERE place > ? AND place < ? AND NOT volatile ORDER BY place"
-        for row in self._writer.execute(f"SELECT {columns}, data {where}", (begin, end)):
+        for row in self._writer.execute(f"SELECT {_COLUMNS}, data {where}", (begin, end)):
             message = StoredMessage(*row)
             begin = message.place
             memory -= len(message.data)
@@ -107,7 +114,7 @@ class SqliteStore:
                 break
         else:
             return
-        for row in self._writer.execute(f"SELECT {columns}, x'' {where}", (begin, end)):
+        for row in self._writer.execute(f"SELECT {_COLUMNS}, x'' {where}", (begin, end)):
             yield StoredMessage(*row)
 
     def put_aside(self) -> None:
@@ -189,21 +196,21 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
 
-    def _take_lock(self) -> None:
-        """See that no other bus uses the store."""
+    def _take_lock(self, patience: float = 0.0) -> None:
+        """See that no other bus uses the store. patience: how many seconds that may take."""
         if self._lock is not None:
             return
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, time.monotonic() + patience)
             if self._is_new and os.path.exists(self._path):
                 raise StoreError(f"another bus has made {self._path} meanwhile; restart this one")
             self._is_new = False
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BlockingIOError:
             os.close(lock)
-            raise StoreError(f"another bus uses {self._path}") from None
+            raise StoreError(f"another bus uses {self._path}; restart this one when that has ended") from None
         except BaseException:
             os.close(lock)
             raise
@@ -223,6 +230,29 @@ class SqliteStore:
             writer.execute("UPDATE queue SET marked = ? WHERE number = ?", (marked, queue))
         for first, last in _ranges(batch.gone):
             writer.execute("DELETE FROM message WHERE place BETWEEN ? AND ?", (first, last))
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether it is the file that can't be understood, rather than the system that refuses.
+
+    That a table or column is not there is `SQLITE_ERROR`, an error of the statement (sqlite.org/rescode.html).
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, sqlite3.DatabaseError)
+
+
+def _lock(descriptor: int, until: float) -> None:
+    """Lock a file. until: monotonic time up to which it is tried. Raises BlockingIOError."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return
 
 
 def _define(writer: sqlite3.Connection, definition: StoredExchange | StoredQueue | StoredBinding, exists: bool) -> None:

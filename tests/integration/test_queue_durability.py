@@ -123,6 +123,7 @@ def test_what_survives_a_stop_and_a_kill_and_what_does_not(daemon: BusDaemon) ->
         assert found == [(0, True), (1, True), (2, False), (3, False), (4, False), ("signal", False)]
         with pytest.raises(pybus.NotFound):
             bus.queue("passing", passive=True)
+        bus.queue("later", durable=True)  # answered once it is on disk, and the acks before it are
     daemon.kill()
     daemon.restart()
     with pybus.connect(daemon.address, program="carol") as bus:
@@ -160,7 +161,7 @@ def test_a_second_daemon_can_t_open_the_store(daemon: BusDaemon) -> None:
         second.kill()
         second.environ["XDG_STATE_HOME"] = daemon.environ["XDG_STATE_HOME"]
         second.restart()
-        reason = f"another bus uses {database(daemon)}"
+        reason = f"another bus uses {database(daemon)}; restart this one when that has ended"
         assert f"durable queues can't be used: {reason}" in "\n".join(second.log)
         with pybus.connect(second.address) as bus:
             with pytest.raises(pybus.StoreFailed) as caught:

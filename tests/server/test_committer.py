@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pybus.protocol.frames import CONFIRM, PERSISTENT
+from pybus.protocol.frames import CONFIRM, DELIVER, ERROR, PERSISTENT
 from pybus.server.committer import Committer
 from pybus.server.log import Log
 from pybus.server.loop import Loop
@@ -104,12 +104,39 @@ def test_a_batch_that_can_t_be_written_is_tried_again(desk: Desk) -> None:
     desk.shelf.full = ""
     desk.shelf.door.release()
     desk.wait()
+    assert desk.committer.busy  # it has rested, and tries again
+    desk.wait()
     desk.publish(2)
     desk.write()
     assert desk.alice.told() == [("confirmed", 2)]
     assert len(desk.shelf.messages) == 2
     assert desk.words.getvalue().count("can't be written to disk, trying again: no room") == 1
     assert "the queues can be written to disk again" in desk.words.getvalue()
+
+
+def test_what_leaves_gets_to_a_disk_that_takes_no_messages(desk: Desk) -> None:
+    desk.publish(1, 2)
+    desk.write()
+    desk.alice.consume("jobs", prefetch=2)
+    desk.write()
+    assert [one.value for one in desk.alice.heard() if one.kind == DELIVER] == [1, 2]
+    before = list(desk.shelf.messages)
+    desk.shelf.crowded = "no room"
+    desk.publish(3)
+    desk.alice.ack(2)
+    desk.shelf.door.release()
+    desk.write()
+    assert list(desk.shelf.messages) == before[:1]
+    heard = desk.alice.heard()
+    assert sorted((one.kind, one.value if one.kind == DELIVER else one.serial) for one in heard) == [
+        (ERROR, 3),
+        (DELIVER, 3),
+    ]
+    desk.shelf.crowded = ""
+    desk.shelf.door.release()
+    desk.wait()
+    desk.wait()
+    assert len(desk.shelf.messages) == 2
 
 
 def test_the_end_waits_for_what_there_is(desk: Desk) -> None:

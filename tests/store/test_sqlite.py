@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pybus.storage import (
 )
 from pybus.store.schema import VERSION
 from pybus.store.sqlite import SqliteStore
+from tests.daemon import PATIENCE
 
 JOBS = StoredQueue(1, "jobs", False, b"\x80", 0)
 LOGS = StoredExchange("logs", "fanout", True, False, b"\x81\xa1a\x01")
@@ -153,13 +155,27 @@ def test_a_second_bus_can_t_use_it(store: SqliteStore, path: str) -> None:
     for attempt in (second.load, lambda: second.commit(batch(define=(LOGS,)))):
         with pytest.raises(StoreError) as caught:
             attempt()
-        assert str(caught.value) == f"another bus uses {path}"
+        assert str(caught.value) == f"another bus uses {path}; restart this one when that has ended"
     store.close()
     with pytest.raises(StoreError):
         second.commit(batch(define=(LOGS,)))
     third = SqliteStore(path)
     assert loaded(third).exchanges == []
     third.close()
+
+
+def test_a_store_whose_bus_is_about_to_end_is_waited_for(store: SqliteStore, path: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    second = SqliteStore(path)
+    found: list[Contents | None] = []
+    waiting = threading.Thread(target=lambda: found.append(second.load(PATIENCE)))
+    waiting.start()
+    store.commit(batch(message(2)))
+    store.close()
+    waiting.join(PATIENCE)
+    assert [one and one.queues for one in found] == [[JOBS]]
+    assert messages(loaded(second)) == [message(1), message(2)]
+    second.close()
 
 
 def test_a_store_that_another_bus_made_meanwhile_is_not_touched(path: str) -> None:
@@ -199,6 +215,23 @@ def test_what_can_t_be_read_is_set_aside_and_not_deleted(store: SqliteStore, pat
     assert third.set_aside == f"{path}.unreadable-2"
 
 
+@pytest.mark.parametrize("table", ["exchange", "queue", "binding", "message"])
+def test_a_store_that_lacks_a_table_is_set_aside(store: SqliteStore, path: str, table: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    connection.close()
+    again = SqliteStore(path)
+    assert again.load() is None
+    assert again.set_aside == f"{path}.unreadable-1"
+    again.commit(batch(message(2), define=(JOBS,)))
+    again.close()
+    third = SqliteStore(path)
+    assert messages(loaded(third)) == [message(2)]
+    third.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(store: SqliteStore, path: str) -> None:
     store.commit(batch(message(1), define=(JOBS,)))
     store.close()
@@ -227,6 +260,38 @@ def test_a_full_disk_refuses_a_batch_as_a_whole(store: SqliteStore, path: str) -
     again = reopened(store, path)
     assert messages(loaded(again)) == [message(1), message(2)]
     again.close()
+
+
+def test_a_full_disk_takes_what_makes_room(store: SqliteStore, path: str) -> None:
+    store.commit(batch(*[message(position, b"x" * 1000) for position in range(1, 50)], define=(JOBS,)))
+    writer = store._open()
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    change = batch(*[message(position, b"x" * 1000) for position in range(50, 200)])
+    change.marked = {1: 40}
+    change.gone = [place_of(1, position) for position in range(1, 41)]
+    with pytest.raises(StoreError):
+        store.commit(change)
+    store.commit(change.without_puts())
+    again = reopened(store, path)
+    contents = loaded(again)
+    assert contents.queues == [JOBS._replace(marked=40)]
+    assert messages(contents) == [message(position, b"x" * 1000) for position in range(41, 50)]
+    again.close()
+
+
+def test_a_store_that_the_system_refuses_is_left_where_it_is(store: SqliteStore, path: str) -> None:
+    store.commit(batch(message(1), define=(JOBS,)))
+    store.close()
+    os.mkdir(f"{path}-wal")  # SQLite can't open its log then, whoever runs this
+    again = SqliteStore(path)
+    with pytest.raises(StoreError):
+        again.load()
+    assert (again.set_aside, os.path.exists(path)) == ("", True)
+    os.rmdir(f"{path}-wal")
+    third = SqliteStore(path)
+    assert messages(loaded(third)) == [message(1)]
+    third.close()
 
 
 def test_a_folder_that_can_t_be_made_is_told(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pybus.errors import StoreFailed
-from pybus.protocol.frames import Run, serial_of
+from pybus.errors import DeadlinePassed, StoreFailed
+from pybus.protocol.frames import NO_REPLY, Run, serial_of
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
@@ -22,21 +22,22 @@ _READ_BYTES = 1024 * 1024
 
 
 class NotOnDisk(Exception):
-    """A call can't be carried out before the batch that gathers now is on disk."""
+    """A call can't be carried out before what it needs is on disk."""
 
 
 class Disk:
     """Carries batches to the shell and back.
 
-    Everything that waits for a batch waits by its number: answers and calls of the bus, publishers that wrote too
-    much, and messages whose frames need not be in memory once they are on disk. Confirms wait in their channels.
+    What waits for a batch waits by its number: answers of the bus, publishers that wrote too much, and messages whose
+    frames need not be in memory once they are on disk. Confirms wait in their channels. Calls that could not be
+    carried out yet are tried again after each batch.
     """
 
     def __init__(self, queueing: Queueing) -> None:
         self._queueing = queueing
         self._channels: dict[Channel, None] = {}
         self._answers: deque[tuple[int, Peer, bytes]] = deque()
-        self._calls: deque[tuple[int, Peer, Run]] = deque()
+        self._calls: list[tuple[Peer, Run, float]] = []
         self._unsafe: deque[tuple[int, Peer, int]] = deque()
         self._paging: deque[tuple[int, Queue, Message]] = deque()
 
@@ -50,9 +51,9 @@ class Disk:
         """Give an answer when what the call did is on disk."""
         self._answers.append((self._queueing.journal.current, peer, data))
 
-    def call_later(self, peer: Peer, run: Run) -> None:
-        """Carry out a call when what it needs is on disk."""
-        self._calls.append((self._queueing.journal.current, peer, run))
+    def call_later(self, peer: Peer, run: Run, deadline: float) -> None:
+        """Carry out a call when what it needs is on disk, unless that is after its deadline."""
+        self._calls.append((peer, run, deadline))
 
     def writes(self, peer: Peer, size: int) -> None:
         """A peer's message goes to disk."""
@@ -96,13 +97,22 @@ class Disk:
         channels, self._channels = list(self._channels), {}
         for channel in channels:
             queueing.finish_later(channel)
-        while self._calls and self._calls[0][0] <= safe:
-            _, peer, run = self._calls.popleft()
-            if peer.number in queueing.broker.peers:
-                queueing.broker.dispatch.call_bus(peer, run, queueing.broker.now)
+        self._go_on(stalled)
+
+    def _go_on(self, stalled: list[Queue]) -> None:
+        """Try the calls and the queues that wait. Nothing is taken for who is gone or does not wait any more."""
+        broker = self._queueing.broker
+        calls, self._calls = self._calls, []
+        for peer, run, deadline in calls:
+            if peer.number not in broker.peers:
+                continue
+            if broker.now < deadline:
+                broker.dispatch.call_bus(peer, run, deadline)
+            elif not run[1] & NO_REPLY:
+                broker.dispatch.refuse(peer, run[4], DeadlinePassed("the disk was not ready in time"))
         for queue in stalled:
             if not queue.deleted:
-                queueing.consuming.pump(queue)
+                self._queueing.consuming.pump(queue)
 
     def _let_go(self, batch: int) -> None:
         """Publishers need not wait for this batch any more."""
@@ -112,10 +122,13 @@ class Disk:
             if not peer.outbox:
                 peer.ready.append(peer)  # for the shell to see that it may read from it again
 
-    def failed(self, reason: str) -> None:
-        """The batch that was taken can't be written for now: tell who waits for it. The shell will try again."""
+    def failed(self, reason: str, *, puts_only: bool = False) -> None:
+        """The batch that was taken can't be written for now: tell who waits for it. It is a part of the next one.
+
+        puts_only: all but its messages could be written.
+        """
         journal = self._queueing.journal
-        journal.broken = reason
+        stalled = journal.failed(reason, puts_only=puts_only)
         error = StoreFailed(f"it can't be written to disk for now: {reason}")
         last = journal.current - 1
         self._let_go(last)
@@ -126,9 +139,7 @@ class Disk:
         while self._answers and self._answers[0][0] <= last:
             _, peer, data = self._answers.popleft()
             self._queueing.broker.dispatch.refuse(peer, serial_of(data), error)
-        while self._calls and self._calls[0][0] <= last:
-            _, peer, run = self._calls.popleft()
-            self._queueing.broker.dispatch.refuse(peer, run[4], error)
+        self._go_on(stalled)
 
     # --- memory -----------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 The journal gathers records in a batch. The shell takes the batch (`take`), has it committed, and says so
 (`committed`); meanwhile the next one gathers. So everything that came in one turn of the loop, or while the disk
-was busy, is one transaction. What was put and is gone within one batch is never written.
+was busy, is one transaction. What was put and is gone within one batch is never written. What could not be written
+(`failed`) is a part of the next batch.
 
 Marks of redelivery are written ahead. A message that is delivered while it is not written yet says so in its own
 row. For others the queue notes up to which position messages may have been delivered, and a message beyond that
-waits for the next commit; how far ahead the mark is set doubles as long as the queue is being read.
+waits for the next commit; how far ahead the mark is set doubles as long as the queue is being read. While nothing can
+be written nobody waits for a mark: after a crash such messages are not marked.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from pybus.errors import StoreFailed
 from pybus.protocol.codec import pack
 from pybus.storage import (
+    MAX_POSITION,
     Batch,
     Definition,
     StoredBinding,
@@ -90,6 +93,7 @@ class Journal:
         """A queue was found on disk."""
         queue.number = stored.number
         queue.marked = queue.asked = queue.reached = stored.marked
+        queue.last = max(queue.last, stored.marked)  # new messages come behind the mark
         self._last_queue = max(self._last_queue, stored.number)
 
     def start(self, queue: Queue) -> int:
@@ -190,6 +194,9 @@ class Journal:
             return True
         if position > queue.asked:
             self._mark(queue, position, room)
+        if self.broken:  # the mark follows when it can; to deliver is what makes room
+            queue.reached = max(queue.reached, position)
+            return True
         self._stalled[queue] = None
         return False
 
@@ -236,8 +243,42 @@ class Journal:
         assert self._flying is not None
         self.safe = self._flying.number
         self.broken = ""
+        self._marked()
+        self._flying = None
+        return self._take_stalled()
+
+    def failed(self, reason: str, *, puts_only: bool) -> list[Queue]:
+        """The batch that was taken is not on disk; what that was becomes a part of the one that gathers.
+
+        puts_only: all but its messages is on disk. Returns the queues that waited for a mark.
+        """
+        assert self._flying is not None
+        old, new = self._flying, self._batch
+        self.broken = reason
+        if puts_only:
+            self._marked()
+        else:
+            new.definitions[:0] = old.definitions
+            new.returned = {**old.returned, **new.returned}
+            new.gone[:0] = old.gone
+            marks = {queue: position for queue, position in self._flying_marks.items() if not queue.deleted}
+            self._marks = {**marks, **self._marks}
+        unwanted = set(new.gone)
+        deleted = {one.number for one, exists in new.definitions if isinstance(one, StoredQueue) and not exists}
+        puts = {
+            place: row
+            for place, row in old.put.items()
+            if place not in unwanted and place // MAX_POSITION not in deleted
+        }
+        new.put = {**puts, **new.put}
+        self.changes += 1
+        self._flying = None
+        return self._take_stalled()
+
+    def _marked(self) -> None:
         for queue, position in self._flying_marks.items():
             queue.marked = max(queue.marked, position)
-        self._flying = None
+
+    def _take_stalled(self) -> list[Queue]:
         stalled, self._stalled = list(self._stalled), {}
         return stalled

@@ -93,7 +93,7 @@ class Queue:
             self.last += 1
             message.position = self.last
         else:
-            self.last = message.position
+            self.last = max(self.last, message.position)
         self.published += 1
         if message.due is not None:
             self.timed = True

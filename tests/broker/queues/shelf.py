@@ -21,7 +21,7 @@ from tests.broker.scene import Scene
 
 
 class Shelf:
-    """What is on disk. full: why nothing can be written now, "" if it can."""
+    """What is on disk. full: why nothing can be written now, "" if it can; crowded: why no message can."""
 
     def __init__(self) -> None:
         self.exchanges: dict[str, StoredExchange] = {}
@@ -29,11 +29,11 @@ class Shelf:
         self.bindings: dict[StoredBinding, None] = {}
         self.messages: dict[int, StoredMessage] = {}
         self.written = 0
-        self.full = ""
+        self.full = self.crowded = ""
 
     def commit(self, batch: Batch) -> None:
-        if self.full:
-            raise StoreError(self.full)
+        if self.full or (self.crowded and batch.put):
+            raise StoreError(self.full or self.crowded)
         for definition, exists in batch.definitions:
             self._define(definition, exists)
         self.messages.update(batch.put)
@@ -44,6 +44,12 @@ class Shelf:
             self.queues[number] = self.queues[number]._replace(marked=marked)
         for place in batch.gone:
             self.messages.pop(place, None)
+
+    def commits_rest(self, batch: Batch) -> bool:
+        """Write what is no message, as the committer does."""
+        if not self.full:
+            self.commit(batch.without_puts())
+        return not self.full
 
     def _define(self, definition: StoredExchange | StoredQueue | StoredBinding, exists: bool) -> None:
         if isinstance(definition, StoredBinding):
@@ -101,18 +107,10 @@ class Durable(Scene):
                 try:
                     self.shelf.commit(batch)
                 except StoreError as error:
-                    disk.failed(str(error))
+                    disk.failed(str(error), puts_only=self.shelf.commits_rest(batch))
                 else:
                     disk.committed()
             self.finish()
-
-    def retry(self) -> None:
-        """Write the batch that could not be written before."""
-        journal = self.broker.queueing.journal
-        assert journal._flying is not None
-        self.shelf.commit(journal._flying)
-        self.broker.queueing.disk.committed()
-        self.finish()
 
     def die(self) -> Durable:
         """kill -9, and a new start with what is on the shelf."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, CONFIRM, PERSISTENT
+from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, PERSISTENT
+from pybus.storage import place_of
 from tests.broker.queues.scene import Got, User
 from tests.broker.queues.shelf import Durable, Shelf
 from tests.broker.scene import Heard
@@ -251,6 +252,21 @@ def test_marks_run_ahead_of_a_consumer_that_goes_on() -> None:
     assert len(falsely) <= 1024
 
 
+def test_what_comes_after_a_restart_is_not_marked_for_what_was_delivered_before() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(20))
+    scene.save()
+    bob.consume("jobs", no_ack=True)
+    scene.save(20)
+    assert bob.values() == list(range(20))
+    scene.broker.queueing.disk.end()
+    scene.save()
+    scene = scene.die()
+    publish(scene.user("alice"), "new", "newer")
+    scene.save()
+    assert consumed(scene.die()) == [Got("", "jobs", "new"), Got("", "jobs", "newer")]
+
+
 def test_a_message_that_is_got_waits_for_its_mark_as_well() -> None:
     scene, alice, bob = bus()
     publish(alice, 1)
@@ -261,6 +277,44 @@ def test_a_message_that_is_got_waits_for_its_mark_as_well() -> None:
     (answer,) = bob.heard()
     assert (answer.kind, answer.serial, answer.value["tag"]) == (ANSWER, serial, 1)  # type: ignore[index]
     assert consumed(scene.die()) == [Got("", "jobs", 1, redelivered=True)]
+
+
+def test_a_mark_that_is_on_its_way_is_enough_for_messages_that_are_got() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(8))
+    scene.save()
+    disk = scene.broker.queueing.disk
+    serials, got = [], []
+    for _ in range(4):
+        serials += [bob.call("org.pybus.Bus", "get_message", "jobs", True)]
+        batch = disk.take()
+        serials += [bob.call("org.pybus.Bus", "get_message", "jobs", True)]
+        if batch is not None:
+            scene.shelf.commit(batch)
+            disk.committed()
+            scene.finish()
+        scene.save(2)
+        got += [(one.kind, one.serial) for one in bob.heard()]
+    assert got == [(ANSWER, serial) for serial in serials]
+    assert not disk._calls
+    assert bob.ask("get_message", "jobs") is None
+
+
+def test_nothing_is_taken_for_who_is_gone_or_does_not_wait_any_more() -> None:
+    scene, alice, bob = bus()
+    carol = scene.user("carol")
+    publish(alice, 1)
+    scene.save()
+    serial = bob.call("org.pybus.Bus", "get_message", "jobs", True)
+    carol.call("org.pybus.Bus", "get_message", "jobs", True)
+    carol.leave()
+    scene.now += scene.broker.limits.deadline
+    scene.broker.now = scene.now
+    scene.save()
+    (answer,) = bob.heard()
+    assert (answer.kind, answer.serial) == (ERROR, serial)
+    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the disk was not ready in time"]
+    assert [one.value for one in consumed(scene)] == [1]
 
 
 def test_acks_are_on_disk_with_the_next_batch() -> None:
@@ -324,11 +378,59 @@ def test_a_full_disk_refuses_what_is_to_be_durable_and_nothing_else() -> None:
     assert alice.told() == [("confirmed", 4)]
     assert bob.ask("names") == []
     scene.shelf.full = ""
-    scene.retry()
+    scene.save()
     alice.tell("", "jobs", "after", SAFE, 5)
     scene.save()
     assert alice.told() == [("confirmed", 5)]
     assert [one.value for one in consumed(scene.die())] == ["before", "caught", "after"]
+
+
+def test_a_full_disk_can_be_emptied() -> None:
+    scene, alice, bob = bus()
+    publish(alice, *range(5))
+    scene.save()
+    scene.shelf.crowded = "database or disk is full"
+    publish(alice, "caught", "caught and consumed")
+    bob.consume("jobs", prefetch=3)
+    assert bob.values() == []
+    scene.save()
+    assert bob.values() == [0, 1, 2]
+    bob.ack(3, multiple=True)
+    assert bob.values() == [3, 4, "caught"]
+    scene.save()
+    assert [one.value for one in consumed(scene.die())] == [3, 4]
+    bob.ack(5, multiple=True)
+    assert bob.values() == ["caught and consumed"]
+    bob.ack(7)
+    scene.shelf.crowded = ""
+    scene.save()
+    assert scene.broker.queueing.journal.broken == ""
+    assert consumed(scene.die()) == [Got("", "jobs", "caught", redelivered=True)]
+
+
+def test_a_message_that_is_got_does_not_wait_for_a_mark_that_can_t_be_written() -> None:
+    scene, alice, bob = bus()
+    publish(alice, 1)
+    scene.save()
+    scene.shelf.full = "input/output error"
+    serial = bob.call("org.pybus.Bus", "get_message", "jobs", True)
+    scene.save()
+    assert [(one.kind, one.serial) for one in bob.heard()] == [(ANSWER, serial)]
+
+
+def test_messages_that_could_not_be_written_go_with_their_queue() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "other")
+    scene.shelf.full = "database or disk is full"
+    publish(alice, 1)
+    publish(alice, 2, queue="other")
+    batch = scene.broker.queueing.disk.take()
+    assert batch is not None
+    bob.call("org.pybus.Bus", "delete_queue", "jobs")
+    scene.broker.queueing.disk.failed(scene.shelf.full)
+    scene.shelf.full = ""
+    scene.save()
+    assert list(scene.shelf.messages) == [place_of(2, 1)]
 
 
 def test_a_full_disk_does_not_hold_up_who_wrote_much() -> None:
