@@ -22,6 +22,7 @@ from pybus.protocol.frames import (
     REQUEUE,
     RETURN,
     SETTLE,
+    UNTAKEN,
     Run,
     frame,
     frames_of,
@@ -30,7 +31,7 @@ from pybus.protocol.frames import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from pybus.client.core import Core, Steps
@@ -52,7 +53,7 @@ PROPERTIES = frozenset(
         "app_id",
     )
 )
-_ACK, _REJECT, _GIVE_BACK = 0, NACK, NACK | REQUEUE
+_ACK, _REJECT, _GIVE_BACK, _PUT_BACK = 0, NACK, NACK | REQUEUE, NACK | REQUEUE | UNTAKEN
 
 
 class Declared:
@@ -165,7 +166,7 @@ class Queues:
                 self._tag += 1
                 wanted = self._consumers.get(serial_of(data))
                 if wanted is None:
-                    self._send_settle(self._tag, _GIVE_BACK)
+                    self._send_settle(self._tag, _PUT_BACK)
                 else:
                     wanted.tray.put(data, self._tag)
         elif run[0] == RETURN:
@@ -262,9 +263,28 @@ class Queues:
         if serials:
             yield self._core.call_bus("cancel", tray.tag)
             del self._consumers[serials[0]]
-        while tray.messages:
-            self.nack(tray.messages.popleft(), requeue=True)
+        self._empty(tray)
         tray.close()
+
+    def end_consumers(self, then: Callable[[], None]) -> None:
+        """Put back to their queues what consumers did not take, before the connection ends. then: called after that."""
+        trays = [wanted.tray for wanted in self._consumers.values()]
+        if not trays:
+            then()
+            return
+        last = [self._core.call_bus("cancel", tray.tag) for tray in trays][-1]
+
+        def cancelled() -> None:
+            for tray in trays:
+                self._empty(tray)
+            then()
+
+        last.notify = cancelled
+
+    def _empty(self, tray: Tray) -> None:
+        """Put back what the program did not take."""
+        while tray.messages:
+            self._settle(tray.messages.popleft(), _PUT_BACK)
 
     def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
         """The next message of a queue, as a frame and its tag; None if there is none."""

@@ -58,6 +58,21 @@ async def test_a_loop_over_a_consumer(alice: pybus.aio.Bus, bob: pybus.aio.Bus) 
     assert await queue.get() is None
 
 
+async def test_what_a_program_that_ends_did_not_take_stays_in_line(daemon: BusDaemon, alice: pybus.aio.Bus) -> None:
+    queue = await alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        await queue.publish(number, confirm=True)
+    seen = []
+    for _ in range(8):
+        async with pybus.aio.connect(daemon.address, program="carol") as carol:
+            message = await take(await (await carol.queue("jobs", passive=True)).consume())
+            seen.append(message.body)
+            await message.ack()
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = await queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
 async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
     consumer = await (await bob.queue("jobs")).consume()
     waiting = asyncio.create_task(consumer.receive())

@@ -114,6 +114,32 @@ def test_a_loop_over_a_consumer_ends_when_it_is_closed(bob: pybus.Bus) -> None:
     assert queue.purge() == 3
 
 
+def test_what_a_consumer_did_not_take_stays_in_line(alice: pybus.Bus, bob: pybus.Bus) -> None:
+    queue = bob.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        queue.publish(number)
+    seen = []
+    for _ in range(8):
+        with queue.consume() as consumer:
+            seen += bodies(consumer, 1)
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
+def test_what_a_program_that_ends_did_not_take_stays_in_line(daemon: BusDaemon, alice: pybus.Bus) -> None:
+    queue = alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        queue.publish(number, confirm=True)
+    seen = []
+    for _ in range(8):
+        with pybus.connect(daemon.address, program="carol") as carol:
+            seen += bodies(carol.queue("jobs", passive=True).consume(), 1)
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
 def test_without_acks_taking_a_message_settles_it(bob: pybus.Bus) -> None:
     queue = bob.queue("jobs")
     for number in range(5):

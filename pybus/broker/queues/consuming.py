@@ -11,7 +11,7 @@ from pybus.broker.queues.consumer import Consumer
 from pybus.broker.queues.disk import NotOnDisk
 from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, Run, frame, frames_of
+from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
@@ -168,6 +168,7 @@ class Consuming:
         flags, target, data, count = run[1], run[3], run[6], run[7]
         channel = self._queueing.channel(peer)
         nack, requeue, multiple = bool(flags & NACK), bool(flags & REQUEUE), bool(flags & MULTIPLE)
+        untaken = bool(flags & UNTAKEN)
         self._broker.effort = count
         settled: list[Delivery] = []
         for one in frames_of(data, count, 16):
@@ -177,14 +178,19 @@ class Consuming:
                 body = pack(self._broker.as_answer(error))
                 peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
                 continue
-            if channel.transaction is not None:
+            if channel.transaction is not None and not untaken:
                 channel.transaction.settled.append((taken, nack, requeue))
             else:
                 settled += taken.values()
-        self.settle(channel, settled, nack=nack, requeue=requeue)
+        self.settle(channel, settled, nack=nack, requeue=requeue, untaken=untaken)
 
-    def settle(self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool) -> None:
-        """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues."""
+    def settle(
+        self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool, untaken: bool = False
+    ) -> None:
+        """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues.
+
+        untaken: the program never had those in hand that it gives back, so that their return does not count.
+        """
         deliveries = list(deliveries)
         self._broker.effort += len(deliveries)
         channel.release(deliveries)
@@ -195,7 +201,10 @@ class Consuming:
             elif not nack:
                 self._done(queue, message)
             elif requeue:
-                self._give_back(queue, message, pause=True)
+                if untaken:
+                    self._put_back(queue, message)
+                else:
+                    self._give_back(queue, message, pause=True)
                 touched[queue] = None
             else:
                 self._queueing.dead_letters.drop(queue, message, "rejected")
@@ -244,6 +253,7 @@ class Consuming:
     def _give_back(self, queue: Queue, message: Message, *, pause: bool) -> None:
         """Put a message back to its place. One that comes back again and again pauses longer each time, if it may."""
         message.returns += 1
+        message.redelivered = True
         queue.returned += 1
         if message.batch:
             self._queueing.journal.returned(queue, message)
@@ -255,8 +265,13 @@ class Consuming:
             queue.pause(message, self._broker.now + seconds)
             self.look_after(queue)
         else:
-            queue.put_back(message)
-            self.look_after(queue)
+            self._put_back(queue, message)
+
+    def _put_back(self, queue: Queue, message: Message) -> None:
+        """Put a message back to its place, as if nobody had had it; but it may have been seen, and is marked."""
+        message.redelivered = True
+        queue.put_back(message)
+        self.look_after(queue)
 
     # --- queues as a whole, and time ----------------------------------------------------------------
 

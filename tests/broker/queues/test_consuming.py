@@ -3,7 +3,7 @@
 import pytest
 
 from pybus.limits import Limits
-from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, SETTLE, frame
+from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, NACK, REQUEUE, SETTLE, UNTAKEN, frame
 from tests.broker.queues.scene import Got, User, office
 from tests.broker.scene import Heard
 
@@ -237,6 +237,23 @@ def test_messages_pass_one_that_pauses() -> None:
     bob.ack(3)
     scene.wait(1)
     assert bob.values() == ["bad"]
+
+
+def test_what_nobody_had_in_hand_goes_back_uncounted_and_at_once() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    publish(alice, "jobs", 3)
+    bob.ask("select_transaction")
+    for first in range(1, 13, 3):
+        tag = bob.consume("jobs")
+        assert bob.got() == [Got("", "jobs", value, redelivered=first > 1) for value in (1, 2, 3)]
+        bob.ask("cancel", tag)
+        for delivery in range(first, first + 3):
+            bob.settle(delivery, NACK | REQUEUE | UNTAKEN)
+    assert scene.broker.next_deadline() is None
+    status = alice.ask("queue", "jobs")
+    assert isinstance(status, dict)
+    assert [status[name] for name in ("messages", "unacked", "returned", "dropped")] == [3, 0, 0, 0]
 
 
 def test_recover_gives_all_back() -> None:
