@@ -26,6 +26,7 @@ from pybus.protocol.frames import (
     Run,
     frame,
     frames_of,
+    largest_message,
     serial_of,
 )
 
@@ -116,8 +117,9 @@ class Queues:
         where = core.keys.get(f"{exchange}\0{key}") or core.keys.route(f"{exchange}\0{key}", exchange, key)
         flags, data = encode(body)
         packed = _pack_properties(properties) if properties else b""
-        if HEADER_SIZE + len(where) + len(packed) + len(data) > core.most and core.most:
-            raise TooLarge(f"a message of {len(data)} bytes is over the bus's limit of {core.most}")
+        size = HEADER_SIZE + len(where) + len(packed) + len(data)
+        if core.most and size > largest_message(core.most):
+            raise TooLarge(f"a message of {size} bytes is over the bus's limit of {largest_message(core.most)}")
         flags |= (PERSISTENT if persistent else 0) | (MANDATORY if mandatory else 0) | (CONFIRM if confirm else 0)
         flags, target = marked(flags, len(packed))
         pending = core.await_publish(confirm)

@@ -238,6 +238,9 @@ says that the consumer is one no more (ConsumerCancelled). Deliveries are counte
 the first DELIVER has the delivery tag 1, and so on; what `get_message` answers has a tag and is counted like that,
 at its place among the frames.
 
+A PUBLISH frame may be as large as the frame limit but for 4096 bytes, or but for a quarter of a limit under 16 KiB:
+a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge).
+
 SETTLE says what became of a delivery: done, or with NACK thrown away (to the dead letters, if the queue has any),
 or with NACK and REQUEUE given back. What is given back again and again pauses, and counts for `x-delivery-limit`;
 not so with UNTAKEN, for what the program has not looked at, which does not wait for a commit either. `target` is the

@@ -56,6 +56,8 @@ MAX_CAUSED_TIME = (1 << _DEPTH_SHIFT) - 1
 """Milliseconds that a call with CAUSED can allow, as its depth shares the field; 18 hours."""
 MAX_DEPTH = 63
 
+_GROWTH = 4096
+
 FLAGS = {
     HELLO: 0,
     WELCOME: 0,
@@ -119,6 +121,14 @@ def allowed_time(target: int) -> int:
 def message_target(target: int, properties: int) -> int:
     """The target of a PUBLISH: the depth of another one's, and in the lower bits the bytes that its properties have."""
     return target >> _DEPTH_SHIFT << _DEPTH_SHIFT | properties
+
+
+def largest_message(limit: int) -> int:
+    """The most bytes of a PUBLISH frame where frames have this limit.
+
+    The rest is for what messages get on their way: the history of a dead letter, the answer that carries one.
+    """
+    return limit - min(_GROWTH, limit // 4)
 
 
 def properties_size(target: int) -> int:
