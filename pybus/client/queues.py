@@ -89,7 +89,7 @@ class Queues:
         self._tag = 0
         self._unconfirmed: dict[int, Pending] = {}
         self._returned: dict[int, str] = {}
-        self._gets: set[int] = set()
+        self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
         self._queues: dict[Declared, None] = {}
@@ -179,9 +179,11 @@ class Queues:
     def answered(self, serial: int, value: object, error: CallError | None) -> None:
         """An answer or error came, whatever it was for."""
         if serial in self._gets:
-            self._gets.discard(serial)
+            unwanted = self._gets.pop(serial)
             if value is not None and error is None:
                 self._tag += 1
+                if unwanted:
+                    self._send_settle(self._tag, _PUT_BACK)
         elif error is not None:
             if serial in self._consumers:
                 self._consumers.pop(serial).tray.close(error)
@@ -289,10 +291,22 @@ class Queues:
             self._settle(tray.messages.popleft(), _PUT_BACK)
 
     def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
-        """The next message of a queue, as a frame and its tag; None if there is none."""
+        """The next message of a queue, as a frame and its tag; None if there is none.
+
+        If nobody waits for it any more when it comes it is put back, unless that is too late by `no_ack`.
+        """
         pending = self._core.call_bus("get_message", queue.name, no_ack)
-        self._gets.add(pending.serial)
-        found: dict[str, Any] | None = yield pending
+        stream = self.stream
+        self._gets[pending.serial] = False
+        found: dict[str, Any] | None
+        try:
+            found = yield pending
+        except BaseException:
+            if pending.serial in self._gets:
+                self._gets[pending.serial] = not no_ack
+            elif isinstance(pending.value, dict) and not no_ack and stream is self.stream:
+                self._send_settle(pending.value["tag"], _PUT_BACK)
+            raise
         return None if found is None else (found["message"], 0 if no_ack else found["tag"])
 
     def _ask(self, wanted: Wanted, name: str) -> Pending:
