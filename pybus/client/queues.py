@@ -6,6 +6,8 @@ program had declared, and consumes again; what was delivered and not settled com
 
 from __future__ import annotations
 
+from functools import partial
+
 from pybus.client.cause import marked
 from pybus.client.pending import Pending
 from pybus.errors import CallError, Nacked, TooLarge, Unroutable, UsageError
@@ -92,7 +94,7 @@ class Queues:
         self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
-        self._queues: dict[Declared, None] = {}
+        self._queues: dict[str, Declared] = {}
 
     # --- publishing -------------------------------------------------------------------------------
 
@@ -225,15 +227,17 @@ class Queues:
     def declare_queue(self, name: str, how: dict[str, object]) -> Steps[Declared]:
         """Declare a queue."""
         answer: dict[str, Any] = yield self._core.call_bus("declare_queue", name, **how)
-        declared = Declared(answer["queue"], not name, how)
+        found = answer["queue"]
+        declared = self._queues.get(found) or Declared(found, not name, how)
         if not how.get("passive"):
-            self._queues[declared] = None
+            declared.how = how
+            self._queues[found] = declared
         return declared
 
     def delete_queue(self, queue: Declared, if_unused: bool, if_empty: bool) -> Steps[int]:
         """Delete a queue; how many messages it had."""
         count: int = yield self._core.call_bus("delete_queue", queue.name, if_unused, if_empty)
-        self._queues.pop(queue, None)
+        self._queues.pop(queue.name, None)
         return count
 
     def bind(self, queue: Declared, exchange: str, key: str, arguments: Mapping[str, object]) -> Steps[None]:
@@ -332,17 +336,24 @@ class Queues:
         for name, how in self._exchanges.items():
             _watch(core.call_bus("declare_exchange", name, **how), f"exchange {name!r}")
         consumers, self._consumers = list(self._consumers.values()), {}
-        queues = dict.fromkeys([*self._queues, *(wanted.queue for wanted in consumers)])
+        queues = dict.fromkeys([*self._queues.values(), *(wanted.queue for wanted in consumers)])
         for queue in queues:
             name = "" if queue.generated else queue.name
-            if queue in self._queues:
+            if self._queues.get(queue.name) is queue:
                 pending = core.call_bus("declare_queue", name, **queue.how)
-                _watch(pending, f"queue {queue.name!r}", queue)
+                _watch(pending, f"queue {queue.name!r}", partial(self._named, queue))
             for binding in queue.bindings:
                 _watch(core.call_bus("bind_queue", name, *binding), f"the binding of queue {queue.name!r}")
             for wanted in consumers:
                 if wanted.queue is queue:
                     self._ask(wanted, name)
+
+    def _named(self, queue: Declared, answer: dict[str, Any]) -> None:
+        """A queue has been declared again; if its name is the bus's choice, it has another one now."""
+        if self._queues.get(queue.name) is queue:
+            del self._queues[queue.name]
+            queue.name = answer["queue"]
+            self._queues[queue.name] = queue
 
     def finish(self, failure: Exception | None) -> None:
         """Nothing will come any more."""
@@ -360,10 +371,10 @@ def _pack_properties(properties: dict[str, object]) -> bytes:
     return pack(properties)
 
 
-def _watch(pending: Pending, what: str, queue: Declared | None = None) -> None:
+def _watch(pending: Pending, what: str, then: Callable[[dict[str, Any]], None] | None = None) -> None:
     """Tell of what could not be declared again, where a program that does not ask will be heard of.
 
-    queue: the one that is declared; if its name is the bus's choice, it may have another one now.
+    then: called with the answer.
     """
 
     def settled() -> None:
@@ -371,7 +382,7 @@ def _watch(pending: Pending, what: str, queue: Declared | None = None) -> None:
             import logging
 
             logging.getLogger("pybus").warning("%s could not be declared again: %s", what, pending.error.message)
-        elif queue is not None and isinstance(pending.value, dict):
-            queue.name = pending.value["queue"]
+        elif then is not None and isinstance(pending.value, dict):
+            then(pending.value)
 
     pending.notify = settled

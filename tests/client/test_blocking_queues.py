@@ -298,6 +298,34 @@ def test_a_bus_that_comes_back_finds_all_declared_again(daemon: BusDaemon, alice
     assert (bodies(first, 1), bodies(second, 1)) == ([1], [2])
 
 
+def test_what_is_declared_again_goes_by_its_name(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    one, other = bob.queue("gone"), bob.queue("gone")
+    one.delete()
+    kept, too = bob.queue("kept"), bob.queue("kept", passive=True)
+    kept.bind("amq.topic", "a")
+    too.bind("amq.topic", "b")
+    kept.bind("amq.topic", "c")
+    too.unbind("amq.topic", "c")
+    own = bob.queue()
+    former = own.name
+    back: list[bool] = []
+    bob.on_reconnect(lambda: back.append(True))
+    for _ in range(2):
+        daemon.kill()
+        daemon.restart()
+        while not back:
+            bob.run(0)
+        back.clear()
+        bob.flush()
+    assert own.name != former
+    there = {queue["name"] for queue in bob.call("org.pybus.Bus", "queues")}
+    bindings = [(one["destination"], one["key"]) for one in bob.call("org.pybus.Bus", "bindings")]
+    assert (there, bindings) == ({"kept", own.name}, [("kept", "a"), ("kept", "b")])
+    own.delete()
+    with pytest.raises(pybus.NotFound):
+        other.status()
+
+
 def test_an_unconfirmed_message_is_told_as_such_when_the_bus_dies(daemon: BusDaemon) -> None:
     with pybus.connect(daemon.address, reconnect=False) as alice:
         alice.queue("jobs")
