@@ -100,7 +100,8 @@ class Confirms:
 class Channel:
     """Delivery tags, consumers, prefetch and the transaction of one user.
 
-    prefetch: how many deliveries may be unacked on the whole channel, 0 for as many as the bus allows. waiting:
+    held: how many deliveries are not settled for good: those unacked, and those that an open transaction settles.
+    prefetch: how many that may be on the whole channel, 0 for as many as the bus allows. waiting:
     whether a message could not be delivered because too much waits to be written; crowded: because too much is unacked.
     unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
     None if the channel is not transactional. last_queue: what "" means as a queue's name. reply_queue: the one behind
@@ -113,6 +114,7 @@ class Channel:
         self.outlet = outlet
         self.consumers: dict[str, Consumer] = {}
         self.unacked: dict[int, Delivery] = {}
+        self.held = 0
         self.prefetch = 0
         self.waiting = False
         self.crowded = False
@@ -131,7 +133,7 @@ class Channel:
 
     def has_room(self, no_ack: bool) -> bool:
         """Whether it may get one more delivery."""
-        if not no_ack and (len(self.unacked) >= (self.prefetch or self.peer.limits.unacked)):
+        if not no_ack and (self.held >= (self.prefetch or self.peer.limits.unacked)):
             self.crowded = True
             return False
         if self.outlet.full:
@@ -149,6 +151,7 @@ class Channel:
         self._last_tag += 1
         if not consumer.no_ack:
             self.unacked[self._last_tag] = Delivery(queue, message, consumer)
+            self.held += 1
             consumer.unacked += 1
             queue.unacked += 1
         consumer.delivered += 1
@@ -161,6 +164,7 @@ class Channel:
         queue.delivered += 1
         if not no_ack:
             self.unacked[self._last_tag] = Delivery(queue, message, None)
+            self.held += 1
             queue.unacked += 1
         return self._last_tag
 
@@ -191,6 +195,7 @@ class Channel:
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Deliveries are settled for good."""
         for queue, _, consumer in deliveries:
+            self.held -= 1
             queue.unacked -= 1
             if consumer is not None:
                 consumer.unacked -= 1

@@ -104,8 +104,8 @@ class Consuming:
         self._drop_expired(queue)
         if queue.head() is None:
             return None
-        if not no_ack and len(channel.unacked) >= self._broker.limits.unacked:
-            raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
+        if not no_ack and channel.held >= self._broker.limits.unacked:
+            raise LimitExceeded(f"{channel.held} messages are unacked on this connection, its limit")
         message = queue.head()
         assert message is not None
         if message.batch:

@@ -416,6 +416,26 @@ def test_a_transaction_is_carried_out_by_its_commit() -> None:
     assert length(alice, "jobs") == 1
 
 
+def test_a_prefetch_for_the_connection_counts_what_waits_for_a_commit() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("jobs")
+    publish(alice, "jobs", 5)
+    bob.ask("set_prefetch", 2)
+    bob.ask("select_transaction")
+    bob.consume("jobs")
+    bob.ack(1)
+    bob.ack(2)
+    assert bob.values() == [1, 2]
+    bob.ask("rollback")
+    bob.ack(1)
+    assert bob.values() == []
+    bob.ask("commit")
+    assert bob.values() == [3]
+    bob.ack(0, multiple=True)
+    bob.ask("commit")
+    assert bob.values() == [4, 5]
+
+
 def test_a_rollback_forgets_publishes_and_unsettles() -> None:
     _, alice, bob, carol = office()
     alice.queue("jobs")
