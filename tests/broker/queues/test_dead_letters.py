@@ -177,6 +177,22 @@ def test_a_queue_that_nobody_uses_expires() -> None:
     assert scene.broker.next_deadline() is None
 
 
+def test_queues_that_are_gone_are_not_kept_for_their_time() -> None:
+    scene, alice, _, _ = office()
+    hour = {"x-expires": 3_600_000}
+    for _ in range(1000):
+        alice.ask("delete_queue", alice.queue(arguments=hour))
+    for _ in range(1000):
+        scene.wait(1)
+        alice.queue("lasting", arguments=hour)
+    assert len(scene.broker.queueing.timers) <= 100
+    scene.wait(3599)
+    assert alice.ask("queue", "lasting")
+    scene.wait(2)
+    assert alice.ask("queues") == []
+    assert scene.broker.next_deadline() is None
+
+
 # --- length -----------------------------------------------------------------------------------------
 
 
