@@ -104,7 +104,8 @@ class Channel:
     prefetch: how many that may be on the whole channel, 0 for as many as the bus allows. waiting:
     whether a message could not be delivered because too much waits to be written; crowded: because too much is unacked.
     unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
-    None if the channel is not transactional. last_queue: what "" means as a queue's name. reply_queue: the one behind
+    None if the channel is not transactional. confirming: whether a message was published that is to be confirmed, for
+    which this wire has no method of its own. last_queue: what "" means as a queue's name. reply_queue: the one behind
     `amq.rabbitmq.reply-to`.
     """
 
@@ -119,6 +120,7 @@ class Channel:
         self.waiting = False
         self.crowded = False
         self.unfinished = False
+        self.confirming = False
         self.last_queue = ""
         self.reply_queue = ""
         self._hungry = hungry

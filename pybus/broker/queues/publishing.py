@@ -68,6 +68,8 @@ class Publishing:
                     raise replies.failed("cannot switch from tx to confirm mode")
                 channel.transaction.publishes.append(run)
                 return
+            if run[1] & CONFIRM:
+                channel.confirming = True
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, frames_of(run[6], run[7]), error)
             return

@@ -107,7 +107,9 @@ class Queueing:
     # --- transactions (AMQP class `tx`) -------------------------------------------------------------
 
     def select(self, channel: Channel) -> None:
-        """Make a channel transactional."""
+        """Make a channel transactional. Raises `PreconditionFailed` if it has messages confirmed."""
+        if channel.confirming:
+            raise replies.failed("cannot switch from confirm to tx mode")
         if channel.transaction is None:
             channel.transaction = Transaction()
 

@@ -455,7 +455,10 @@ def test_a_rollback_forgets_publishes_and_unsettles() -> None:
 
 
 def test_what_does_not_go_with_a_transaction() -> None:
-    _, alice, _, _ = office()
+    _, alice, bob, _ = office()
+    bob.tell("amq.fanout", "", 1, CONFIRM, 4)
+    text = "PreconditionFailed: PRECONDITION_FAILED - cannot switch from confirm to tx mode"
+    assert bob.refused("select_transaction") == text
     text = "PreconditionFailed: PRECONDITION_FAILED - channel is not transactional"
     assert alice.refused("commit") == text
     assert alice.refused("rollback") == text
