@@ -157,7 +157,10 @@ class Queue:
         return consumer
 
     async def get(self, *, no_ack: bool = False) -> Message | None:
-        """The next message, or None if none waits. no_ack: it need not be acked."""
+        """The next message, or None if none waits. no_ack: it need not be acked.
+
+        Cancel-safe: a message that comes when nobody waits for it goes back to its place; with no_ack it is lost.
+        """
         found = await self._bus._drive(self._bus._core.queues.get(self._declared, no_ack))
         return None if found is None else Message(self._bus, *found)
 

@@ -142,7 +142,14 @@ class Core(Calls):
 
     def say_goodbye(self) -> None:
         """End the connection as planned: the bus will answer when it has handled all before."""
-        self.output.put(frame(BYE, 0, self.number, 0, 0, b"", pack(None)))
+        if self._queues is None:
+            self._part()
+        else:
+            self._queues.end_consumers(self._part)
+
+    def _part(self) -> None:
+        if self.welcome is not None:
+            self.output.put(frame(BYE, 0, self.number, 0, 0, b"", pack(None)))
 
     def disconnected(self, reason: Exception) -> None:
         """The connection has ended. Calls in flight fail; signals not yet written wait for the next one."""

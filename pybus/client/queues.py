@@ -6,6 +6,8 @@ program had declared, and consumes again; what was delivered and not settled com
 
 from __future__ import annotations
 
+from functools import partial
+
 from pybus.client.cause import marked
 from pybus.client.pending import Pending
 from pybus.errors import CallError, Nacked, TooLarge, Unroutable, UsageError
@@ -22,15 +24,17 @@ from pybus.protocol.frames import (
     REQUEUE,
     RETURN,
     SETTLE,
+    UNTAKEN,
     Run,
     frame,
     frames_of,
+    largest_message,
     serial_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from pybus.client.core import Core, Steps
@@ -52,7 +56,7 @@ PROPERTIES = frozenset(
         "app_id",
     )
 )
-_ACK, _REJECT, _GIVE_BACK = 0, NACK, NACK | REQUEUE
+_ACK, _REJECT, _GIVE_BACK, _PUT_BACK = 0, NACK, NACK | REQUEUE, NACK | REQUEUE | UNTAKEN
 
 
 class Declared:
@@ -87,10 +91,10 @@ class Queues:
         self._tag = 0
         self._unconfirmed: dict[int, Pending] = {}
         self._returned: dict[int, str] = {}
-        self._gets: set[int] = set()
+        self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
-        self._queues: dict[Declared, None] = {}
+        self._queues: dict[str, Declared] = {}
 
     # --- publishing -------------------------------------------------------------------------------
 
@@ -115,8 +119,9 @@ class Queues:
         where = core.keys.get(f"{exchange}\0{key}") or core.keys.route(f"{exchange}\0{key}", exchange, key)
         flags, data = encode(body)
         packed = _pack_properties(properties) if properties else b""
-        if HEADER_SIZE + len(where) + len(packed) + len(data) > core.most and core.most:
-            raise TooLarge(f"a message of {len(data)} bytes is over the bus's limit of {core.most}")
+        size = HEADER_SIZE + len(where) + len(packed) + len(data)
+        if core.most and size > largest_message(core.most):
+            raise TooLarge(f"a message of {size} bytes is over the bus's limit of {largest_message(core.most)}")
         flags |= (PERSISTENT if persistent else 0) | (MANDATORY if mandatory else 0) | (CONFIRM if confirm else 0)
         flags, target = marked(flags, len(packed))
         pending = core.await_publish(confirm)
@@ -165,7 +170,7 @@ class Queues:
                 self._tag += 1
                 wanted = self._consumers.get(serial_of(data))
                 if wanted is None:
-                    self._send_settle(self._tag, _GIVE_BACK)
+                    self._send_settle(self._tag, _PUT_BACK)
                 else:
                     wanted.tray.put(data, self._tag)
         elif run[0] == RETURN:
@@ -176,9 +181,11 @@ class Queues:
     def answered(self, serial: int, value: object, error: CallError | None) -> None:
         """An answer or error came, whatever it was for."""
         if serial in self._gets:
-            self._gets.discard(serial)
+            unwanted = self._gets.pop(serial)
             if value is not None and error is None:
                 self._tag += 1
+                if unwanted:
+                    self._send_settle(self._tag, _PUT_BACK)
         elif error is not None:
             if serial in self._consumers:
                 self._consumers.pop(serial).tray.close(error)
@@ -220,15 +227,17 @@ class Queues:
     def declare_queue(self, name: str, how: dict[str, object]) -> Steps[Declared]:
         """Declare a queue."""
         answer: dict[str, Any] = yield self._core.call_bus("declare_queue", name, **how)
-        declared = Declared(answer["queue"], not name, how)
+        found = answer["queue"]
+        declared = self._queues.get(found) or Declared(found, not name, how)
         if not how.get("passive"):
-            self._queues[declared] = None
+            declared.how = how
+            self._queues[found] = declared
         return declared
 
     def delete_queue(self, queue: Declared, if_unused: bool, if_empty: bool) -> Steps[int]:
         """Delete a queue; how many messages it had."""
         count: int = yield self._core.call_bus("delete_queue", queue.name, if_unused, if_empty)
-        self._queues.pop(queue, None)
+        self._queues.pop(queue.name, None)
         return count
 
     def bind(self, queue: Declared, exchange: str, key: str, arguments: Mapping[str, object]) -> Steps[None]:
@@ -262,15 +271,46 @@ class Queues:
         if serials:
             yield self._core.call_bus("cancel", tray.tag)
             del self._consumers[serials[0]]
-        while tray.messages:
-            self.nack(tray.messages.popleft(), requeue=True)
+        self._empty(tray)
         tray.close()
 
+    def end_consumers(self, then: Callable[[], None]) -> None:
+        """Put back to their queues what consumers did not take, before the connection ends. then: called after that."""
+        trays = [wanted.tray for wanted in self._consumers.values()]
+        if not trays:
+            then()
+            return
+        last = [self._core.call_bus("cancel", tray.tag) for tray in trays][-1]
+
+        def cancelled() -> None:
+            for tray in trays:
+                self._empty(tray)
+            then()
+
+        last.notify = cancelled
+
+    def _empty(self, tray: Tray) -> None:
+        """Put back what the program did not take."""
+        while tray.messages:
+            self._settle(tray.messages.popleft(), _PUT_BACK)
+
     def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
-        """The next message of a queue, as a frame and its tag; None if there is none."""
+        """The next message of a queue, as a frame and its tag; None if there is none.
+
+        If nobody waits for it any more when it comes it is put back, unless that is too late by `no_ack`.
+        """
         pending = self._core.call_bus("get_message", queue.name, no_ack)
-        self._gets.add(pending.serial)
-        found: dict[str, Any] | None = yield pending
+        stream = self.stream
+        self._gets[pending.serial] = False
+        found: dict[str, Any] | None
+        try:
+            found = yield pending
+        except BaseException:
+            if pending.serial in self._gets:
+                self._gets[pending.serial] = not no_ack
+            elif isinstance(pending.value, dict) and not no_ack and stream is self.stream:
+                self._send_settle(pending.value["tag"], _PUT_BACK)
+            raise
         return None if found is None else (found["message"], 0 if no_ack else found["tag"])
 
     def _ask(self, wanted: Wanted, name: str) -> Pending:
@@ -296,17 +336,24 @@ class Queues:
         for name, how in self._exchanges.items():
             _watch(core.call_bus("declare_exchange", name, **how), f"exchange {name!r}")
         consumers, self._consumers = list(self._consumers.values()), {}
-        queues = dict.fromkeys([*self._queues, *(wanted.queue for wanted in consumers)])
+        queues = dict.fromkeys([*self._queues.values(), *(wanted.queue for wanted in consumers)])
         for queue in queues:
             name = "" if queue.generated else queue.name
-            if queue in self._queues:
+            if self._queues.get(queue.name) is queue:
                 pending = core.call_bus("declare_queue", name, **queue.how)
-                _watch(pending, f"queue {queue.name!r}", queue)
+                _watch(pending, f"queue {queue.name!r}", partial(self._named, queue))
             for binding in queue.bindings:
                 _watch(core.call_bus("bind_queue", name, *binding), f"the binding of queue {queue.name!r}")
             for wanted in consumers:
                 if wanted.queue is queue:
                     self._ask(wanted, name)
+
+    def _named(self, queue: Declared, answer: dict[str, Any]) -> None:
+        """A queue has been declared again; if its name is the bus's choice, it has another one now."""
+        if self._queues.get(queue.name) is queue:
+            del self._queues[queue.name]
+            queue.name = answer["queue"]
+            self._queues[queue.name] = queue
 
     def finish(self, failure: Exception | None) -> None:
         """Nothing will come any more."""
@@ -324,10 +371,10 @@ def _pack_properties(properties: dict[str, object]) -> bytes:
     return pack(properties)
 
 
-def _watch(pending: Pending, what: str, queue: Declared | None = None) -> None:
+def _watch(pending: Pending, what: str, then: Callable[[dict[str, Any]], None] | None = None) -> None:
     """Tell of what could not be declared again, where a program that does not ask will be heard of.
 
-    queue: the one that is declared; if its name is the bus's choice, it may have another one now.
+    then: called with the answer.
     """
 
     def settled() -> None:
@@ -335,7 +382,7 @@ def _watch(pending: Pending, what: str, queue: Declared | None = None) -> None:
             import logging
 
             logging.getLogger("pybus").warning("%s could not be declared again: %s", what, pending.error.message)
-        elif queue is not None and isinstance(pending.value, dict):
-            queue.name = pending.value["queue"]
+        elif then is not None and isinstance(pending.value, dict):
+            then(pending.value)
 
     pending.notify = settled

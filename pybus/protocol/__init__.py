@@ -70,6 +70,7 @@ In frames of queues the numbers have other meanings, but for RAW and CAUSED:
     2   NACK        SETTLE, CONFIRMED  the message was not processed, or not taken by a queue
     4   REQUEUE     SETTLE          with NACK: it goes back to its queue
     8   MULTIPLE    SETTLE, CONFIRMED  all before it as well
+    16  UNTAKEN     SETTLE          with REQUEUE: the program never had it in hand
 
 A body is one msgpack value, unless RAW is set. Points in time are msgpack's timestamp extension
 (type -1). Maps may have keys of any kind. The bus never looks into the body of a frame that it
@@ -237,11 +238,16 @@ says that the consumer is one no more (ConsumerCancelled). Deliveries are counte
 the first DELIVER has the delivery tag 1, and so on; what `get_message` answers has a tag and is counted like that,
 at its place among the frames.
 
+A PUBLISH frame may be as large as the frame limit but for 4096 bytes, or but for a quarter of a limit under 16 KiB:
+a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge).
+
 SETTLE says what became of a delivery: done, or with NACK thrown away (to the dead letters, if the queue has any),
-or with NACK and REQUEUE given back. `target` is the higher and `serial` the lower half of its tag; with MULTIPLE
-all up to this tag are meant, and by tag 0 all there are. An unknown tag is refused by ERROR with serial 0 and the
-key `settle`. What is not settled when the connection ends goes back to its queue. A consumer gets no more than
-`prefetch` unsettled messages, and none while more than 256 KiB wait for its connection.
+or with NACK and REQUEUE given back. What is given back again and again pauses, and counts for `x-delivery-limit`;
+not so with UNTAKEN, for what the program has not looked at, which does not wait for a commit either. `target` is the
+higher and `serial` the lower half of its tag; with MULTIPLE all up to this tag are meant, and by tag 0 all there are.
+An unknown tag is refused by ERROR with serial 0 and the key `settle`. What is not settled when the connection ends
+goes back to its queue. A consumer gets no more than `prefetch` unsettled messages, and none while more than 256 KiB
+wait for its connection.
 
 `amq.topic` is the topics of section 6: a queue that is bound to it gets the signals that match as messages, and
 a message to it reaches subscribers as a SIGNAL without its properties, if its routing key can be a topic.

@@ -46,6 +46,7 @@ MANDATORY = 8
 NACK = 2
 REQUEUE = 4
 MULTIPLE = 8
+UNTAKEN = 16
 
 EPHEMERAL = 1
 """In the target of a SIGNAL with RETAIN: the value is forgotten when its publisher's connection ends."""
@@ -54,6 +55,8 @@ _DEPTH_SHIFT = 26
 MAX_CAUSED_TIME = (1 << _DEPTH_SHIFT) - 1
 """Milliseconds that a call with CAUSED can allow, as its depth shares the field; 18 hours."""
 MAX_DEPTH = 63
+
+_GROWTH = 4096
 
 FLAGS = {
     HELLO: 0,
@@ -67,7 +70,7 @@ FLAGS = {
     BYE: 0,
     PUBLISH: RAW | PERSISTENT | MANDATORY | CONFIRM | CAUSED,
     DELIVER: RAW | PERSISTENT | REDELIVERED | CAUSED,
-    SETTLE: NACK | REQUEUE | MULTIPLE,
+    SETTLE: NACK | REQUEUE | MULTIPLE | UNTAKEN,
     CONFIRMED: NACK | MULTIPLE,
     RETURN: RAW | PERSISTENT | MANDATORY | CONFIRM | CAUSED,
 }
@@ -118,6 +121,14 @@ def allowed_time(target: int) -> int:
 def message_target(target: int, properties: int) -> int:
     """The target of a PUBLISH: the depth of another one's, and in the lower bits the bytes that its properties have."""
     return target >> _DEPTH_SHIFT << _DEPTH_SHIFT | properties
+
+
+def largest_message(limit: int) -> int:
+    """The most bytes of a PUBLISH frame where frames have this limit.
+
+    The rest is for what messages get on their way: the history of a dead letter, the answer that carries one.
+    """
+    return limit - min(_GROWTH, limit // 4)
 
 
 def properties_size(target: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -58,6 +60,21 @@ async def test_a_loop_over_a_consumer(alice: pybus.aio.Bus, bob: pybus.aio.Bus) 
     assert await queue.get() is None
 
 
+async def test_what_a_program_that_ends_did_not_take_stays_in_line(daemon: BusDaemon, alice: pybus.aio.Bus) -> None:
+    queue = await alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        await queue.publish(number, confirm=True)
+    seen = []
+    for _ in range(8):
+        async with pybus.aio.connect(daemon.address, program="carol") as carol:
+            message = await take(await (await carol.queue("jobs", passive=True)).consume())
+            seen.append(message.body)
+            await message.ack()
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = await queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
 async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
     consumer = await (await bob.queue("jobs")).consume()
     waiting = asyncio.create_task(consumer.receive())
@@ -67,6 +84,34 @@ async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.
     await alice.publish_to("", "jobs", 1)
     assert (await take(consumer)).body == 1
     assert await consumer.receive(0.01) is None
+
+
+def cancel_after(settled: Callable[[], None] | None, getting: asyncio.Task[Message | None]) -> None:
+    assert settled is not None
+    settled()
+    getting.cancel()
+
+
+async def test_a_get_can_be_cancelled_without_loss(bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(3):
+        await queue.publish(number, confirm=True)
+    for late in (False, True):
+        getting = asyncio.create_task(queue.get())
+        await asyncio.sleep(0)
+        (pending,) = bob._core._pending.values()
+        if late:  # the answer is here, and the task does not know it yet
+            pending.notify = partial(cancel_after, pending.notify, getting)
+        else:
+            getting.cancel()
+        await asyncio.wait([getting])
+    status = await queue.status()
+    assert (status["messages"], status["unacked"], status["returned"]) == (3, 0, 0)
+    for number in range(3):
+        message = await queue.get()
+        assert message is not None
+        assert message.body == number
+        assert await message.ack()
 
 
 async def test_what_is_wrong_is_told(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:

@@ -114,6 +114,32 @@ def test_a_loop_over_a_consumer_ends_when_it_is_closed(bob: pybus.Bus) -> None:
     assert queue.purge() == 3
 
 
+def test_what_a_consumer_did_not_take_stays_in_line(alice: pybus.Bus, bob: pybus.Bus) -> None:
+    queue = bob.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        queue.publish(number)
+    seen = []
+    for _ in range(8):
+        with queue.consume() as consumer:
+            seen += bodies(consumer, 1)
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
+def test_what_a_program_that_ends_did_not_take_stays_in_line(daemon: BusDaemon, alice: pybus.Bus) -> None:
+    queue = alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(12):
+        queue.publish(number, confirm=True)
+    seen = []
+    for _ in range(8):
+        with pybus.connect(daemon.address, program="carol") as carol:
+            seen += bodies(carol.queue("jobs", passive=True).consume(), 1)
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
+    status = queue.status()
+    assert (status["messages"], status["returned"], status["dropped"]) == (4, 0, 0)
+
+
 def test_without_acks_taking_a_message_settles_it(bob: pybus.Bus) -> None:
     queue = bob.queue("jobs")
     for number in range(5):
@@ -270,6 +296,34 @@ def test_a_bus_that_comes_back_finds_all_declared_again(daemon: BusDaemon, alice
     alice.publish_to("logs", "", 1, confirm=True)
     alice.publish("build.done", 2, confirm=True)
     assert (bodies(first, 1), bodies(second, 1)) == ([1], [2])
+
+
+def test_what_is_declared_again_goes_by_its_name(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    one, other = bob.queue("gone"), bob.queue("gone")
+    one.delete()
+    kept, too = bob.queue("kept"), bob.queue("kept", passive=True)
+    kept.bind("amq.topic", "a")
+    too.bind("amq.topic", "b")
+    kept.bind("amq.topic", "c")
+    too.unbind("amq.topic", "c")
+    own = bob.queue()
+    former = own.name
+    back: list[bool] = []
+    bob.on_reconnect(lambda: back.append(True))
+    for _ in range(2):
+        daemon.kill()
+        daemon.restart()
+        while not back:
+            bob.run(0)
+        back.clear()
+        bob.flush()
+    assert own.name != former
+    there = {queue["name"] for queue in bob.call("org.pybus.Bus", "queues")}
+    bindings = [(one["destination"], one["key"]) for one in bob.call("org.pybus.Bus", "bindings")]
+    assert (there, bindings) == ({"kept", own.name}, [("kept", "a"), ("kept", "b")])
+    own.delete()
+    with pytest.raises(pybus.NotFound):
+        other.status()
 
 
 def test_an_unconfirmed_message_is_told_as_such_when_the_bus_dies(daemon: BusDaemon) -> None:

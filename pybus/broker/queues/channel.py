@@ -102,10 +102,12 @@ class Confirms:
 class Channel:
     """Delivery tags, consumers, prefetch and the transaction of one user.
 
-    prefetch: how many deliveries may be unacked on the whole channel, 0 for as many as the bus allows. waiting:
+    held: how many deliveries are not settled for good: those unacked, and those that an open transaction settles.
+    prefetch: how many that may be on the whole channel, 0 for as many as the bus allows. waiting:
     whether a message could not be delivered because too much waits to be written; crowded: because too much is unacked.
     unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
-    None if the channel is not transactional. last_queue: what "" means as a queue's name. reply_queue: the one behind
+    None if the channel is not transactional. confirming: whether a message was published that is to be confirmed, for
+    which this wire has no method of its own. last_queue: what "" means as a queue's name. reply_queue: the one behind
     `amq.rabbitmq.reply-to`.
     """
 
@@ -115,10 +117,12 @@ class Channel:
         self.outlet = outlet
         self.consumers: dict[str, Consumer] = {}
         self.unacked: dict[int, Delivery] = {}
+        self.held = 0
         self.prefetch = 0
         self.waiting = False
         self.crowded = False
         self.unfinished = False
+        self.confirming = False
         self.last_queue = ""
         self.reply_queue = ""
         self._hungry = hungry
@@ -133,7 +137,7 @@ class Channel:
 
     def has_room(self, no_ack: bool) -> bool:
         """Whether it may get one more delivery."""
-        if not no_ack and (len(self.unacked) >= (self.prefetch or self.peer.limits.unacked)):
+        if not no_ack and (self.held >= (self.prefetch or self.peer.limits.unacked)):
             self.crowded = True
             return False
         if self.outlet.full:
@@ -151,6 +155,7 @@ class Channel:
         self._last_tag += 1
         if not consumer.no_ack:
             self.unacked[self._last_tag] = Delivery(queue, message, consumer)
+            self.held += 1
             consumer.unacked += 1
             queue.unacked += 1
         consumer.delivered += 1
@@ -163,6 +168,7 @@ class Channel:
         queue.delivered += 1
         if not no_ack:
             self.unacked[self._last_tag] = Delivery(queue, message, None)
+            self.held += 1
             queue.unacked += 1
         return self._last_tag
 
@@ -193,6 +199,7 @@ class Channel:
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Deliveries are settled for good."""
         for queue, _, consumer in deliveries:
+            self.held -= 1
             queue.unacked -= 1
             if consumer is not None:
                 consumer.unacked -= 1

@@ -9,9 +9,9 @@ from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
 from pybus.broker.queues.disk import NotOnDisk
-from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
+from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed, TooLarge
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, Run, frame, frames_of
+from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
@@ -99,21 +99,23 @@ class Consuming:
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
-        `NotOnDisk`.
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`,
+        `NotOnDisk`, and `TooLarge` for one that no answer can carry, as the limit was higher when it came.
         """
         queue.used = self._broker.now
         self._drop_expired(queue)
         if queue.head() is None:
             return None
-        if not no_ack and len(channel.unacked) >= self._broker.limits.unacked:
-            raise LimitExceeded(f"{len(channel.unacked)} messages are unacked on this connection, its limit")
+        if not no_ack and channel.held >= self._broker.limits.unacked:
+            raise LimitExceeded(f"{channel.held} messages are unacked on this connection, its limit")
         message = queue.head()
         assert message is not None
         if message.batch:
             self._queueing.disk.page_in(queue, message)
             if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
                 raise NotOnDisk
+        if not self._queueing.can_answer(message):
+            raise TooLarge(f"the next message has {len(message.data)} bytes, more than an answer can have")
         queue.take()
         tag = channel.got(queue, message, no_ack)
         self.look_after(queue)
@@ -172,6 +174,7 @@ class Consuming:
         flags, target, data, count = run[1], run[3], run[6], run[7]
         channel = self._queueing.channel(peer)
         nack, requeue, multiple = bool(flags & NACK), bool(flags & REQUEUE), bool(flags & MULTIPLE)
+        untaken = bool(flags & UNTAKEN)
         self._broker.effort = count
         settled: list[Delivery] = []
         for one in frames_of(data, count, 16):
@@ -181,14 +184,19 @@ class Consuming:
                 body = pack(self._broker.as_answer(error))
                 peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
                 continue
-            if channel.transaction is not None:
+            if channel.transaction is not None and not untaken:
                 channel.transaction.settled.append((taken, nack, requeue))
             else:
                 settled += taken.values()
-        self.settle(channel, settled, nack=nack, requeue=requeue)
+        self.settle(channel, settled, nack=nack, requeue=requeue, untaken=untaken)
 
-    def settle(self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool) -> None:
-        """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues."""
+    def settle(
+        self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool, untaken: bool = False
+    ) -> None:
+        """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues.
+
+        untaken: the program never had those in hand that it gives back, so that their return does not count.
+        """
         deliveries = list(deliveries)
         self._broker.effort += len(deliveries)
         channel.release(deliveries)
@@ -199,7 +207,10 @@ class Consuming:
             elif not nack:
                 self._done(queue, message)
             elif requeue:
-                self._give_back(queue, message, pause=True)
+                if untaken:
+                    self._put_back(queue, message)
+                else:
+                    self._give_back(queue, message, pause=True)
                 touched[queue] = None
             else:
                 self._queueing.dead_letters.drop(queue, message, "rejected")
@@ -248,6 +259,7 @@ class Consuming:
     def _give_back(self, queue: Queue, message: Message, *, pause: bool) -> None:
         """Put a message back to its place. One that comes back again and again pauses longer each time, if it may."""
         message.returns += 1
+        message.redelivered = True
         queue.returned += 1
         if message.batch:
             self._queueing.journal.returned(queue, message)
@@ -259,8 +271,13 @@ class Consuming:
             queue.pause(message, self._broker.now + seconds)
             self.look_after(queue)
         else:
-            queue.put_back(message)
-            self.look_after(queue)
+            self._put_back(queue, message)
+
+    def _put_back(self, queue: Queue, message: Message) -> None:
+        """Put a message back to its place, as if nobody had had it; but it may have been seen, and is marked."""
+        message.redelivered = True
+        queue.put_back(message)
+        self.look_after(queue)
 
     # --- queues as a whole, and time ----------------------------------------------------------------
 

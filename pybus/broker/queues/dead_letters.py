@@ -76,7 +76,7 @@ class DeadLetters:
 
     def _put_back(self, queue: Queue, message: Message, reason: str) -> None:
         if reason == "rejected":
-            message.returns = message.returns or 1  # somebody had it
+            message.redelivered = True  # somebody had it
         queue.pause(message, self._queueing.broker.now + _TRY_AGAIN)
         self._queueing.timers.note(queue)
 

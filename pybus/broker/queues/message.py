@@ -28,11 +28,12 @@ class Message:
 
     data: a PUBLISH frame, as it came. size: the bytes of its payload. since: when it came, and due: when it
     expires, monotonic seconds; None is never. position: its place in the queue, growing. returns: how often
-    it came back from a consumer. priority: within the queue's bounds. batch: with which it goes to disk, 0 if it does
-    not; then `data` may be there only, and b"" here.
+    it came back from a consumer that had it in hand. redelivered: whether it may have been delivered before. priority:
+    within the queue's bounds. batch: with which it goes to disk, 0 if it does not; then `data` may be there only, and
+    b"" here.
     """
 
-    __slots__ = ("batch", "data", "due", "position", "priority", "returns", "since", "size")
+    __slots__ = ("batch", "data", "due", "position", "priority", "redelivered", "returns", "since", "size")
 
     def __init__(self, data: bytes, size: int, since: float) -> None:
         self.data = data
@@ -41,6 +42,7 @@ class Message:
         self.due: float | None = None
         self.position = 0
         self.returns = 0
+        self.redelivered = False
         self.priority = 0
         self.batch = 0
 

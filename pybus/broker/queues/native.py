@@ -70,5 +70,5 @@ def deliver_frame(message: Message, serial: int) -> bytes:
     """The DELIVER frame of a message: the publisher's own bytes behind another header."""
     data = message.data
     flags, key_length, sender, target = _unpack(data)
-    flags = flags & _KEPT | (REDELIVERED if message.returns else 0)
+    flags = flags & _KEPT | (REDELIVERED if message.redelivered else 0)
     return _pack(len(data), DELIVER, flags, key_length, sender, target, serial) + data[HEADER_SIZE:]

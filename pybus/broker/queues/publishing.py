@@ -11,7 +11,7 @@ from pybus.broker.queues.arguments import DROP_HEAD, REJECT_DLX
 from pybus.broker.queues.message import Content, Message, expiration, parse
 from pybus.broker.queues.vhost import check_key
 from pybus.broker.topics import check_publishable, decode_key
-from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed
+from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed, TooLarge
 from pybus.names import is_own
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
@@ -26,6 +26,7 @@ from pybus.protocol.frames import (
     Run,
     frame,
     frames_of,
+    largest_message,
     message_target,
     properties_size,
     sender_of,
@@ -69,6 +70,8 @@ class Publishing:
                     raise replies.failed("cannot switch from tx to confirm mode")
                 self._hold(channel.transaction, run)
                 return
+            if run[1] & CONFIRM:
+                channel.confirming = True
         except (InvalidName, BusError) as error:
             self._refuse(peer, run, frames_of(run[6], run[7]), error)
             return
@@ -102,10 +105,13 @@ class Publishing:
         route.exchange.published += count
         self._broker.effort = count * (1 + len(route.queues))
         journal = self._queueing.journal
+        most = largest_message(self._broker.limits.frame)
         for one in frames_of(data, count):
             failure: BusError | InvalidName | None = None
             before = journal.changes
-            if plain:
+            if len(one) > most:
+                failure = TooLarge(f"a message of {len(one)} bytes is over the bus's limit of {most}")
+            elif plain:
                 for queue in route.queues:
                     failure = self.enqueue(queue, Message(one, len(one) - skip, now)) or failure
             else:
@@ -210,6 +216,10 @@ class Publishing:
         if obstacle is not None:
             queue.dropped += 1
             return obstacle
+        if not self._queueing.can_answer(message):
+            queue.dropped += 1
+            most = self._broker.limits.frame
+            return TooLarge(f"a message has grown to {len(message.data)} bytes; the limit of frames is {most}")
         policy = queue.policy
         bounded = policy.max_length is not None or policy.max_bytes is not None
         if bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
 
 
+_AROUND = 128
+"""More bytes than an answer has around the message that it carries."""
+
+
 class Queueing:
     """All of the bus that has to do with queues.
 
@@ -53,6 +57,10 @@ class Queueing:
         if peer.channel is None:
             peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
+
+    def can_answer(self, message: Message) -> bool:
+        """Whether a message fits into an answer, and by that into a frame of its own."""
+        return len(message.data) + _AROUND <= self.broker.limits.frame
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
         """A message has come into a queue. lasting: whether it is to outlive the daemon."""
@@ -101,7 +109,9 @@ class Queueing:
     # --- transactions (AMQP class `tx`) -------------------------------------------------------------
 
     def select(self, channel: Channel) -> None:
-        """Make a channel transactional."""
+        """Make a channel transactional. Raises `PreconditionFailed` if it has messages confirmed."""
+        if channel.confirming:
+            raise replies.failed("cannot switch from confirm to tx mode")
         if channel.transaction is None:
             channel.transaction = Transaction()
 

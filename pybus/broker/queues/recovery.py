@@ -49,6 +49,7 @@ def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> No
     message = Message(row.data, row.size, row.since - journal.wall)
     message.position = row.place - journal.start(queue)
     message.returns = row.returns or int(message.position <= queue.marked)
+    message.redelivered = message.returns > 0
     message.priority = row.priority
     message.batch = journal.safe
     if row.due is not None:

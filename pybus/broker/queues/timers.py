@@ -9,15 +9,21 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
 
 
+_SLACK = 100
+Entry = tuple[float, int, "Queue"]
+
+
 class Timers:
     """A heap of (time, order, queue), monotonic seconds. A queue is looked at no later than it has to be.
 
-    Too early a look costs little, so an entry stays when its queue does not need it any more.
+    Too early a look costs little, so an entry stays when its queue does not need it any more; those that nobody needs
+    are cleared away once they may be as many as the others.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Queue]] = []
+        self._heap: list[Entry] = []
         self._order = 0
+        self._most = _SLACK
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -29,11 +35,15 @@ class Timers:
             queue.due = when
             self._order += 1
             heapq.heappush(self._heap, (when, self._order, queue))
+            if len(self._heap) > self._most:
+                self._heap = [entry for entry in self._heap if _is_live(entry)]
+                heapq.heapify(self._heap)
+                self._most = 2 * len(self._heap) + _SLACK
 
     def next_due(self) -> float | None:
         """When the next look is due."""
         heap = self._heap
-        while heap and (heap[0][2].deleted or heap[0][2].due != heap[0][0]):
+        while heap and not _is_live(heap[0]):
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
@@ -45,3 +55,8 @@ class Timers:
             queue.due = None
             found.append(queue)
         return found
+
+
+def _is_live(entry: Entry) -> bool:
+    when, _, queue = entry
+    return not queue.deleted and queue.due == when

@@ -3,7 +3,7 @@
 import pytest
 
 from pybus.limits import Limits
-from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, SETTLE, frame
+from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, NACK, REQUEUE, SETTLE, UNTAKEN, frame
 from tests.broker.queues.scene import Got, User, office
 from tests.broker.scene import Heard
 
@@ -239,6 +239,23 @@ def test_messages_pass_one_that_pauses() -> None:
     assert bob.values() == ["bad"]
 
 
+def test_what_nobody_had_in_hand_goes_back_uncounted_and_at_once() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("jobs", arguments={"x-delivery-limit": 1})
+    publish(alice, "jobs", 3)
+    bob.ask("select_transaction")
+    for first in range(1, 13, 3):
+        tag = bob.consume("jobs")
+        assert bob.got() == [Got("", "jobs", value, redelivered=first > 1) for value in (1, 2, 3)]
+        bob.ask("cancel", tag)
+        for delivery in range(first, first + 3):
+            bob.settle(delivery, NACK | REQUEUE | UNTAKEN)
+    assert scene.broker.next_deadline() is None
+    status = alice.ask("queue", "jobs")
+    assert isinstance(status, dict)
+    assert [status[name] for name in ("messages", "unacked", "returned", "dropped")] == [3, 0, 0, 0]
+
+
 def test_recover_gives_all_back() -> None:
     _, alice, bob, carol = office()
     alice.queue("jobs")
@@ -399,6 +416,26 @@ def test_a_transaction_is_carried_out_by_its_commit() -> None:
     assert length(alice, "jobs") == 1
 
 
+def test_a_prefetch_for_the_connection_counts_what_waits_for_a_commit() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("jobs")
+    publish(alice, "jobs", 5)
+    bob.ask("set_prefetch", 2)
+    bob.ask("select_transaction")
+    bob.consume("jobs")
+    bob.ack(1)
+    bob.ack(2)
+    assert bob.values() == [1, 2]
+    bob.ask("rollback")
+    bob.ack(1)
+    assert bob.values() == []
+    bob.ask("commit")
+    assert bob.values() == [3]
+    bob.ack(0, multiple=True)
+    bob.ask("commit")
+    assert bob.values() == [4, 5]
+
+
 def test_a_rollback_forgets_publishes_and_unsettles() -> None:
     _, alice, bob, carol = office()
     alice.queue("jobs")
@@ -418,7 +455,10 @@ def test_a_rollback_forgets_publishes_and_unsettles() -> None:
 
 
 def test_what_does_not_go_with_a_transaction() -> None:
-    _, alice, _, _ = office()
+    _, alice, bob, _ = office()
+    bob.tell("amq.fanout", "", 1, CONFIRM, 4)
+    text = "PreconditionFailed: PRECONDITION_FAILED - cannot switch from confirm to tx mode"
+    assert bob.refused("select_transaction") == text
     text = "PreconditionFailed: PRECONDITION_FAILED - channel is not transactional"
     assert alice.refused("commit") == text
     assert alice.refused("rollback") == text

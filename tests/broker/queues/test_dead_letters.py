@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -75,6 +76,25 @@ def test_without_an_exchange_that_exists_it_is_gone() -> None:
     bob.consume("jobs")
     alice.tell("", "jobs", "bad")
     bob.reject(1)
+    assert scene.broker.queueing.bytes == 0
+
+
+def test_a_dead_letter_whose_history_fits_into_no_frame_is_dropped_and_counted() -> None:
+    scene, alice, _, carol = office(Limits()._replace(frame=20000))
+    names = ["jobs", *(letter * 250 for letter in "abcdefgh")]
+    for name, following in pairwise(names):
+        how = {"x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": following}
+        carol.queue(name, arguments=how)
+    carol.queue(names[-1])
+    room = 20000 - 4096 - len(alice.message("", "jobs", b"", CONFIRM, 1))
+    for size in (room - 4096, room):
+        alice.tell("", "jobs", b"x" * size, CONFIRM, 1)
+    assert alice.told() == [("confirmed", 1), ("confirmed", 1)]
+    ((value, properties),) = died(carol, names[-1])
+    assert (value, len(properties["headers"]["x-death"])) == (b"x" * (room - 4096), 8)
+    there = [carol.ask("queue", name) for name in names]
+    counts = [(one["published"], one["dropped"]) for one in there if isinstance(one, dict)]
+    assert counts == [(2, 2)] * 7 + [(1, 2), (1, 0)]
     assert scene.broker.queueing.bytes == 0
 
 
@@ -155,6 +175,22 @@ def test_a_queue_that_nobody_uses_expires() -> None:
     assert bob.ask("queue", "jobs")
     scene.wait(0.2)
     assert bob.ask("queues") == []
+    assert scene.broker.next_deadline() is None
+
+
+def test_queues_that_are_gone_are_not_kept_for_their_time() -> None:
+    scene, alice, _, _ = office()
+    hour = {"x-expires": 3_600_000}
+    for _ in range(1000):
+        alice.ask("delete_queue", alice.queue(arguments=hour))
+    for _ in range(1000):
+        scene.wait(1)
+        alice.queue("lasting", arguments=hour)
+    assert len(scene.broker.queueing.timers) <= 100
+    scene.wait(3599)
+    assert alice.ask("queue", "lasting")
+    scene.wait(2)
+    assert alice.ask("queues") == []
     assert scene.broker.next_deadline() is None
 
 

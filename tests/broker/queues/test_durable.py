@@ -528,7 +528,7 @@ def test_what_dies_while_the_disk_is_full_is_a_dead_letter_once_there_is_room() 
     assert (len(queues["risky"]), len(queues["dead"])) == (2, 0)
     assert {meaning for meaning, _ in scene.broker.queueing.faults} == {"dead letters of queue 'risky' have to wait"}
     scene.shelf.full = ""
-    scene.retry()
+    scene.save()
     scene.wait(1)
     scene.save(2)
     assert (len(queues["risky"]), len(queues["dead"])) == (0, 2)

@@ -251,6 +251,37 @@ def test_the_length_of_a_queue_has_a_limit_that_is_told() -> None:
     assert [one[:2] for one in alice.told()] == [("LimitExceeded", 9)]
 
 
+def test_a_message_that_is_let_in_can_get_out_by_every_way() -> None:
+    limits = Limits()._replace(frame=20000)
+    _, alice, bob, _ = office(limits)
+    bob.queue("jobs")
+    edge = b"x" * (20000 - 4096 - len(alice.message("", "jobs", b"", CONFIRM, 1)))
+    alice.tell("", "jobs", edge, CONFIRM, 1)
+    alice.tell("", "jobs", edge + b"x", CONFIRM, 2)
+    text = "a message of 15905 bytes is over the bus's limit of 15904"
+    assert alice.told() == [("confirmed", 1), ("TooLarge", 2, text)]
+    assert isinstance(bob.ask("peek_messages", "jobs"), list)
+    found = bob.ask("get_message", "jobs")
+    assert isinstance(found, dict)
+    assert (found["tag"], len(found["message"])) == (1, 15904)
+    bob.requeue(1)
+    bob.consume("jobs")
+    assert bob.values() == [edge]
+
+
+def test_a_signal_that_is_too_large_for_a_message_is_dropped_and_counted() -> None:
+    _, alice, bob, _ = office(Limits()._replace(frame=20000))
+    bob.queue("all", ("amq.topic", "#"))
+    bob.consume("all")
+    size = 20000 - len(alice.signal("a.b", b""))
+    for body in (b"x" * size, b"x" * (size - 138)):
+        alice.publish("a.b", body)
+    assert bob.values() == [b"x" * (size - 138)]
+    status = alice.ask("queue", "all")
+    assert isinstance(status, dict)
+    assert (status["published"], status["dropped"]) == (1, 1)
+
+
 def test_the_memory_of_all_queues_has_a_limit() -> None:
     scene, alice, bob, _ = office(Limits()._replace(queued_bytes=1000))
     bob.queue("jobs")
