@@ -35,6 +35,13 @@ _LOOK_AGAIN = 0.05
 """Seconds between attempts to get a store that another bus still has."""
 _CHECKPOINT = 4096
 """Pages of the log, 4 KiB each, past which it is written back to the tables."""
+_LOG_BYTES = 16 * 1024 * 1024
+"""What the log is cut to, once it was written back."""
+_SPARE = 4096
+"""Free pages past which the file shrinks while it is in use, by at most _SLICE pages after each batch."""
+_SLICE = 1024
+_LAST_SLICE = 65536
+"""Pages that it shrinks by at the end, at most: nobody is to wait long for that."""
 _INSERT = "INSERT OR REPLACE INTO message VALUES "
 _COLUMNS = "place, returns, priority, since, due, size, volatile"
 _ROW = "(?,?,?,?,?,?,?,?)"
@@ -75,7 +82,7 @@ class SqliteStore:
             if _is_damage(error):
                 self.put_aside()
                 return None
-            self.close()
+            self._let_go()
             self._refused = str(error)
             raise StoreError(self._refused) from None
 
@@ -119,7 +126,7 @@ class SqliteStore:
 
     def put_aside(self) -> None:
         """Move the file away, never delete it: it can't be understood."""
-        self.close()
+        self._let_go()
         self._is_new = True
         number = 1
         while os.path.exists(f"{self._path}.unreadable-{number}"):
@@ -145,6 +152,10 @@ class SqliteStore:
                 raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(str(error)) from None
+        with suppress(sqlite3.Error):  # another time, then
+            (free,) = writer.execute("PRAGMA freelist_count").fetchone()
+            if free > _SPARE:
+                _shrink(writer, min(free - _SPARE, _SLICE))
 
     def read(self, places: list[int]) -> dict[int, bytes]:
         """The frames of messages, see `pybus.storage.Store`."""
@@ -160,7 +171,13 @@ class SqliteStore:
             raise StoreError(str(error)) from None
 
     def close(self) -> None:
-        """Let go of the file. What was committed is there; the log is written back to the tables."""
+        """Let go of the file, written back from the log and without free room. What was committed is there."""
+        if self._writer is not None:
+            with suppress(sqlite3.Error):
+                _shrink(self._writer, _LAST_SLICE)
+        self._let_go()
+
+    def _let_go(self) -> None:
         for connection in (self._reader, self._writer):
             if connection is not None:
                 with suppress(sqlite3.Error):
@@ -180,7 +197,10 @@ class SqliteStore:
             self._take_lock()
             writer = self._connect()
             try:
+                if not os.path.getsize(self._path):
+                    writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be told before anything is in it only
                 writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
                 writer.execute("PRAGMA synchronous = FULL")
                 writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
                 migrate(writer)
@@ -230,6 +250,11 @@ class SqliteStore:
             writer.execute("UPDATE queue SET marked = ? WHERE number = ?", (marked, queue))
         for first, last in _ranges(batch.gone):
             writer.execute("DELETE FROM message WHERE place BETWEEN ? AND ?", (first, last))
+
+
+def _shrink(writer: sqlite3.Connection, pages: int) -> None:
+    """Give free pages back to the file system."""
+    writer.executescript(f"PRAGMA incremental_vacuum({pages})")  # `execute` would take one step, which frees one page
 
 
 def _is_damage(error: Exception) -> bool:

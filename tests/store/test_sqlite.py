@@ -146,6 +146,23 @@ def test_nobody_else_can_read_it(store: SqliteStore, path: str) -> None:
     assert modes == dict.fromkeys(("queues.db", "queues.db-shm", "queues.db-wal", "queues.db.lock"), 0o600)
 
 
+def test_the_file_shrinks_when_messages_go(store: SqliteStore, path: str) -> None:
+    store.commit(batch(define=(JOBS,)))
+    for first in range(1, 601, 100):
+        store.commit(batch(*[message(position, bytes(50_000)) for position in range(first, first + 100)]))
+    change = Batch(2)
+    change.gone = [place_of(1, position) for position in range(1, 600)]
+    store.commit(change)
+    (before,) = store._open().execute("PRAGMA freelist_count").fetchone()
+    store.commit(batch(message(601)))
+    (after,) = store._open().execute("PRAGMA freelist_count").fetchone()
+    assert 4096 <= after < before
+    again = reopened(store, path)
+    assert os.path.getsize(path) < 200_000
+    assert messages(loaded(again)) == [message(600, bytes(50_000)), message(601)]
+    again.close()
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------
 
 
