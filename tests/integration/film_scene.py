@@ -11,6 +11,7 @@ import pytest
 
 from .desktop_session import DesktopSession
 from .hal_scene import needs
+from .service_scene import eventually
 from .user_session import BIN
 
 MPRIS = Path("/usr/lib/mpv-mpris/mpris.so")
@@ -44,8 +45,10 @@ def control(desktop: DesktopSession, verb: str) -> None:
 
 
 def kill_player(desktop: DesktopSession) -> None:
-    """Kill mpv with -9."""
+    """Kill mpv with -9, and wait until another one can take its place."""
     desktop.session.systemctl("kill", "--signal=KILL", "player")
+    shown = ("systemctl", "--user", "show", "--property=LoadState", "player")
+    assert eventually(lambda: desktop.session.run(*shown).stdout == "LoadState=not-found\n")
 
 
 def kill(desktop: DesktopSession, name: str) -> None:
