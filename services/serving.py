@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import signal
 import sys
@@ -64,6 +65,12 @@ def run(
         print(f"{program}: {error}", file=sys.stderr)
         return _exit_code(error)
     return 0
+
+
+def need_dbus_next() -> None:
+    """Raises `ModuleNotFoundError` saying what to install, for the services that need D-Bus."""
+    if importlib.util.find_spec("dbus_next") is None:
+        raise ModuleNotFoundError("dbus-next is not installed; install it with: pip install 'pybus[services]'")
 
 
 def say_ready(program: str) -> None:

@@ -1,7 +1,6 @@
 """`python -m pybus_services.dbus`: the service in its shell."""
 
 import asyncio
-import importlib.util
 import logging
 import sys
 
@@ -24,13 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = serving.parser(__package__ or "", description, "dbus-next", _MORE).parse_args(arguments)
     logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.DEBUG if options.debug else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.INFO)  # --debug is about the rules
-    return serving.run(PROGRAM, _need_dbus_next, _serve, debug=options.debug)
-
-
-def _need_dbus_next() -> None:
-    """Raises `ModuleNotFoundError` saying what to install."""
-    if importlib.util.find_spec("dbus_next") is None:
-        raise ModuleNotFoundError("dbus-next is not installed; install it with: pip install 'pybus[services]'")
+    return serving.run(PROGRAM, serving.need_dbus_next, _serve, debug=options.debug)
 
 
 async def _serve(bus: pybus.aio.Bus, _prepared: None) -> None:

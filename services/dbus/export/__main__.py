@@ -2,9 +2,10 @@
 
 import argparse
 import asyncio
-import importlib.util
 import signal
 import sys
+
+from ... import serving
 
 PROGRAM = "pybus-dbus-export"
 
@@ -38,8 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
         help="end after so long without calls and subscribers, or without a session bus; 0: never (default: 60)",
     )
     options = parser.parse_args(arguments)
-    if importlib.util.find_spec("dbus_next") is None:
-        print(f"{PROGRAM}: dbus-next is not installed; install it with: pip install 'pybus[services]'", file=sys.stderr)
+    try:
+        serving.need_dbus_next()
+    except ModuleNotFoundError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return NOT_INSTALLED
     from .exporter import NameTaken
 
