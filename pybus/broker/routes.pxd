@@ -4,7 +4,8 @@ from pybus.broker.peer cimport Peer, Receiver
 
 
 cdef class Routes:
-    cdef readonly dict known
+    cdef readonly dict known, ways
+    cdef bint _has_changed
     cdef public Py_ssize_t left
     cdef object _find
 

@@ -9,6 +9,7 @@ cdef class FrameReader:
     cdef Py_ssize_t _most, _have, _need
     cdef list _parts
     cdef tuple _known
+    cdef dict _ways
     cdef public object failure
 
     @cython.locals(size=cython.Py_ssize_t, rest=cython.Py_ssize_t)
@@ -26,7 +27,9 @@ cdef class FrameReader:
         flags=cython.int,
         sender=cython.uint,
         least=cython.Py_ssize_t,
-        joins=cython.bint,
+        joins=cython.int,
+        run_kind=cython.int,
+        ways=dict,
         start=cython.Py_ssize_t,
         pos=cython.Py_ssize_t,
         end=cython.Py_ssize_t,

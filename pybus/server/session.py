@@ -234,7 +234,7 @@ class Session:
         self._credentials = with_own_name(self._credentials, program)
         self.peer = server.broker.join(self._credentials, time.monotonic())
         self._greeter = None
-        self._reader = FrameReader(server.broker.limits.frame)
+        self._reader = FrameReader(server.broker.limits.frame, server.broker.signals.routes.ways)
         self._stop_timer()
         server.joined(self)
 

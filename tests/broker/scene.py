@@ -102,7 +102,7 @@ class Person:
         self.peer = scene.broker.join(Credentials(1000, 100 + number, program, f"/bin/{program}"), scene.now)
         self.number = self.peer.number
         self.name = self.peer.name
-        self._reader = FrameReader(scene.broker.limits.frame)
+        self._reader = FrameReader(scene.broker.limits.frame, scene.broker.signals.routes.ways)
         self._serial = 0
         self._letters: list[Heard] = []
         data = self._take()
