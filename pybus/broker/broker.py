@@ -108,6 +108,7 @@ class Broker:
         or asked for it, finds nothing left of the one who had it.
         """
         self.now = now
+        self.signals.routes.stirred = True
         del self.peers[peer.number]
         self.gone.add(peer)
         for pattern in peer.patterns:
@@ -176,8 +177,11 @@ class Broker:
         at = 0
         while True:
             at = routes.forward(peer, runs, at)
-            if at == len(runs) or routes.left <= 0:
+            if at == len(runs):
+                return []
+            if routes.left <= 0:
                 return _for_later(runs[at:])
+            routes.stirred = True
             run = runs[at]
             at += 1
             peer.sent += run[7]

@@ -5,6 +5,7 @@ from pybus.broker.peer cimport Peer, Receiver
 
 cdef class Routes:
     cdef readonly dict known, ways
+    cdef public bint stirred
     cdef bint _has_changed
     cdef public Py_ssize_t left
     cdef object _find

@@ -22,16 +22,18 @@ class Routes:
     """Who gets which topic, as far as it has been found out.
 
     known: topic bytes to receivers. ways: those of them that are connections only, for the readers to join
-    signals by. left: what is left of a sender's turn, in deliveries.
+    signals by. left: what is left of a sender's turn, in deliveries. stirred: whether anything has happened beyond
+    signals going to connections, so that the shell has to look for what else is to be done.
     """
 
-    __slots__ = ("_find", "_has_changed", "known", "left", "ways")
+    __slots__ = ("_find", "_has_changed", "known", "left", "stirred", "ways")
 
     def __init__(self, find: Callable[[Peer, Run], Receivers]) -> None:
         """find: finds the receivers of a run whose topic is not known; it may make it known."""
         self.known: dict[bytes, Receivers] = {}
         self.ways: dict[bytes, Receivers] = {}
         self.left = 0
+        self.stirred = False
         self._has_changed = False
         self._find = find
 
@@ -77,9 +79,11 @@ class Routes:
             peer.sent += count
             receivers = known.get(key)
             if receivers is None:
+                self.stirred = True
                 receivers = self._find(peer, run)
             for receiver in receivers:
-                receiver.offer(data, count, key)
+                if not receiver.offer(data, count, key):
+                    self.stirred = True
             left -= 1 + len(receivers)
         self.left = left
         return at
@@ -88,4 +92,4 @@ class Routes:
         """Whether a run of several topics still goes one way, and nobody there misses any of it."""
         if self._has_changed:
             return False
-        return not any([receiver.full for receiver in self.ways[key] if isinstance(receiver, Peer)])
+        return not any(receiver.full for receiver in self.ways[key] if isinstance(receiver, Peer))

@@ -12,7 +12,17 @@ cdef class FrameReader:
     cdef dict _ways
     cdef public object failure
 
-    @cython.locals(size=cython.Py_ssize_t, rest=cython.Py_ssize_t)
+    @cython.locals(
+        size=cython.Py_ssize_t,
+        rest=cython.Py_ssize_t,
+        length=cython.Py_ssize_t,
+        first=cython.ulonglong,
+        this_first=cython.ulonglong,
+        target=cython.longlong,
+        this_target=cython.longlong,
+        serial=cython.uint,
+        least=cython.Py_ssize_t,
+    )
     cpdef list feed(self, bytes data)
 
     @cython.locals(

@@ -241,7 +241,14 @@ class FrameReader:
         """
         size = len(data)
         if not self._parts and size >= HEADER_SIZE:
-            length, this_first, this_target, serial = _peek(data)
+            if cython.compiled:
+                length = _word(data, 0)
+                this_first = _word(data, 8)
+                this_first = this_first << 32 | _word(data, 4)
+                this_target = _word(data, 12)
+                serial = _word(data, 16)
+            else:
+                length, this_first, this_target, serial = _peek(data)
             first, target, kind, flags, sender, least, _ = self._known
             if this_first == first and this_target == target and length == size and least <= length <= self._most:
                 return [(kind, flags, sender, target, serial, data[HEADER_SIZE:least], data, 1)]

@@ -92,15 +92,19 @@ class Loop:
         forgotten = self._forgotten
         timers = self._timers
         while self.running:
-            forgotten.clear()
-            soon, self._soon = self._soon, []
+            if forgotten:
+                forgotten.clear()
+            soon = self._soon
+            if soon:
+                self._soon = []
             for fd, events in poll(0 if soon else self._timeout() if timers else -1, _EVENTS_A_ROUND):
                 # A handler before it in this round may have forgotten it; its number may even be that of
                 # another descriptor by now, whose own events come in the next round.
                 if fd not in forgotten:
                     handlers[fd](events)
-            for action in soon:
-                action()
+            if soon:
+                for action in soon:
+                    action()
             if timers:
                 self._run_timers()
 

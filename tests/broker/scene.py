@@ -204,6 +204,12 @@ def content_of(run: Run) -> object:
     return (unpack(data[:size]), value) if size else value
 
 
+def trio(limits: Limits | None = None) -> tuple[Scene, Person, Person, Person]:
+    """A bus with alice, bob and carol on it."""
+    scene = Scene(limits)
+    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
+
+
 def body(*args: object, **named: object) -> bytes:
     """The body of a call."""
     return pack([list(args), named])
