@@ -45,16 +45,27 @@ def test_topics_to_the_same_receivers_leave_as_one_slice() -> None:
 
 
 def test_one_who_subscribes_in_between_gets_what_came_after() -> None:
-    scene, alice, bob, carol = trio(Limits()._replace(turn=10_000))
+    scene, alice, bob, carol = trio()
     bob.subscribe("#")
     known(alice, [bob, carol], "a", "b")
     runs = cut(scene, numbers(alice, "a", "b") + subscribe(alice, "b") + numbers(alice, "a", "b", "a", "b"))
     assert [run[0] for run in runs] == [SEVERAL, CALL, SEVERAL]
-    assert scene.broker.receive(alice.peer, runs, scene.now) == []
+    while runs:
+        runs = scene.broker.receive(alice.peer, runs, scene.now)
     assert alice.heard() == [signal(alice, "b", 1), signal(alice, "b", 3)]
     assert [(one.key, one.value) for one in bob.heard()] == [
         ("a", 0), ("b", 1), ("a", 0), ("b", 1), ("a", 2), ("b", 3),
     ]  # fmt: skip
+
+
+def test_what_was_known_may_be_forgotten_within_a_turn() -> None:
+    scene, alice, bob, carol = trio(Limits()._replace(routes=2))
+    bob.subscribe("#")
+    known(alice, [bob, carol], "a", "b")
+    runs = cut(scene, numbers(alice, "c", "a", "b"))
+    assert [run[0] for run in runs] == [SIGNAL, SEVERAL]
+    assert scene.broker.receive(alice.peer, runs, scene.now) == []
+    assert bob.heard() == [signal(alice, "c", 0), signal(alice, "a", 1), signal(alice, "b", 2)]
 
 
 def test_what_waits_for_the_next_turn_goes_where_it_belongs_by_then() -> None:
