@@ -4,10 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 # What is compiled where a C compiler is; pybus is built anew when it changes.
 HOT := $(foreach hot,$(wildcard pybus/*/*.pxd pybus/*/*/*.pxd),$(hot) $(hot:.pxd=.py))
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench sanitize clean
 
 run: $(VENV)/.run
 	@$(BIN)/pybus run
@@ -19,6 +20,17 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The hot modules, compiled with the sanitizers for addresses and undefined behaviour, against hostile bytes.
+sanitize: $(VENV)/.test
+	rm -rf build/sanitized
+	mkdir -p build/sanitized
+	cp -r pyproject.toml setup.py README.md LICENSE pybus services systemd tests build/sanitized
+	find build/sanitized -name '*.so' -delete
+	cd build/sanitized && CFLAGS="$(SANITIZERS) -O1 -g" ../../$(BIN)/python setup.py -q build_ext --inplace
+	cd build/sanitized && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	  ../../$(BIN)/python -m pytest -p no:cacheprovider tests/protocol tests/property/test_frames.py tests/property/test_fuzz.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -1,6 +1,7 @@
 cimport cython
 
 
+@cython.locals(high=cython.uint)
 cdef unsigned int _word(bytes data, Py_ssize_t pos) except? 0xFFFFFFFF
 
 

@@ -70,6 +70,8 @@ MAX_CAUSED_TIME = (1 << _DEPTH_SHIFT) - 1
 MAX_DEPTH = 63
 
 _GROWTH = 4096
+_LARGE = 16 * 1024
+"""Bytes of a frame for which a read of its own is cheaper than copying it."""
 
 FLAGS = {
     HELLO: 0,
@@ -162,7 +164,8 @@ def _joining(kind: int, flags: int) -> int:
 
 def _word(data: bytes, pos: int) -> int:
     """Four bytes as a number, for compiled code; in plain Python `_peek` reads a header at once."""
-    return data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16 | data[pos + 3] << 24
+    high = data[pos + 3]  # unsigned in C, where shifting a byte into an int's sign is undefined
+    return data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16 | high << 24
 
 
 def key_of(data: bytes) -> bytes:
@@ -232,6 +235,11 @@ class FrameReader:
     def partial(self) -> int:
         """How many bytes of an unfinished frame are held."""
         return self._have
+
+    @property
+    def missing(self) -> int:
+        """How many bytes complete the unfinished frame, if it is so large that it is best read by itself; else 0."""
+        return self._need - self._have if self._parts and self._need >= _LARGE else 0
 
     def feed(self, data: bytes) -> list[Run]:
         """Take the next bytes of the stream; return the runs that they complete, in order.

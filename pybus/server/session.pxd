@@ -21,6 +21,7 @@ cdef class Session:
     cpdef _ready(self, int events)
     @cython.locals(size=cython.Py_ssize_t)
     cdef _read(self)
+    cdef _make_room(self, Py_ssize_t size)
     cdef _handle(self, list runs)
     cdef _reckon(self, list runs)
     cdef _adjust(self)

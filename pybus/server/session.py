@@ -33,6 +33,8 @@ _SMALL_READ = 1000
 """Bytes of a read while little comes: so small a buffer comes and goes at no cost, a large one stirs up the heap."""
 _WRITE_SIZE = 256 * 1024
 _WRITES_PER_TURN = 4
+_MOST_STEPS = 4
+"""Of the usual bytes of a read, how many at once for one large frame."""
 _SMALL_STEP = 16 * 1024
 """Bytes of one read from a peer that sends too much. The budget is looked at after each read's worth of
 bytes, so a peer that says little never pays for it, and a storm comes in small pieces."""
@@ -165,15 +167,15 @@ class Session:
         if not size:
             self._lose()
             return
-        if size == self._room:
-            self._room = self._step
-        elif size < _SMALL_READ:
-            self._room = _SMALL_READ
         try:
             if self._reader is None:
                 self._greet(data)
             else:
                 runs = self._reader.feed(data)
+                if size == self._room or size > _SMALL_READ:
+                    self._make_room(size)
+                else:
+                    self._room = _SMALL_READ
                 self._handle(runs)
                 assert self.peer is not None
                 self.peer.bytes_sent += size
@@ -183,6 +185,15 @@ class Session:
             self.throw_out(Violation(str(error)))
         except LimitExceeded as error:
             self.throw_out(error)
+
+    def _make_room(self, size: int) -> None:
+        """Choose how much to read next, after much has come: what a large frame lacks, or one of the same length.
+
+        So large frames end where a read ends, and pass on as they are, without being joined and cut.
+        """
+        assert self._reader is not None
+        missing = self._reader.missing
+        self._room = min(missing or max(size, self._step), _MOST_STEPS * self._step)
 
     def resume(self) -> None:
         """The peer has taken its answers, or its turn has come again: handle what it sent meanwhile."""
