@@ -1,24 +1,28 @@
-"""`python -m tests.bench`: pybus measured against dbus-broker and dbus-daemon, its queues against RabbitMQ, in one run.
+"""`python -m tests.bench`: pybus and every other message bus that is installed here, measured in one run.
 
 Run it from the repository's root. Every bus is started privately in a temporary folder, all stay up
 while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
 of the machine hits all. What is shown is the median of the rounds. Each measurement says in its module
-what it measures and why that is fair. The exit code is 1 if one failed, such as by a lost signal; a
-missed target is shown and nothing more, as machines differ.
+what it measures and why that is fair. pybus is measured twice, as two buses: plain, and with its hot path
+compiled, each with its daemon and its clients.
+
+A bus on which something fails, such as by a lost signal, falls out of that measurement by name, the others go on;
+the exit code is 1 then. A missed target is shown and nothing more, as machines differ. Ctrl-C ends all that was
+started and shows what there is until then.
 """
 
-import argparse
-import json
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from types import FrameType
+from typing import NamedTuple, Protocol, TypeVar
 
-from tests.bench import report
+from tests.bench import command_line, report
 from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
 from tests.bench.calls import Calls
 from tests.bench.crew import Crew, Failure, on_core
@@ -27,14 +31,19 @@ from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
 from tests.bench.idle import measure_idle
 from tests.bench.installation import Installation
+from tests.bench.machine import machine, versions
 from tests.bench.many import measure_bound, measure_queued
 from tests.bench.python import PythonToPython
 from tests.bench.queues import OneByOne, Persistent, Transient, confirm_each, go_and_return
 from tests.bench.rabbitmq import RabbitMQ
+from tests.bench.record import Record, write
 from tests.bench.roundtrip import RoundTrip
 from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
 from tests.bench.storm import Storm, add_growth
+
+
+T = TypeVar("T")
 
 
 class Scenario(Protocol):
@@ -105,27 +114,53 @@ SCENARIOS = {
         Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), of="queues"),
     ],
 }
-NAMES = [*SCENARIOS, "export", "start", "idle", "hardware", "queued", "bound"]
+NAMES = {
+    "signals": "signals a second, to 1, 8 and 64 subscribers, of 64 bytes to 64 KiB",
+    "roundtrip": "two signals there and back",
+    "calls": "call and answer through the Python clients",
+    "python": "a Python publisher to a Python subscriber with a callback",
+    "storm": "a pair that exchanges signals beside a flooder",
+    "queues": "messages through queues: transient, persistent with confirms, one by one",
+    "export": "calls and signals from D-Bus through org.pybus.Bus1",
+    "start": "the start of pybus-send",
+    "idle": "what an idle bus costs: memory, wake-ups, connections",
+    "hardware": "a kernel event until a listener has printed it (as root)",
+    "queued": "a million messages in a queue",
+    "bound": "ten thousand queues with a hundred thousand bindings",
+}
+"""What can be measured, in this order."""
+
 KINDS = {**BUSES, RabbitMQ.name: RabbitMQ}
 
 
+class Stopped(BaseException):
+    """A signal asked to end the run. number: which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class Harness:
-    """One run. notes: what was left out, and what failed."""
+    """One run. left_out, failed: what is not among the figures, and why."""
 
     def __init__(self, stack: ExitStack, scope: Scope, bus_types: Iterable[type[Bus]]) -> None:
         self.figures = Figures()
-        self.notes: dict[str, list[str]] = {"left out": [], "failed": []}
+        self.left_out: list[str] = []
+        self.failed: list[str] = []
         self._stack = stack
         self._scope = scope
         self._bus_types = list(bus_types)
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybus-bench-")))
         self._buses: dict[str, list[Bus]] = {}
         self._installation: Installation | None = None
+        self._name = ""
 
-    def measure(self, names: Iterable[str]) -> None:
+    def measure(self, names: Sequence[str]) -> None:
         """Measure what has these names, one after the other."""
-        for name in names:
-            print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        for number, name in enumerate(names, 1):
+            print(f"measuring {name} ({number} of {len(names)}) ...", file=sys.stderr, flush=True)
+            self._name = name
             try:
                 if name == "export":
                     self._export()
@@ -145,9 +180,12 @@ class Harness:
                     if name == "storm":
                         add_growth(self.figures)
             except NotAvailable as reason:
-                self.notes["left out"].append(f"{name}: {reason}")
+                self._leave_out(f"{name}: {reason}")
             except Failure as problem:
-                self.notes["failed"].append(f"{name}: {problem}")
+                self.failed.append(f"{name}: {problem}")
+            except Stopped as stop:
+                self.failed.append(f"{name}: stopped by {signal.Signals(stop.number).name}, and all that comes after it")
+                raise
 
     def _play(self, opening: Opening) -> None:
         """Set a scenario up on every bus, then go through the rounds, the buses in turn."""
@@ -155,23 +193,46 @@ class Harness:
         with Crew(core) as crew:
             scenarios = self._open(opening, crew)
             with on_core(core, [bus.pid for bus in self._buses_with(opening.of)] if opening.one_core else []):
-                for name, scenario in scenarios.items():
-                    with _blaming(name):
-                        scenario.warm_up(self._scope.seconds)
-                for _ in range(self._scope.rounds):
-                    for name, scenario in scenarios.items():
-                        with _blaming(name):
-                            self.figures.add(name, scenario.round())
+                self._step(scenarios, lambda scenario: scenario.warm_up(self._scope.seconds))
+                rounds = [self._step(scenarios, lambda scenario: scenario.round()) for _ in range(self._scope.rounds)]
+        for name in scenarios:
+            for found in rounds:
+                self.figures.add(name, found[name])
+        self._bury(opening.of)
 
     def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
         scenarios: dict[str, Scenario] = {}
         for bus in self._buses_with(opening.of):
+            crew.environment = bus.environment
             try:
-                with _blaming(bus.name):
-                    scenarios[bus.name] = opening.open(crew, bus)
+                scenarios[bus.name] = opening.open(crew, bus)
             except NotAvailable as reason:
                 self._leave_out(f"{bus.name}: {reason}")
+            except Failure as problem:
+                self._fall_out(bus.name, problem)
         return scenarios
+
+    def _step(self, scenarios: dict[str, Scenario], step: Callable[[Scenario], T]) -> dict[str, T]:
+        """One step on each bus in turn, what came of it by name; a bus on which it fails falls out of the scenarios."""
+        found: dict[str, T] = {}
+        for name, scenario in list(scenarios.items()):
+            try:
+                found[name] = step(scenario)
+            except Failure as problem:
+                del scenarios[name]
+                self._fall_out(name, problem)
+        return found
+
+    def _fall_out(self, bus: str, problem: Failure) -> None:
+        self.failed.append(f"{self._name}: on {bus}: {problem}")
+
+    def _bury(self, of: str) -> None:
+        """Go on without the buses that have ended."""
+        for bus in self._buses_with(of):
+            code = bus.process.poll()
+            if code is not None:
+                self.failed.append(f"{bus.name} ended by itself with {code}, so what comes after {self._name} is without it")
+        self._buses[of] = [bus for bus in self._buses[of] if bus.process.poll() is None]
 
     def _export(self) -> None:
         """Pybus is in it on every bus of D-Bus, so they can't take turns."""
@@ -219,7 +280,7 @@ class Harness:
             folder = self._folder / f"{purpose}-{kind.name}"
             folder.mkdir(mode=0o700)
             try:
-                bus = Pybus(folder, python) if kind is Pybus else kind(folder)
+                bus = kind(folder, python) if issubclass(kind, Pybus) else kind(folder)
             except NotAvailable as reason:
                 self._leave_out(f"{kind.name}: {reason}")
                 continue
@@ -228,8 +289,8 @@ class Harness:
         return buses
 
     def _leave_out(self, text: str) -> None:
-        if text not in self.notes["left out"]:
-            self.notes["left out"].append(text)
+        if text not in self.left_out:
+            self.left_out.append(text)
 
 
 @contextmanager
@@ -242,30 +303,47 @@ def _blaming(bus: str) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run what the command line says; 1 if a measurement failed."""
-    options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the buses are stopped then, too
-    scope = TINY if options.tiny else QUICK if options.quick else FULL
-    about = {"machine": report.machine(), "versions": report.versions()}
+    """Do what the command line says; 1 if a measurement failed, 128 and its number after a signal."""
+    options = command_line.parse(NAMES, KINDS)
+    if options.list:
+        print(command_line.listing(NAMES, KINDS))
+        return 0
+    stopped = 0
+    if options.source is None:
+        record, stopped = _run(options)
+    else:
+        record = options.source
+    print(report.as_markdown(record) if options.markdown else report.as_text(record))
+    if options.json is not None and not stopped:
+        write(record, options.json)
+    if options.charts is not None and not stopped:
+        from tests.bench.charts import draw
+
+        draw(record, options.charts)
+    return stopped or (1 if record.failed and options.source is None else 0)
+
+
+def _run(options: command_line.Options) -> tuple[Record, int]:
+    """Measure; what came of it, and the exit code if a signal ended it early, else 0."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    name, scope = ("tiny", TINY) if options.tiny else ("quick", QUICK) if options.quick else ("full", FULL)
+    about = (datetime.now(UTC).isoformat(timespec="seconds"), {"name": name, **scope._asdict()}, machine(), versions())
+    code = 0
     with ExitStack() as stack:
         harness = Harness(stack, scope, [KINDS[name] for name in options.bus or KINDS])
-        harness.measure(options.only or NAMES)
-    print(report.as_text(harness.figures, harness.notes, about))
-    if options.json is not None:
-        data = report.as_data(harness.figures, harness.notes, about)
-        Path(options.json).write_text(json.dumps(data, indent=2) + "\n")
-    return 1 if harness.notes["failed"] else 0
+        try:
+            harness.measure(options.only or list(NAMES))
+        except Stopped as stop:
+            code = 128 + stop.number
+    return Record(harness.figures, *about, harness.left_out, harness.failed), code
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", choices=NAMES, help="measure only this (may be repeated)")
-    parser.add_argument("--bus", action="append", choices=list(KINDS), help="only this bus (may be repeated)")
-    parser.add_argument("--json", metavar="FILE", help="write all values to FILE")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="few and short rounds")
-    size.add_argument("--tiny", action="store_true", help="only to see that it works; the figures mean nothing")
-    return parser.parse_args()
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the run, once: nothing may come between while the buses are stopped."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
 
 
 if __name__ == "__main__":

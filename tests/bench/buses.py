@@ -10,11 +10,14 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 
 _PYBUS = "import sys; from pybus.cli.main import main; sys.exit(main())"
+_FORM = "import pybus; print('compiled' if getattr(pybus, 'is_compiled', bool)() else 'plain')"
 _JOURNAL = "/run/systemd/journal/socket"
 
 
@@ -25,12 +28,13 @@ class NotAvailable(Exception):
 class Bus:
     """A running bus. name: for people. protocol: of its clients. measures: what it has of signals and queues.
 
-    folder: with all that it keeps. pid: of the process that routes.
+    folder: with all that it keeps. pid: of the process that routes. environment: what its clients need to have in theirs.
     """
 
     name = ""
     protocol = "dbus"
     measures = frozenset({"signals"})
+    environment: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, folder: Path) -> None:
         """Start it. folder: exists, is empty and ours. Raises `NotAvailable`."""
@@ -71,10 +75,20 @@ class Bus:
         reading, writing = os.pipe()
         output = self._stack.enter_context(os.fdopen(reading, "rb", buffering=0))
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **environment}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            env={**os.environ, **self.environment, **environment},
+            process_group=0,  # Ctrl-C is the harness's, which ends its buses in their order
         )
         os.close(writing)
-        line = output.read(4096)
+        try:
+            line = output.read(4096)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         self._log.write(line)
         if not line:
             raise NotAvailable(f"{command[0]} ended at once with {process.wait()}")
@@ -85,12 +99,15 @@ class Bus:
 
 
 class Pybus(Bus):
-    """`pybus daemon`. python: whose pybus is run."""
+    """`pybus daemon` in plain Python, and so its clients. python: whose pybus is run."""
 
     name = protocol = "pybus"
     measures = frozenset({"signals", "queues"})
+    environment = MappingProxyType({"PYBUS_PURE": "1"})
+    form = "plain"
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        """Raises `NotAvailable` as well if this isn't how that Python's pybus runs."""
         self._python = python
         super().__init__(folder)
 
@@ -100,6 +117,10 @@ class Pybus(Bus):
 
     def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
         state = str(folder / "state")
+        asked = [self._python, "-c", _FORM]
+        told = subprocess.run(asked, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, text=True).stdout
+        if told.strip() != self.form:
+            raise NotAvailable(f"pybus is not {self.form} here, but {told.strip() or 'does not even start'}")
         return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address, XDG_STATE_HOME=state)
 
     def kill_and_restart(self) -> None:
@@ -107,6 +128,14 @@ class Pybus(Bus):
         self.process.kill()
         self.process.wait()
         self.process = self._start(self.folder)
+
+
+class PybusCompiled(Pybus):
+    """The same with its hot path compiled, in the daemon and in its clients."""
+
+    name = "pybus-compiled"
+    environment = MappingProxyType({"PYBUS_PURE": ""})
+    form = "compiled"
 
 
 class DBusDaemon(Bus):
@@ -166,7 +195,7 @@ class DBusBroker(Bus):
         os.close(broker)
 
 
-BUSES: dict[str, type[Bus]] = {bus.name: bus for bus in (Pybus, DBusBroker, DBusDaemon)}
+BUSES: dict[str, type[Bus]] = {bus.name: bus for bus in (Pybus, PybusCompiled, DBusBroker, DBusDaemon)}
 
 
 def _need(*programs: str) -> None:

@@ -38,6 +38,7 @@ class Export:
         """Raises `NotAvailable` without dbus-next."""
         self._caller = client_of("dbus-next")
         need(self._caller)
+        crew.environment = pybus.environment
         self._crew = crew
         self._dbus = dbus
         self._pybus = pybus
@@ -46,11 +47,12 @@ class Export:
     def __enter__(self) -> "Export":
         environment = {
             **os.environ,
+            **self._pybus.environment,
             "PYBUS_ADDRESS": self._pybus.address,
             "DBUS_SESSION_BUS_ADDRESS": self._dbus.address,
         }
         command = [sys.executable, "-m", "pybus_services.dbus.export"]
-        self._exporter = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self._exporter = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0)
         assert self._exporter.stderr is not None
         line = self._exporter.stderr.readline()
         if line != "pybus-dbus-export: serving\n":

@@ -15,6 +15,20 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "signals_1_1": Measure("signals, 1 to 1, one topic", "/s", True),
+    "signals_1_64": Measure("signals, 1 to 64, deliveries", "/s", True),
+    "signals_1k": Measure("signals, 1 to 1, 1 KiB", "/s", True),
+    "signals_64k": Measure("signals, 1 to 1, 64 KiB", "/s", True),
+    "signals_16_topics": Measure("signals, 1 to 1, 16 topics in turn", "/s", True),
+    "signals_1000_topics": Measure("signals, 1 to 1, 1000 topics, patterns", "/s", True),
+    "matching_1": Measure("signals beside 1 pattern", "/s", True),
+    "matching_100": Measure("signals beside 100 patterns", "/s", True),
+    "matching_10000": Measure("signals beside 10 000 patterns", "/s", True),
+    "matching_1000000": Measure("signals beside 1 000 000 patterns", "/s", True),
+    "matching_memory_10000": Measure("memory of each of 10 000 patterns", "bytes", False),
+    "matching_memory_1000000": Measure("memory of each of 1 000 000 patterns", "bytes", False),
+    "python_to_python": Measure("Python to Python with a callback", "/s", True),
+    "call_p50": Measure("call, p50", "us", False),
+    "call_core_p50": Measure("call on one core, p50", "us", False),
     "signals_1_1_mixed": Measure("signals, 1 to 1, 8 topics in turn", "/s", True),
     "signals_1_8": Measure("signals, 1 to 8, deliveries", "/s", True),
     "roundtrip_p50": Measure("two signals there and back, p50", "us", False),
@@ -68,30 +82,50 @@ MEASURES = {
 }
 
 
+LEGS = {"pybus": "pybus plain", "pybus-compiled": "pybus compiled"}
+"""The two ways in which pybus runs, which are measured side by side as two buses; how people read their names."""
+
+
+def bus_of(who: str) -> str:
+    """The bus's name in a name such as `nats (nats-py)`, which says by which client it was measured."""
+    return who.partition(" (")[0]
+
+
 class Figures:
-    """The values of all rounds, by measure and bus."""
+    """The values of all rounds, by measure and by who was measured: a bus, or a bus and its client."""
 
     def __init__(self) -> None:
         self.values: dict[str, dict[str, list[float]]] = {}
 
-    def add(self, bus: str, found: dict[str, float]) -> None:
+    def add(self, who: str, found: dict[str, float]) -> None:
         """Note one round's values, by measure."""
         for measure, value in found.items():
-            self.values.setdefault(measure, {}).setdefault(bus, []).append(value)
+            self.values.setdefault(measure, {}).setdefault(who, []).append(value)
 
-    def median(self, measure: str, bus: str) -> float | None:
+    def median(self, measure: str, who: str) -> float | None:
         """The median of the rounds, None if this was not measured."""
-        values = self.values.get(measure, {}).get(bus)
+        values = self.values.get(measure, {}).get(who)
         return median(values) if values else None
 
-    def ratio(self, measure: str, bus: str) -> float | None:
-        """How many times better pybus is than another bus; below 1 it is worse.
+    def ours(self, measure: str, leg: str) -> str | None:
+        """Who stands for a leg of pybus in comparisons: the first of its clients; None if it was not measured."""
+        return next((who for who in self.values.get(measure, {}) if bus_of(who) == leg), None)
 
-        The median over the rounds, each compared with the other bus's in the same round, as the
+    def best(self, measure: str, peers: Sequence[str] | None = None) -> str | None:
+        """The best of these, by default of all that are not pybus; None if none of them was measured."""
+        found = self.values.get(measure, {})
+        choose = max if MEASURES[measure].more else min
+        chosen = [who for who in found if (bus_of(who) not in LEGS if peers is None else who in peers)]
+        return choose(chosen, key=lambda who: median(found[who]), default=None)
+
+    def ratio(self, measure: str, who: str, leg: str = "pybus") -> float | None:
+        """How many times better a leg of pybus is than another; below 1 it is worse.
+
+        The median over the rounds, each compared with the other's in the same round, as the
         machine was then most nearly the same for both.
         """
         found = self.values.get(measure, {})
-        rounds = zip(found.get("pybus", ()), found.get(bus, ()), strict=False)
+        rounds = zip(found.get(self.ours(measure, leg) or "", ()), found.get(who, ()), strict=False)
         pairs = [(ours, theirs) for ours, theirs in rounds if ours and theirs]
         if not pairs:
             return None

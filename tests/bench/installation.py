@@ -31,7 +31,7 @@ class Installation:
     def _copy(self, source: Path, target: Path) -> None:
         """A copy is built, as setuptools leaves its traces where it builds."""
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(source, target)
 
