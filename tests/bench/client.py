@@ -139,14 +139,15 @@ class Client(NamedTuple):
 _PYBUS = ("pybus", "pybus-compiled")
 _DBUS = ("dbus-broker", "dbus-daemon")
 _SIGNALS = frozenset({"python"})
-_CALLS = frozenset({"calls", "in flight"})
+_CALLS = frozenset({"calls", "calls in flight"})
 _TRANSIENT = frozenset({"transient"})
 _PERSISTENT = frozenset({"persistent"})
 _QUEUES = _TRANSIENT | _PERSISTENT
 
 CLIENTS = (
-    Client("asyncio", "pybus_aio", "pybus", _PYBUS, _SIGNALS | _CALLS | _QUEUES),
+    Client("asyncio", "pybus_aio", "pybus", _PYBUS, _SIGNALS | _CALLS),
     Client("blocking", "pybus_blocking", "pybus", _PYBUS, _SIGNALS | {"calls"} | _QUEUES),
+    Client("asyncio", "pybus_aio", "pybus", _PYBUS, _QUEUES),
     Client("dbus-fast", "dbus_fast_client", "dbus_fast", _DBUS, _SIGNALS | _CALLS),
     Client("dbus-next", "dbus_next_client", "dbus_next", _DBUS, _SIGNALS | _CALLS),
     Client("nats-py", "nats_client", "nats", ("nats",), _SIGNALS | _CALLS),
@@ -158,7 +159,7 @@ CLIENTS = (
     Client("aio-pika", "aio_pika_client", "aio_pika", ("rabbitmq",), _SIGNALS | _QUEUES),
     Client("pyzmq", "zmq_client", "zmq", ("zmq", "zmq-proxy"), _SIGNALS),
 )
-"""The first of pybus' is the one that the others are compared with."""
+"""The first that does something on pybus is the one that the others are compared with."""
 
 
 def clients_of(bus: Bus, part: str) -> Iterator[Client]:
@@ -171,10 +172,11 @@ def client_of(name: str) -> Client:
     return next(client for client in CLIENTS if client.name == name)
 
 
-def need(client: Client) -> None:
-    """Raises `NotAvailable` if the library is not installed."""
+def need(client: Client) -> Client:
+    """The same. Raises `NotAvailable` if the library is not installed."""
     if importlib.util.find_spec(client.package) is None:
         raise NotAvailable(f"{client.name} is not installed")
+    return client
 
 
 async def under_way(count: int, step: Callable[[], Awaitable[object]], times: int) -> None:

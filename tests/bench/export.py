@@ -36,8 +36,7 @@ class Export:
 
     def __init__(self, crew: Crew, dbus: Bus, pybus: Pybus) -> None:
         """Raises `NotAvailable` without dbus-next."""
-        self._caller = client_of("dbus-next")
-        need(self._caller)
+        self._caller = need(client_of("dbus-next"))
         crew.environment = pybus.environment
         self._crew = crew
         self._dbus = dbus
