@@ -235,10 +235,10 @@ class Harness:
     def _bury(self, of: str) -> None:
         """Go on without the buses that have ended."""
         for bus in self._buses_with(of):
-            code = bus.process.poll()
+            code = bus.exit_code()
             if code is not None:
                 self.failed.append(f"{bus.name} ended by itself with {code}, so what comes after {self._name} is without it")
-        self._buses[of] = [bus for bus in self._buses[of] if bus.process.poll() is None]
+        self._buses[of] = [bus for bus in self._buses[of] if bus.exit_code() is None]
 
     def _export(self) -> None:
         """Pybus is in it on every bus of D-Bus, so they can't take turns."""

@@ -57,6 +57,10 @@ class Bus:
     def pid(self) -> int:
         return self.process.pid
 
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self.process.poll()
+
     def stop(self) -> None:
         """End it, and wait for its end."""
         self.process.terminate()

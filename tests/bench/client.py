@@ -22,7 +22,7 @@ from tests.bench.crew import Failure
 BODY = bytes(range(64))
 
 PREFETCH = 500
-"""Messages of a queue on their way to a consumer or in its hands."""
+"""Messages of a queue on their way to a consumer or in its hands; and those whose confirms are awaited."""
 
 
 class Countdown:

@@ -1,8 +1,8 @@
 """nats-py: signals, requests, and queues by JetStream.
 
-A queue is a stream with work-queue retention, in memory if it is transient and else in files, and a durable consumer
-from which as many messages are fetched at a time as other systems may have on their way. Each is acked; NATS answers
-no acks. Transient messages are published without an answer; many persistent ones by `publish_async`.
+A queue is a stream with work-queue retention, in memory if it is transient and else in files. It is consumed by a push
+subscription with a callback, which is many times quicker than to fetch messages, even by the hundred. Each is acked; NATS
+answers no acks. Transient messages are published without an answer; many persistent ones by `publish_async`.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import nats
-from nats.js.api import RetentionPolicy, StorageType
+from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType
 
 from tests.bench.client import BODY, PREFETCH, Countdown
 from tests.bench.crew import Failure
@@ -71,7 +71,7 @@ class Queues(_Connected):
     async def open(self, address: str) -> None:
         await super().open(address)
         self._jetstream = self._connection.jetstream(publish_async_max_pending=PREFETCH)
-        self._consumers: dict[str, Any] = {}
+        self._arrived: dict[str, asyncio.Queue[Any]] = {}
 
     async def declare(self, queue: str, durable: bool) -> None:
         storage = StorageType.FILE if durable else StorageType.MEMORY
@@ -92,21 +92,23 @@ class Queues(_Connected):
         await self._jetstream.publish(queue, BODY)
 
     async def consume(self, queue: str, times: int) -> None:
-        consumer = await self._consumer(queue)
-        while times:
-            messages = await consumer.fetch(min(times, PREFETCH), timeout=10)
-            for message in messages:
-                await message.ack()
-            times -= len(messages)
+        arrived = await self._consumer(queue)
+        for _ in range(times):
+            message = await arrived.get()
+            await message.ack()
 
     async def there_and_back(self, queue: str) -> None:
+        arrived = await self._consumer(queue)
         await self._connection.publish(queue, BODY)
-        await self.consume(queue, 1)
+        message = await arrived.get()
+        await message.ack()
 
     async def purge(self, queue: str) -> None:
         await self._jetstream.purge_stream(queue)
 
-    async def _consumer(self, queue: str) -> Any:
-        if queue not in self._consumers:
-            self._consumers[queue] = await self._jetstream.pull_subscribe(queue, durable="bench")
-        return self._consumers[queue]
+    async def _consumer(self, queue: str) -> asyncio.Queue[Any]:
+        if queue not in self._arrived:
+            arrived = self._arrived[queue] = asyncio.Queue()
+            config = ConsumerConfig(max_ack_pending=PREFETCH)
+            await self._jetstream.subscribe(queue, cb=arrived.put, manual_ack=True, config=config)
+        return self._arrived[queue]

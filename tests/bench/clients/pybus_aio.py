@@ -11,9 +11,6 @@ from tests.bench.crew import Failure
 NAME = "org.example.Bench"
 _TOPIC = "bench.asyncio"
 
-_AT_ONCE = 500
-"""Messages whose confirms are awaited."""
-
 
 class _Connected:
     async def open(self, address: str) -> None:
@@ -77,7 +74,7 @@ class Queues(_Connected):
         await self._bus.flush()
 
     async def publish_confirmed(self, queue: str, times: int) -> None:
-        await under_way(_AT_ONCE, lambda: self.publish_one(queue), times)
+        await under_way(PREFETCH, lambda: self.publish_one(queue), times)
 
     async def publish_one(self, queue: str) -> None:
         await self._bus.publish_to("", queue, BODY, persistent=True, confirm=True)

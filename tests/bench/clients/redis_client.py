@@ -1,7 +1,7 @@
 """redis-py, with hiredis as its parser.
 
-Its blocking client, which is quicker than its asyncio one. A hundred messages are published in one pipeline, as one
-by one each would wait for its answer. A queue is a stream with a consumer group; messages that are at hand are taken
+Its blocking client, which is quicker than its asyncio one. Many messages are published in one pipeline, as one by
+one each would wait for its answer. A queue is a stream with a consumer group; messages that are at hand are taken
 together and acked by one XACK that names each. Acked ones stay in the stream until the next `purge`, so Redis is not
 charged for taking them out.
 """
@@ -14,8 +14,6 @@ from tests.bench.client import BODY, PREFETCH, Countdown
 
 _CHANNEL = "bench.python"
 _GROUP = "bench"
-_AT_ONCE = 100
-"""Messages in a pipeline."""
 
 
 class _Connected:
@@ -24,9 +22,9 @@ class _Connected:
 
     def _repeat(self, times: int, command: str, *arguments: object) -> None:
         """Send a command so many times."""
-        for begun in range(0, times, _AT_ONCE):
+        for begun in range(0, times, PREFETCH):
             with self._redis.pipeline(transaction=False) as pipeline:
-                for _ in range(min(_AT_ONCE, times - begun)):
+                for _ in range(min(PREFETCH, times - begun)):
                     pipeline.execute_command(command, *arguments)
                 pipeline.execute()
 

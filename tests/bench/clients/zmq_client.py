@@ -1,7 +1,8 @@
 """pyzmq: PUB and SUB sockets, with each other or through a proxy of XSUB and XPUB sockets, which is a bus then.
 
-ZeroMQ has no callbacks; the subscriber's loop calls one for each message. A socket drops what does not fit into its
-queues, so these are unbounded here.
+ZeroMQ has no callbacks; the subscriber's loop calls one for each message. A message is one part, which begins with the
+topic, as that is several times quicker than a part for each. A socket drops what does not fit into its queues, so these
+are unbounded here.
 
     python -m tests.bench.clients.zmq_client FRONT BACK     # the proxy: from publishers at FRONT to subscribers at BACK
 """
@@ -29,9 +30,9 @@ class Signals:
             self._publisher = self._socket(zmq.SocketType.XPUB)
             self._publisher.connect(self._publishing)
             self._publisher.recv()  # a PUB socket that can tell when somebody has subscribed
-        send = self._publisher.send_multipart
+        send = self._publisher.send
         for _ in range(times):
-            send((_TOPIC, BODY))
+            send(_TOPIC + BODY)
 
     async def subscribe(self, countdown: Countdown) -> None:
         self._countdown = countdown
@@ -45,10 +46,9 @@ class Signals:
 
     async def receive(self) -> None:
         self._ended = False
-        receive, count = self._subscriber.recv_multipart, self._countdown.count
+        receive, count, start = self._subscriber.recv, self._countdown.count, len(_TOPIC)
         while not self._ended:
-            _, body = receive()
-            count(body)
+            count(receive()[start:])
 
     def _socket(self, kind: zmq.SocketType) -> zmq.Socket[bytes]:
         return _unbounded(self._context.socket(kind))
