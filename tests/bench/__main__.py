@@ -42,7 +42,6 @@ from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
 from tests.bench.storm import Storm, add_growth
 
-
 T = TypeVar("T")
 
 
@@ -184,7 +183,7 @@ class Harness:
             except Failure as problem:
                 self.failed.append(f"{name}: {problem}")
             except Stopped as stop:
-                self.failed.append(f"{name}: stopped by {signal.Signals(stop.number).name}, and all that comes after it")
+                self.failed.append(f"{name}, and what comes after it: stopped by {signal.Signals(stop.number).name}")
                 raise
 
     def _play(self, opening: Opening) -> None:
@@ -231,7 +230,9 @@ class Harness:
         for bus in self._buses_with(of):
             code = bus.process.poll()
             if code is not None:
-                self.failed.append(f"{bus.name} ended by itself with {code}, so what comes after {self._name} is without it")
+                self.failed.append(
+                    f"{bus.name} ended by itself with {code}: what comes after {self._name} is without it"
+                )
         self._buses[of] = [bus for bus in self._buses[of] if bus.process.poll() is None]
 
     def _export(self) -> None:

@@ -28,7 +28,7 @@ class NotAvailable(Exception):
 class Bus:
     """A running bus. name: for people. protocol: of its clients. measures: what it has of signals and queues.
 
-    folder: with all that it keeps. pid: of the process that routes. environment: what its clients need to have in theirs.
+    folder: with all that it keeps. pid: of the process that routes. environment: what its clients need in theirs.
     """
 
     name = ""
@@ -99,7 +99,7 @@ class Bus:
 
 
 class Pybus(Bus):
-    """`pybus daemon` in plain Python, and so its clients. python: whose pybus is run."""
+    """`pybus daemon` and its clients in plain Python. python: whose pybus is run."""
 
     name = protocol = "pybus"
     measures = frozenset({"signals", "queues"})
@@ -131,7 +131,7 @@ class Pybus(Bus):
 
 
 class PybusCompiled(Pybus):
-    """The same with its hot path compiled, in the daemon and in its clients."""
+    """The same with the hot path compiled, in the daemon and in its clients."""
 
     name = "pybus-compiled"
     environment = MappingProxyType({"PYBUS_PURE": ""})
