@@ -120,7 +120,7 @@ class Pybus(Bus):
         asked = [self._python, "-c", _FORM]
         told = subprocess.run(asked, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, text=True).stdout
         if told.strip() != self.form:
-            raise NotAvailable(f"pybus is not {self.form} here, but {told.strip() or 'does not even start'}")
+            raise NotAvailable(f"pybus runs {told.strip() or 'not at all'} here, not {self.form}")
         return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address, XDG_STATE_HOME=state)
 
     def kill_and_restart(self) -> None:
