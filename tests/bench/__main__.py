@@ -18,13 +18,15 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, Protocol, TypeVar
 
 from tests.bench import command_line, report
 from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
-from tests.bench.calls import Calls
+from tests.bench.calls import CallByCall, CallsInFlight
+from tests.bench.client import clients_of, need
 from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.export import Export
 from tests.bench.figures import Figures
@@ -80,12 +82,14 @@ TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20, even
 class Opening(NamedTuple):
     """How a scenario is set up. one_core: whether all processes, and the buses, run on one core.
 
-    of: "signals" or "queues", which a bus has to have.
+    of: "signals" or "queues", which a bus has to have. by: what a Python client has to do for it; then it is set up
+    by each of the bus's clients that do.
     """
 
-    open: Callable[[Crew, Bus], Scenario]
+    open: Callable[..., Scenario]
     one_core: bool = False
     of: str = "signals"
+    by: str | None = None
 
 
 SCENARIOS = {
@@ -99,18 +103,17 @@ SCENARIOS = {
         Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip_core"), one_core=True),
     ],
     "calls": [
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio", blocking=False)),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio_core", blocking=False), one_core=True),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking", blocking=True)),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), one_core=True),
+        Opening(partial(CallByCall, measure="call"), by="calls"),
+        Opening(partial(CallByCall, measure="call_core"), by="calls", one_core=True),
+        Opening(CallsInFlight, by="calls in flight"),
     ],
-    "python": [Opening(PythonToPython)],
+    "python": [Opening(PythonToPython, by="python")],
     "storm": [Opening(Storm)],
     "queues": [
-        Opening(Transient, of="queues"),
-        Opening(Persistent, of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), of="queues"),
+        Opening(Transient, of="queues", by="transient"),
+        Opening(Persistent, of="queues", by="persistent"),
+        Opening(partial(OneByOne, measure="queue_confirmed", role=confirm_each), of="queues", by="persistent"),
+        Opening(partial(OneByOne, measure="queue_latency", role=go_and_return), of="queues", by="transient"),
     ],
 }
 NAMES = {
@@ -203,12 +206,15 @@ class Harness:
         scenarios: dict[str, Scenario] = {}
         for bus in self._buses_with(opening.of):
             crew.environment = bus.environment
-            try:
-                scenarios[bus.name] = opening.open(crew, bus)
-            except NotAvailable as reason:
-                self._leave_out(f"{bus.name}: {reason}")
-            except Failure as problem:
-                self._fall_out(bus.name, problem)
+            clients = [None] if opening.by is None else clients_of(bus, opening.by)
+            for client in clients:
+                who = bus.name if client is None else client.on(bus)
+                try:
+                    scenarios[who] = opening.open(crew, bus) if client is None else opening.open(crew, bus, need(client))
+                except NotAvailable as reason:
+                    self._leave_out(f"{who}: {reason}")
+                except Failure as problem:
+                    self._fall_out(who, problem)
         return scenarios
 
     def _step(self, scenarios: dict[str, Scenario], step: Callable[[Scenario], T]) -> dict[str, T]:

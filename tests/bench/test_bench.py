@@ -18,12 +18,9 @@ _ROOT = Path(__file__).parents[2]
 _MEASURES = {
     "signals": {"signals_1_1", "signals_1_1_mixed", "signals_1_8"},
     "roundtrip": {"roundtrip_p50", "roundtrip_p99", "roundtrip_core_p50", "roundtrip_core_p99"},
-    "calls": {
-        f"call_{client}_{part}"
-        for client in ("aio", "aio_core", "blocking", "blocking_core")
-        for part in ("p50", "p99")
-    },
-    "python": {"python"},
+    "calls": {f"{measure}_{part}" for measure in ("call", "call_core") for part in ("p50", "p99")}
+    | {"call_100_in_flight"},
+    "python": {"python_to_python"},
     "storm": {f"storm_{beside}_{part}" for beside in ("alone", "1", "8") for part in ("p50", "p99")}
     | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
     "idle": {"wake_ups", "idle_memory", "connection_memory"},
