@@ -44,7 +44,6 @@ from tests.bench.signals import SignalLoad
 from tests.bench.start import measure_start
 from tests.bench.storm import Storm, add_growth
 
-
 T = TypeVar("T")
 
 
@@ -187,7 +186,7 @@ class Harness:
             except Failure as problem:
                 self.failed.append(f"{name}: {problem}")
             except Stopped as stop:
-                self.failed.append(f"{name}: stopped by {signal.Signals(stop.number).name}, and all that comes after it")
+                self.failed.append(f"{name}, and what comes after it: stopped by {signal.Signals(stop.number).name}")
                 raise
 
     def _play(self, opening: Opening) -> None:
@@ -237,7 +236,8 @@ class Harness:
         for bus in self._buses_with(of):
             code = bus.exit_code()
             if code is not None:
-                self.failed.append(f"{bus.name} ended by itself with {code}, so what comes after {self._name} is without it")
+                how = f"with {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+                self.failed.append(f"{bus.name} ended {how}: what comes after {self._name} is without it")
         self._buses[of] = [bus for bus in self._buses[of] if bus.exit_code() is None]
 
     def _export(self) -> None:
@@ -320,13 +320,26 @@ def main() -> int:
     else:
         record = options.source
     print(report.as_markdown(record) if options.markdown else report.as_text(record))
-    if options.json is not None and not stopped:
+    try:
+        _keep(record, options, bool(stopped))
+    except OSError as error:
+        print(f"{error.filename} can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return stopped or (1 if record.failed and options.source is None else 0)
+
+
+def _keep(record: Record, options: command_line.Options, stopped: bool) -> None:
+    """Write the files that were asked for. A run that was stopped early keeps none, for it would replace a whole one."""
+    if stopped:
+        return
+    if options.json is not None:
         write(record, options.json)
-    if options.charts is not None and not stopped:
+    if options.charts is not None:
         from tests.bench.charts import draw
 
-        draw(record, options.charts)
-    return stopped or (1 if record.failed and options.source is None else 0)
+        for name, path in draw(record, options.charts).items():
+            if path is None:
+                print(f"{name} is not drawn: too little of it was measured", file=sys.stderr)
 
 
 def _run(options: command_line.Options) -> tuple[Record, int]:

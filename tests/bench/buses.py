@@ -28,7 +28,7 @@ class NotAvailable(Exception):
 class Bus:
     """A running bus. name: for people. protocol: of its clients. measures: what it has of signals and queues.
 
-    folder: with all that it keeps. pid: of the process that routes. environment: what its clients need to have in theirs.
+    folder: with all that it keeps. pid: of the process that routes. environment: what its clients need in theirs.
     """
 
     name = ""
@@ -103,7 +103,7 @@ class Bus:
 
 
 class Pybus(Bus):
-    """`pybus daemon` in plain Python, and so its clients. python: whose pybus is run."""
+    """`pybus daemon` and its clients in plain Python. python: whose pybus is run."""
 
     name = protocol = "pybus"
     measures = frozenset({"signals", "queues"})
@@ -124,7 +124,7 @@ class Pybus(Bus):
         asked = [self._python, "-c", _FORM]
         told = subprocess.run(asked, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, text=True).stdout
         if told.strip() != self.form:
-            raise NotAvailable(f"pybus is not {self.form} here, but {told.strip() or 'does not even start'}")
+            raise NotAvailable(f"pybus runs {told.strip() or 'not at all'} here, not {self.form}")
         return self._launch([self._python, "-c", _PYBUS, "daemon"], PYBUS_ADDRESS=self.address, XDG_STATE_HOME=state)
 
     def kill_and_restart(self) -> None:
@@ -135,7 +135,7 @@ class Pybus(Bus):
 
 
 class PybusCompiled(Pybus):
-    """The same with its hot path compiled, in the daemon and in its clients."""
+    """The same with the hot path compiled, in the daemon and in its clients."""
 
     name = "pybus-compiled"
     environment = MappingProxyType({"PYBUS_PURE": ""})

@@ -49,7 +49,7 @@ def read(path: Path) -> Record:
 
 
 def as_data(record: Record) -> dict[str, object]:
-    """As it stands in a file: the parts, each figure with its title, unit and all rounds, and what came of the targets."""
+    """As it stands in a file; each figure has its title, unit, median and rounds, each target what came of it."""
     figures = record.figures
     return {
         "date": record.date,

@@ -54,6 +54,17 @@ _COLUMNS = ("nats", "redis", "dbus-broker", "dbus-daemon", "mosquitto", "rabbitm
 """The peers side by side there; what is called `nats-jetstream` stands in the column of `nats`."""
 
 
+_NAMES = {
+    **LEGS,
+    "nats": "NATS",
+    "redis": "Redis",
+    "mosquitto": "Mosquitto",
+    "rabbitmq": "RabbitMQ",
+    "zmq": "ZeroMQ",
+}
+"""As they are written; all others are written as they are called."""
+
+
 class Line(NamedTuple):
     """Who was measured, what came out, and how many times better each leg of pybus is, as texts."""
 
@@ -77,30 +88,32 @@ def as_text(record: Record) -> str:
                 lines.append(f"  {who:40}{value:>16}{''.join(f'{ratio:>11}' for ratio in ratios)}".rstrip())
     if reached := outcomes(figures):
         lines += ["", "TARGETS"]
-        lines += [f"  {one.target.text:50}{_leg_name(one.leg):10}{_number(one.value):>8}  {_verdict(one)}" for one in reached]
+        lines += [
+            f"  {one.target.text:50}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
+        ]
     return "\n".join([*lines, "", *_notes(record)]).rstrip()
 
 
 def as_markdown(record: Record) -> str:
     """The same for a README."""
     figures, about = record.figures, _about(record)
-    parts = [f"{about['measured']}; {about['scope']}. {about['machine']}.", *_matrix(figures), *_targets(figures)]
-    parts += [f"Versions: {about['versions']}.", *_notes(record)]
+    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}) on this machine: {about['machine']}."]
+    parts += [*_matrix(figures), *_targets(figures), f"Versions: {about['versions']}.", *_notes(record)]
     legs = [f"times better: {_leg_name(leg)}" for leg in _legs(figures)]
     for heading, measures in _sections(figures):
         rows = [
-            [_title(MEASURES[measure]) if not number else "", who, value, *ratios]
+            ["" if index else _title(MEASURES[measure]), who, value, *ratios]
             for measure in measures
-            for number, (who, value, ratios) in enumerate(_ranking(figures, measure))
+            for index, (who, value, ratios) in enumerate(_ranking(figures, measure))
         ]
-        table = _table(["", "", "median", *legs], rows)
+        table = _table(["", "", "median", *legs], rows, words=2)
         parts.append(f"<details><summary>{heading}</summary>\n\n{table}\n\n</details>")
     return "\n\n".join(parts)
 
 
 def _about(record: Record) -> dict[str, str]:
     """When, how much, where and with what."""
-    scope = ", ".join(f"{name} {value}" for name, value in record.scope.items())
+    scope = f"{record.scope['name']}, {record.scope['rounds']} rounds taken in turn, of which the medians are shown"
     machine = ", ".join(f"{name} {value}" for name, value in record.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
     return {"measured": record.date, "scope": scope, "machine": machine, "versions": versions}
@@ -122,15 +135,15 @@ def _ranking(figures: Figures, measure: str) -> list[Line]:
     """Whoever was measured, the best first."""
     medians = [(value, who) for who in figures.values[measure] if (value := figures.median(measure, who)) is not None]
     medians.sort(key=lambda pair: pair[0], reverse=MEASURES[measure].more)
-    return [Line(_name(who), _number(value), _ratios(figures, measure, who)) for value, who in medians]
+    return [Line(name_of(who), number(value), _ratios(figures, measure, who)) for value, who in medians]
 
 
 def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
-    """How many times better pybus is than a peer, for each leg; beside pybus itself nothing."""
+    """How many times better pybus is than a peer, for each leg; beside pybus itself, and beside nothing, no text."""
     if bus_of(who) in LEGS:
         return ["" for _ in _legs(figures)]
     ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
-    return ["-" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]
+    return ["" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]
 
 
 def _matrix(figures: Figures) -> list[str]:
@@ -142,8 +155,8 @@ def _matrix(figures: Figures) -> list[str]:
         return []
     rows = [[_title(MEASURES[one]), *(_cell(figures, one, column) for column in columns)] for one in measures]
     legs = " and ".join(_leg_name(leg) for leg in _legs(figures))
-    legend = f"Medians of the rounds; in brackets how many times better pybus is ({legs}); in bold the best peer."
-    return [_table(["", *(LEGS.get(column, column) for column in columns)], rows), legend]
+    legend = f"In brackets: how many times better pybus is ({legs}). In bold: the best peer."
+    return [_table(["", *map(name_of, columns)], rows), legend]
 
 
 def _cell(figures: Figures, measure: str, column: str) -> str:
@@ -155,10 +168,10 @@ def _cell(figures: Figures, measure: str, column: str) -> str:
     value = figures.median(measure, who) if who else None
     if who is None or value is None:
         return ""
-    number = _number(value) if who != figures.best(measure) else f"**{_number(value)}**"
+    shown = number(value) if who != figures.best(measure) else f"**{number(value)}**"
     more = who.removeprefix(column).strip("- ").replace("(", "").replace(")", "")
-    ratios = ", ".join(ratio for ratio in _ratios(figures, measure, who) if ratio)
-    return " ".join([number, *([more] if more else []), *([f"({ratios})"] if ratios else [])])
+    ratios = ", ".join(filter(None, _ratios(figures, measure, who)))
+    return " ".join([shown, *([more] if more else []), *([f"({ratios})"] if ratios else [])])
 
 
 def _targets(figures: Figures) -> list[str]:
@@ -166,15 +179,15 @@ def _targets(figures: Figures) -> list[str]:
     found: dict[str, dict[str, str]] = {}
     for one in outcomes(figures):
         verdict = _verdict(one) if one.met else f"**{_verdict(one)}**"
-        found.setdefault(one.target.text, {})[one.leg] = f"{_number(one.value)} ({verdict})"
+        found.setdefault(one.target.text, {})[one.leg] = f"{number(one.value)} ({verdict})"
     legs = [leg for leg in LEGS if any(leg in reached for reached in found.values())]
     rows = [[text, *(reached.get(leg, "") for leg in legs)] for text, reached in found.items()]
     return [_table(["target", *(LEGS[leg] for leg in legs)], rows)] if rows else []
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, numbers to the right."""
-    rules = ["---", *("--:" for _ in head[1:])]
+def _table(head: list[str], rows: list[list[str]], words: int = 1) -> str:
+    """A table in Markdown. words: how many columns hold words; the others hold numbers and stand to the right."""
+    rules = ["---" if column < words else "--:" for column in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rules, *rows])
 
 
@@ -189,10 +202,13 @@ def _leg_name(leg: str) -> str:
     return LEGS[leg].removeprefix("pybus ")
 
 
-def _name(who: str) -> str:
-    """As people read it: which leg, and which client."""
+def name_of(who: str) -> str:
+    """As people read it: which leg or product, and which client."""
     bus = bus_of(who)
-    return LEGS.get(bus, bus) + who.removeprefix(bus)
+    if bus in _NAMES:
+        return _NAMES[bus] + who.removeprefix(bus)
+    product, _, variant = who.partition("-")
+    return f"{_NAMES[product]} {variant}" if product in _NAMES else who
 
 
 def _family(who: str) -> str:
@@ -206,7 +222,7 @@ def _title(measure: Measure) -> str:
     return f"{measure.title}, {unit}" if unit else measure.title
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """With three digits that count."""
     value = float(f"{value:.3g}")
     if value >= 1_000_000:
@@ -215,4 +231,4 @@ def _number(value: float) -> str:
 
 
 def _verdict(one: Outcome) -> str:
-    return f"{'>=' if one.target.more else '<='} {_number(one.limit)}, {'met' if one.met else 'missed'}"
+    return f"{'>=' if one.target.more else '<='} {number(one.limit)}, {'met' if one.met else 'MISSED'}"

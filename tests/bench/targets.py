@@ -17,7 +17,7 @@ Value = Callable[[Figures, str], float | None]
 
 
 class Target(NamedTuple):
-    """What pybus aims at. more: whether more is better. plain, compiled: the limit for each leg, None for no such aim."""
+    """What pybus aims at. more: whether more is better. plain, compiled: each leg's limit, None for no such aim."""
 
     text: str
     value: Value
@@ -131,9 +131,13 @@ TARGETS = (
     Target("signals 1 to 1, 64 KiB, times the best peer's", _better("signals_64k"), True, None, 1),
     Target("round trip, p50, times dbus-broker's", _times("roundtrip_p50", "dbus-broker"), False, 1, None),
     Target("round trip, p50, times Redis's", _times("roundtrip_p50", "redis"), False, None, 1.1),
-    Target("round trip on one core, p50, times dbus-broker's", _times("roundtrip_core_p50", "dbus-broker"), False, 1, None),
+    Target(
+        "round trip on one core, p50, times dbus-broker's", _times("roundtrip_core_p50", "dbus-broker"), False, 1, None
+    ),
     Target("round trip on one core, p50, times Redis's", _times("roundtrip_core_p50", "redis"), False, None, 1.1),
-    Target("signals beside 1 000 000 patterns, times beside 1", _beside("matching_1000000", "matching_1"), True, 0.8, 0.8),
+    Target(
+        "signals beside 1 000 000 patterns, times beside 1", _beside("matching_1000000", "matching_1"), True, 0.8, 0.8
+    ),
     Target("memory of each of 1 000 000 patterns, bytes", _ours("matching_memory_1000000"), False, 800, 800),
     Target("Python to Python, times the best peer's", _better("python_to_python"), True, 1.8, 3),
     Target("call, p50, times dbus-fast's on dbus-broker", _times("call_p50", _DBUS_FAST), False, 0.6, 0.45),
@@ -143,8 +147,20 @@ TARGETS = (
     Target("transient messages, times RabbitMQ's", _better("queue_transient", "rabbitmq"), True, 3, 3),
     Target("persistent messages confirmed, a second", _ours("queue_persistent"), True, 30_000, 30_000),
     Target("persistent messages confirmed, times RabbitMQ's", _better("queue_persistent", "rabbitmq"), True, 3, 5),
-    Target("one message confirmed, times an fdatasync in place", _beside("queue_confirmed_p50", "queue_confirmed_over"), False, 1.5, 1.5),
-    Target("one message confirmed, times one that grows a file", _beside("queue_confirmed_p50", "queue_confirmed_after"), False, 1.5, 1.5),
+    Target(
+        "one message confirmed, times an fdatasync in place",
+        _beside("queue_confirmed_p50", "queue_confirmed_over"),
+        False,
+        1.5,
+        1.5,
+    ),
+    Target(
+        "one message confirmed, times one that grows a file",
+        _beside("queue_confirmed_p50", "queue_confirmed_after"),
+        False,
+        1.5,
+        1.5,
+    ),
     Target("a million messages queued, MB", _ours("queued_memory"), False, 400, 400),
     Target("restart with a million messages, s", _ours("queued_restart"), False, 10, 10),
     Target("routing beside 100 000 bindings, times slower", _ours("bound_slower"), False, 1.5, 1.5),
@@ -155,5 +171,7 @@ TARGETS = (
     Target("idle daemon, MB", _ours("idle_memory"), False, 28, 30),
     Target("idle connection, KB", _ours("scale_2000_memory"), False, 12, 12),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), False, 0, 0),
-    Target("kernel event to a listener's print, times pyudev's", _beside("event_listener", "event_pyudev"), False, 2, 2),
+    Target(
+        "kernel event to a listener's print, times pyudev's", _beside("event_listener", "event_pyudev"), False, 2, 2
+    ),
 )
