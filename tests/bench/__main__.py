@@ -1,7 +1,7 @@
-"""`python -m tests.bench`: pybus measured against dbus-broker and dbus-daemon, its queues against RabbitMQ, in one run.
+"""`python -m tests.bench`: pybus measured against every bus and broker that is installed, in one run.
 
-Run it from the repository's root. Every bus is started privately in a temporary folder, all stay up
-while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
+Run it from the repository's root. Every bus is started privately in a temporary folder, all that are measured
+stay up while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
 of the machine hits all. What is shown is the median of the rounds. Each measurement says in its module
 what it measures and why that is fair. The exit code is 1 if one failed, such as by a lost signal; a
 missed target is shown and nothing more, as machines differ.
@@ -16,23 +16,24 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tests.bench import report
-from tests.bench.buses import BUSES, Bus, NotAvailable, Pybus
+from tests.bench.buses import Bus, NotAvailable, Pybus
 from tests.bench.calls import Calls
 from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.export import Export
 from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
-from tests.bench.idle import measure_idle
+from tests.bench.idle import measure_first_greeting, measure_idle
 from tests.bench.installation import Installation
 from tests.bench.many import measure_bound, measure_queued
+from tests.bench.matching import Matching
+from tests.bench.peers import KINDS
 from tests.bench.python import PythonToPython
 from tests.bench.queues import OneByOne, Persistent, Transient, confirm_each, go_and_return
-from tests.bench.rabbitmq import RabbitMQ
-from tests.bench.roundtrip import RoundTrip
-from tests.bench.signals import SignalLoad
+from tests.bench.roundtrip import LoadedRoundTrip, RoundTrip
+from tests.bench.signals import LOADS, SignalLoad
 from tests.bench.start import measure_start
 from tests.bench.storm import Storm, add_growth
 
@@ -47,66 +48,92 @@ class Scenario(Protocol):
         """Do it once; values by measure."""
 
 
+AnyScenario = TypeVar("AnyScenario", bound=Scenario)
+
+
 class Scope(NamedTuple):
-    """How much is measured. seconds: of one round. starts: pairs. watched: seconds for wake-ups.
-    events: of the hardware, a round. queued: messages that wait. queues: that are declared.
+    """How much is measured. seconds: of one round. daemons: starts of each. starts: pairs. watched: seconds for wake-ups. connections: idle
+    ones. patterns: present, in turn. events: of the hardware, a round. queued: messages that wait. queues: that are
+    declared.
     """
 
     rounds: int
     seconds: float
+    daemons: int
     starts: int
     watched: float
-    connections: int
+    connections: tuple[int, ...]
+    patterns: tuple[int, ...]
     events: int
     queued: int
     queues: int
 
 
 FULL = Scope(
-    rounds=5, seconds=0.4, starts=25, watched=10, connections=2000, events=500, queued=1_000_000, queues=10_000
+    rounds=5,
+    seconds=0.4,
+    daemons=3,
+    starts=25,
+    watched=10,
+    connections=(100, 2000),
+    patterns=(1, 100, 10_000, 1_000_000),
+    events=500,
+    queued=1_000_000,
+    queues=10_000,
 )
-QUICK = Scope(rounds=3, seconds=0.2, starts=9, watched=2, connections=500, events=200, queued=1_000_000, queues=10_000)
-TINY = Scope(rounds=1, seconds=0.01, starts=1, watched=0.1, connections=20, events=3, queued=100, queues=10)
+QUICK = FULL._replace(rounds=3, seconds=0.2, daemons=1, starts=9, watched=2, events=200)
+TINY = Scope(
+    rounds=1,
+    seconds=0.01,
+    daemons=1,
+    starts=1,
+    watched=0.1,
+    connections=(100,),
+    patterns=(1, 100),
+    events=3,
+    queued=100,
+    queues=10,
+)
 
 
 class Opening(NamedTuple):
     """How a scenario is set up. one_core: whether all processes, and the buses, run on one core.
 
-    of: "signals" or "queues", which a bus has to have.
+    of: what a bus has to measure for it, see `Bus.measures`.
     """
 
     open: Callable[[Crew, Bus], Scenario]
+    of: str
     one_core: bool = False
-    of: str = "signals"
+
+
+def _signals(measure: str) -> Opening:
+    return Opening(lambda crew, bus: SignalLoad(crew, bus, measure, LOADS[measure]), "signals")
 
 
 SCENARIOS = {
-    "signals": [
-        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_1", subscribers=1, topics=1)),
-        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_1_mixed", subscribers=1, topics=8)),
-        Opening(lambda crew, bus: SignalLoad(crew, bus, "signals_1_8", subscribers=8, topics=1)),
-    ],
+    "signals": [_signals(measure) for measure in LOADS],
     "roundtrip": [
-        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip")),
-        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip_core"), one_core=True),
+        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip"), "signals"),
+        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip_core"), "signals", one_core=True),
+        Opening(LoadedRoundTrip, "signals"),
     ],
     "calls": [
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio", blocking=False)),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio_core", blocking=False), one_core=True),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking", blocking=True)),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), one_core=True),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_aio", blocking=False), "calls"),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_aio_core", blocking=False), "calls", one_core=True),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking", blocking=True), "calls"),
+        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), "calls", one_core=True),
     ],
-    "python": [Opening(PythonToPython)],
-    "storm": [Opening(Storm)],
+    "python": [Opening(PythonToPython, "python")],
+    "storm": [Opening(Storm, "storm")],
     "queues": [
-        Opening(Transient, of="queues"),
-        Opening(Persistent, of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), of="queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), of="queues"),
+        Opening(Transient, "queues"),
+        Opening(Persistent, "queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), "queues"),
+        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), "queues"),
     ],
 }
-NAMES = [*SCENARIOS, "export", "start", "idle", "hardware", "queued", "bound"]
-KINDS = {**BUSES, RabbitMQ.name: RabbitMQ}
+NAMES = [*SCENARIOS, "matching", "export", "idle", "start", "hardware", "queued", "bound"]
 
 
 class Harness:
@@ -119,26 +146,31 @@ class Harness:
         self._scope = scope
         self._bus_types = list(bus_types)
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybus-bench-")))
-        self._buses: dict[str, list[Bus]] = {}
+        self._running = stack.enter_context(ExitStack())
+        self._purpose = self._measuring = ""
+        self._buses: list[Bus] = []
         self._installation: Installation | None = None
 
     def measure(self, names: Iterable[str]) -> None:
         """Measure what has these names, one after the other."""
         for name in names:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
+            self._measuring = name
             try:
                 if name == "export":
                     self._export()
+                elif name == "matching":
+                    self._matching()
                 elif name == "start":
-                    self._start()
+                    self._on_pybus(lambda bus: measure_start(self._installed(), bus), self._scope.starts)
                 elif name == "idle":
                     self._idle()
                 elif name == "hardware":
-                    self._on_pybus("signals", lambda bus: measure_hardware(bus, self._scope.events))
+                    self._on_pybus(lambda bus: measure_hardware(bus, self._scope.events))
                 elif name == "queued":
-                    self._on_pybus("queues", lambda bus: measure_queued(bus, self._scope.queued), rounds=1)
+                    self._on_pybus(lambda bus: measure_queued(bus, self._scope.queued), rounds=1)
                 elif name == "bound":
-                    self._on_pybus("queues", lambda bus: measure_bound(bus, self._scope.queues), rounds=1)
+                    self._on_pybus(lambda bus: measure_bound(bus, self._scope.queues), rounds=1)
                 else:
                     for opening in SCENARIOS[name]:
                         self._play(opening)
@@ -154,46 +186,68 @@ class Harness:
         core = max(os.sched_getaffinity(0)) if opening.one_core else None
         with Crew(core) as crew:
             scenarios = self._open(opening, crew)
-            with on_core(core, [bus.pid for bus in self._buses_with(opening.of)] if opening.one_core else []):
-                for name, scenario in scenarios.items():
-                    with _blaming(name):
-                        scenario.warm_up(self._scope.seconds)
-                for _ in range(self._scope.rounds):
-                    for name, scenario in scenarios.items():
-                        with _blaming(name):
-                            self.figures.add(name, scenario.round())
+            with on_core(core, [bus.pid for bus in self._buses] if opening.one_core else []):
+                self._rounds(scenarios)
 
     def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
         scenarios: dict[str, Scenario] = {}
         for bus in self._buses_with(opening.of):
-            try:
-                with _blaming(bus.name):
-                    scenarios[bus.name] = opening.open(crew, bus)
-            except NotAvailable as reason:
-                self._leave_out(f"{bus.name}: {reason}")
+            with self._blaming(bus.name, scenarios):
+                scenarios[bus.name] = opening.open(crew, bus)
         return scenarios
+
+    def _rounds(self, scenarios: dict[str, AnyScenario]) -> None:
+        for name in list(scenarios):
+            with self._blaming(name, scenarios):
+                scenarios[name].warm_up(self._scope.seconds)
+        for _ in range(self._scope.rounds):
+            for name in list(scenarios):
+                with self._blaming(name, scenarios):
+                    self.figures.add(name, scenarios[name].round())
+
+    def _matching(self) -> None:
+        """The patterns grow on every bus, then the rounds go through the buses, and so on."""
+        with Crew() as crew:
+            scenarios = {bus.name: Matching(crew, bus) for bus in self._buses_with("matching")}
+            for patterns in self._scope.patterns:
+                for name in list(scenarios):
+                    with self._blaming(name, scenarios):
+                        self.figures.add(name, scenarios[name].grow(patterns))
+                self._rounds(scenarios)
+
+    @contextmanager
+    def _blaming(self, bus: str, scenarios: dict[str, Any]) -> Iterator[None]:
+        """Note on which bus a measurement failed or can't be made, and go on without that bus."""
+        try:
+            yield
+        except NotAvailable as reason:
+            self._leave_out(f"{bus}: {reason}")
+            scenarios.pop(bus, None)
+        except Failure as problem:
+            self.notes["failed"].append(f"{self._measuring}: on {bus}: {problem}")
+            scenarios.pop(bus, None)
 
     def _export(self) -> None:
         """Pybus is in it on every bus of D-Bus, so they can't take turns."""
-        buses = self._buses_with("signals")
+        buses = self._buses_with("export")
         ours = [bus for bus in buses if isinstance(bus, Pybus)]
         for bus in [bus for bus in buses if bus.protocol == "dbus" and ours]:
-            with Crew() as crew, _blaming(bus.name), Export(crew, bus, ours[0]) as export:
+            with Crew() as crew, self._blaming(bus.name, {}), Export(crew, bus, ours[0]) as export:
                 export.warm_up(self._scope.seconds)
                 for _ in range(self._scope.rounds):
                     self.figures.add(bus.name, export.round())
 
-    def _start(self) -> None:
-        self._on_pybus("signals", lambda bus: measure_start(self._installed(), bus), self._scope.starts)
-
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable
-        buses = self._start_buses("idle", "signals", python)
-        measure_idle(buses, self.figures, self._scope.watched, self._scope.connections)
+        for _ in range(self._scope.daemons):
+            self._purpose = ""  # so that they start afresh
+            for bus in self._buses_with("signals", "idle", python):
+                self.figures.add(bus.name, measure_first_greeting(bus))
+        measure_idle(self._buses, self.figures, self._scope.watched, self._scope.connections)
 
-    def _on_pybus(self, of: str, measure: Callable[[Pybus], dict[str, float]], rounds: int | None = None) -> None:
+    def _on_pybus(self, measure: Callable[[Pybus], dict[str, float]], rounds: int | None = None) -> None:
         """Measure what only pybus has, if it is among the buses."""
-        for bus in self._buses_with(of):
+        for bus in self._buses_with("own"):
             if isinstance(bus, Pybus):
                 for _ in range(self._scope.rounds if rounds is None else rounds):
                     self.figures.add(bus.name, measure(bus))
@@ -204,41 +258,35 @@ class Harness:
             self._installation = Installation(Path(folder))
         return self._installation
 
-    def _buses_with(self, of: str) -> list[Bus]:
-        """Those that are measured by their signals or their queues, started when they are first needed."""
-        if of not in self._buses:
-            self._buses[of] = self._start_buses(of, of)
-        return self._buses[of]
+    def _buses_with(self, of: str, purpose: str = "", python: str = sys.executable) -> list[Bus]:
+        """All on which this is measured, as far as there are any here.
 
-    def _start_buses(self, purpose: str, of: str, python: str = sys.executable) -> list[Bus]:
-        """Fresh ones, of all kinds that there are here; they end with the run."""
-        buses: list[Bus] = []
+        They are fresh when the purpose is another than before; then those of before have ended, so that none takes
+        time from those that are measured. They end with the run.
+        """
+        purpose = purpose or of
+        if self._purpose != purpose:
+            self._running.close()
+            self._purpose = purpose
+            self._buses = list(self._started(of, python))
+        return self._buses
+
+    def _started(self, of: str, python: str) -> Iterator[Bus]:
         for kind in self._bus_types:
             if of not in kind.measures:
                 continue
-            folder = self._folder / f"{purpose}-{kind.name}"
-            folder.mkdir(mode=0o700)
+            folder = Path(tempfile.mkdtemp(prefix=f"{kind.name}-", dir=self._folder))
             try:
                 bus = Pybus(folder, python) if kind is Pybus else kind(folder)
             except NotAvailable as reason:
                 self._leave_out(f"{kind.name}: {reason}")
                 continue
-            self._stack.callback(bus.stop)
-            buses.append(bus)
-        return buses
+            self._running.callback(bus.stop)
+            yield bus
 
     def _leave_out(self, text: str) -> None:
         if text not in self.notes["left out"]:
             self.notes["left out"].append(text)
-
-
-@contextmanager
-def _blaming(bus: str) -> Iterator[None]:
-    """Say on which bus a measurement failed."""
-    try:
-        yield
-    except Failure as problem:
-        raise Failure(f"on {bus}: {problem}") from None
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
@@ -68,18 +68,24 @@ class Crew:
 
 @contextmanager
 def on_core(core: int | None, processes: Iterable[int]) -> Iterator[None]:
-    """Let some processes of ours run on this core only, for a while; None for no change."""
+    """Let some processes of ours, with all their threads, run on this core only, for a while; None for no change."""
     if core is None:
         yield
         return
-    before = {pid: os.sched_getaffinity(pid) for pid in processes}
-    for pid in before:
-        os.sched_setaffinity(pid, {core})
+    before = {process: os.sched_getaffinity(process) for process in processes}
+    for process in before:
+        _bind(process, {core})
     try:
         yield
     finally:
-        for pid, cores in before.items():
-            os.sched_setaffinity(pid, cores)
+        for process, cores in before.items():
+            _bind(process, cores)
+
+
+def _bind(process: int, cores: set[int]) -> None:
+    for thread in os.listdir(f"/proc/{process}/task"):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread), cores)
 
 
 def hear(*pipes: Pipe) -> list[Any]:

@@ -14,13 +14,20 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "signals_1_1": Measure("signals, 1 to 1, one topic", "/s", True),
-    "signals_1_1_mixed": Measure("signals, 1 to 1, 8 topics in turn", "/s", True),
+    "signals_1_1": Measure("signals, 1 to 1, 64 bytes, one topic", "/s", True),
+    "signals_16_topics": Measure("the same, 16 topics in turn", "/s", True),
+    "signals_1000_topics": Measure("the same, 1 000 topics under 10 patterns", "/s", True),
     "signals_1_8": Measure("signals, 1 to 8, deliveries", "/s", True),
+    "signals_1_64": Measure("signals, 1 to 64, deliveries", "/s", True),
+    "signals_1k": Measure("signals, 1 to 1, 1 KiB", "/s", True),
+    "signals_64k": Measure("signals, 1 to 1, 64 KiB", "/s", True),
     "roundtrip_p50": Measure("two signals there and back, p50", "us", False),
     "roundtrip_p99": Measure("two signals there and back, p99", "us", False),
     "roundtrip_core_p50": Measure("two signals there and back, on one core, p50", "us", False),
     "roundtrip_core_p99": Measure("two signals there and back, on one core, p99", "us", False),
+    "roundtrip_loaded_p50": Measure("two signals beside half the maximal load, p50", "us", False),
+    "roundtrip_loaded_p99": Measure("two signals beside half the maximal load, p99", "us", False),
+    "roundtrip_load": Measure("signals of that load that came through", "/s", True),
     "call_aio_p50": Measure("call, asyncio clients, p50", "us", False),
     "call_aio_p99": Measure("call, asyncio clients, p99", "us", False),
     "call_aio_core_p50": Measure("call, asyncio clients, on one core, p50", "us", False),
@@ -46,9 +53,17 @@ MEASURES = {
     "export_wait": Measure("the longest wait for a Ping beside it", "ms", False),
     "start_send": Measure("pybus-send, start to end", "ms", False),
     "start_pass": Measure("python -c pass, start to end", "ms", False),
+    **{
+        f"matching_{count}": Measure(f"16 topics in turn beside {count:,} patterns".replace(",", " "), "/s", True)
+        for count in (1, 100, 10_000, 1_000_000)
+    },
+    "matching_memory_10000": Measure("memory for each of 10 000 patterns", "bytes", False),
+    "matching_memory_1000000": Measure("memory for each of 1 000 000 patterns", "bytes", False),
     "idle_memory": Measure("idle daemon's memory", "MB", False),
-    "connection_memory": Measure("memory for an idle connection", "KB", False),
+    "scale_100_memory": Measure("memory for each of 100 idle connections", "KB", False),
+    "scale_2000_memory": Measure("memory for each of 2 000 idle connections", "KB", False),
     "wake_ups": Measure("wake-ups while idle", "", False),
+    "start_daemon": Measure("start of the daemon until it greets", "ms", False),
     "event_pyudev": Measure("kernel event to a print by pyudev", "us", False),
     "event_listener": Measure("kernel event to a listener's print", "us", False),
     "queue_transient": Measure("transient messages through a queue", "/s", True),

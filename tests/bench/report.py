@@ -3,14 +3,13 @@
 import importlib.metadata
 import os
 import platform
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from pybus import __version__
 from tests.bench.figures import MEASURES, Figures, Measure
+from tests.bench.peers import KINDS
 
 
 class Target(NamedTuple):
@@ -77,7 +76,7 @@ TARGETS = (
     Target("the exporter's longest wait in a burst, ms", _most("export_wait"), 100, False),
     Target("start of pybus-send, times python -c pass", _start_ratio, 2.2, False),
     Target("idle daemon, MB", _ours("idle_memory"), 28, False),
-    Target("idle connection, KB", _ours("connection_memory"), 12, False),
+    Target("idle connection, KB", _ours("scale_2000_memory"), 12, False),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), 0, False),
     Target("kernel event to a listener's print, times pyudev's", _event_ratio, 2, False),
     Target("transient messages, times RabbitMQ's", _times_better("queue_transient", "rabbitmq"), 3, True),
@@ -110,21 +109,14 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """What was measured with what, by name; programs that are not installed are absent."""
-    found = {"pybus": __version__, "Python": platform.python_version()}
+    found = {"Python": platform.python_version()}
     for package in ("msgpack", "dbus-next", "pika"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
-    for folder in Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"):
-        found["rabbitmq"] = folder.name.partition("-")[2]
-    for program in ("dbus-broker", "dbus-daemon"):
-        try:
-            answer = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-        except FileNotFoundError:
-            continue
-        found[program] = answer.splitlines()[0].split()[-1]
-    return found
+    told = {kind.name: kind.version() for kind in KINDS.values()}
+    return found | {name: version for name, version in told.items() if version is not None}
 
 
 def as_data(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict[str, str]]) -> dict[str, object]:
