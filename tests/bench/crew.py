@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -77,19 +78,25 @@ class Crew:
 
 @contextmanager
 def on_core(core: int | None, processes: Iterable[int]) -> Iterator[None]:
-    """Let some processes of ours run on this core only, for a while; None for no change."""
+    """Let some processes of ours, with all their threads, run on this core only, for a while; None for no change."""
     if core is None:
         yield
         return
-    before = {pid: os.sched_getaffinity(pid) for pid in processes}
-    for pid in before:
-        os.sched_setaffinity(pid, {core})
+    before = {process: os.sched_getaffinity(process) for process in processes}
+    for process in before:
+        _bind(process, {core})
     try:
         yield
     finally:
-        for pid, cores in before.items():
-            with suppress(ProcessLookupError):
-                os.sched_setaffinity(pid, cores)
+        for process, cores in before.items():
+            _bind(process, cores)
+
+
+def _bind(process: int, cores: set[int]) -> None:
+    with suppress(FileNotFoundError):  # the process has ended meanwhile
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with suppress(ProcessLookupError):  # the thread has
+                os.sched_setaffinity(int(thread), cores)
 
 
 def hear(*pipes: Pipe) -> list[Any]:
@@ -128,6 +135,7 @@ def _play(
     pickled: bytes, environment: dict[str, str], core: int | None, pipe: Pipe, arguments: tuple[object, ...]
 ) -> None:
     """In the new process. pickled: the role, which is loaded when the environment is as it should be."""
+    assert not environment or "pybus" not in sys.modules, "an argument imports pybus before its form is chosen"
     os.environ.update(environment)
     if core is not None:
         os.sched_setaffinity(0, {core})

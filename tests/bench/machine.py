@@ -3,11 +3,10 @@
 import importlib.metadata
 import os
 import platform
-import re
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from pybus import __version__
+from tests.bench.buses import Bus
 
 _PACKAGES = (
     "msgpack",
@@ -21,17 +20,6 @@ _PACKAGES = (
     "aio-pika",
 )
 """The Python clients, and what pybus itself needs."""
-
-_PROGRAMS = {
-    "dbus-broker": "--version",
-    "dbus-daemon": "--version",
-    "redis-server": "--version",
-    "nats-server": "--version",
-    "mosquitto": "-h",
-}
-"""The peers that say their version themselves, and how they are asked."""
-
-_SBIN = "/usr/sbin"
 
 
 def machine() -> dict[str, str]:
@@ -48,21 +36,16 @@ def machine() -> dict[str, str]:
     }
 
 
-def versions() -> dict[str, str]:
-    """What is measured with what, by name; what is not installed is absent."""
-    found = {"pybus": __version__, "Python": platform.python_version()}
+def versions(kinds: Mapping[str, type[Bus]]) -> dict[str, str]:
+    """What is measured with what, by name; what is not installed is absent. kinds: the buses."""
+    found = {"Python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
-    for program, option in _PROGRAMS.items():
-        version = _version_of(program, option)
-        if version is not None:
-            found[program] = version
-    for folder in Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"):
-        found["rabbitmq-server"] = folder.name.partition("-")[2]
-    return found
+    told = {name: kind.version() for name, kind in kinds.items()}
+    return found | {name: version for name, version in told.items() if version is not None}
 
 
 def _system() -> str:
@@ -77,14 +60,3 @@ def _processor() -> dict[str, str]:
     """What the kernel says of the first one."""
     lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _version_of(program: str, option: str) -> str | None:
-    """The first number with dots, or alone, in what it says; None if it isn't there or says none."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
-    try:
-        done = subprocess.run([program, option], capture_output=True, text=True, env={**os.environ, "PATH": path})
-    except OSError:
-        return None
-    number = re.search(r"\d+(\.\d+)*", done.stdout.partition("\n")[0])
-    return number.group() if number else None

@@ -16,14 +16,16 @@ from tests.integration.private_dbus import needs_dbus
 
 _ROOT = Path(__file__).parents[2]
 _MEASURES = {
-    "signals": {"signals_1_1", "signals_1_1_mixed", "signals_1_8"},
-    "roundtrip": {"roundtrip_p50", "roundtrip_p99", "roundtrip_core_p50", "roundtrip_core_p99"},
+    "signals": {f"signals_{what}" for what in ("1_1", "1_8", "1_64", "1k", "64k", "16_topics", "1000_topics")},
+    "roundtrip": {f"roundtrip_{how}{part}" for how in ("", "core_", "loaded_") for part in ("p50", "p99")}
+    | {"roundtrip_load"},
     "calls": {f"{measure}_{part}" for measure in ("call", "call_core") for part in ("p50", "p99")}
     | {"call_100_in_flight"},
     "python": {"python_to_python"},
     "storm": {f"storm_{beside}_{part}" for beside in ("alone", "1", "8") for part in ("p50", "p99")}
     | {f"storm_{count}_{part}" for count in (1, 8) for part in ("growth", "flood")},
-    "idle": {"wake_ups", "idle_memory", "connection_memory"},
+    "matching": {"matching_1", "matching_100"},
+    "idle": {"wake_ups", "idle_memory", "scale_100_memory", "start_daemon"},
     "hardware": {"event_pyudev", "event_listener"},
     "queues": {"queue_transient", "queue_persistent", "queue_confirmed_over", "queue_confirmed_after"}
     | {f"queue_{what}_{part}" for what in ("confirmed", "latency") for part in ("p50", "p99")},
