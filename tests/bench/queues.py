@@ -15,7 +15,7 @@ NATS 2.9 within two minutes (it has no other way; its later versions can sync al
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic, perf_counter
@@ -166,7 +166,7 @@ async def _confirm_each(pipe: Pipe, client: Client, address: str, folder: Path) 
             await queues.purge(queue)
 
 
-async def _in_turn(steps: dict[str, Callable[[], Awaitable[None]]], count: int) -> dict[str, list[float]]:
+async def _in_turn(steps: Mapping[str, Callable[[], Awaitable[None]]], count: int) -> dict[str, list[float]]:
     """Do all steps so often, each as often first, as what others wrote burdens the first; the seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)

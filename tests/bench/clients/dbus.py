@@ -94,7 +94,12 @@ class Calls(Connected):
 
     async def call(self) -> None:
         message = self._library.message(
-            destination=self._name, path=_PATH, interface=self._name, member="Scale", signature="sd", body=["front", 0.5]
+            destination=self._name,
+            path=_PATH,
+            interface=self._name,
+            member="Scale",
+            signature="sd",
+            body=["front", 0.5],
         )
         answer = await self.bus.call(message)
         if answer.body != ["front"]:

@@ -8,7 +8,6 @@ from tests.bench.client import BODY, PREFETCH, Countdown
 from tests.bench.clients.pybus_aio import Scale
 from tests.bench.crew import Failure
 
-
 _NAME = "org.example.BenchBlocking"
 _TOPIC = "bench.blocking"
 
