@@ -1,7 +1,8 @@
 """aio-pika, RabbitMQ's asyncio client in Python.
 
-Its channels confirm each message unless they are told not to; many persistent ones are published by many tasks at
-once. Messages are taken by a callback that puts them into a queue, which is what its iterator does with more ado.
+Its channels confirm each message unless they are told not to, and want each back that reaches no queue; many
+persistent ones are published by many tasks at once. Messages are taken by a callback that puts them into a queue,
+which is what its iterator does with more ado.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ class Signals(_Connected):
         """It ends with a question to the bus, whose answer comes when the bus has all before it."""
         exchange = await self._channel.get_exchange("amq.topic", ensure=False)
         for _ in range(times):
-            await exchange.publish(aio_pika.Message(BODY), _KEY)
+            await exchange.publish(aio_pika.Message(BODY), _KEY, mandatory=False)
         await self._channel.get_exchange("amq.topic")
 
     async def subscribe(self, countdown: Countdown) -> None:
@@ -62,14 +63,14 @@ class Queues(_Connected):
     async def publish(self, queue: str, times: int) -> None:
         exchange = self._channel.default_exchange
         for _ in range(times):
-            await exchange.publish(aio_pika.Message(BODY), queue)
+            await exchange.publish(aio_pika.Message(BODY), queue, mandatory=False)
 
     async def publish_confirmed(self, queue: str, times: int) -> None:
         await under_way(PREFETCH, lambda: self.publish_one(queue), times)
 
     async def publish_one(self, queue: str) -> None:
         message = aio_pika.Message(BODY, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-        await self._confirming.default_exchange.publish(message, queue)
+        await self._confirming.default_exchange.publish(message, queue, mandatory=False)
 
     async def consume(self, queue: str, times: int) -> None:
         arrived = await self._consumer(queue)
@@ -79,7 +80,7 @@ class Queues(_Connected):
 
     async def there_and_back(self, queue: str) -> None:
         arrived = await self._consumer(queue)
-        await self._channel.default_exchange.publish(aio_pika.Message(BODY), queue)
+        await self._channel.default_exchange.publish(aio_pika.Message(BODY), queue, mandatory=False)
         message = await arrived.get()
         await message.ack()
 

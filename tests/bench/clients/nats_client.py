@@ -1,8 +1,8 @@
 """nats-py: signals, requests, and queues by JetStream.
 
 A queue is a stream with work-queue retention, in memory if it is transient and else in files. It is consumed by a push
-subscription with a callback, which is many times quicker than to fetch messages, even by the hundred. Each is acked; NATS
-answers no acks. Transient messages are published without an answer; many persistent ones by `publish_async`.
+subscription with a callback, which is many times quicker than to fetch messages, even by the hundred. Each is acked;
+NATS answers no acks. Transient messages are published without an answer; many persistent ones by `publish_async`.
 """
 
 import asyncio

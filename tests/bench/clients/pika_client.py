@@ -55,6 +55,10 @@ class _Looping:
 
         turn(times)
 
+    def flush(self) -> None:
+        """Stop the loop when the bus has all before this: it answers one question after the other."""
+        self.channel.exchange_declare("amq.topic", passive=True, callback=lambda _: self.loop.stop())
+
     def _opened(self, connection: Any) -> None:
         connection.channel(on_open_callback=self._use)
 
@@ -70,11 +74,9 @@ class Signals:
         self._connection = _Looping(address)
 
     async def publish(self, times: int) -> None:
-        """It ends with a question to the bus, whose answer comes when the bus has all before it."""
         connection = self._connection
-        connection.publish("amq.topic", _KEY, times, connection.loop.stop)
+        connection.publish("amq.topic", _KEY, times, connection.flush)
         connection.loop.start()
-        connection.wait(connection.channel.exchange_declare, "amq.topic", passive=True)
 
     async def subscribe(self, countdown: Countdown) -> None:
         connection = self._connection
@@ -89,22 +91,22 @@ class Signals:
 
 
 class Queues:
-    """Three connections: a plain one, one that confirms each message, and one that confirms many."""
+    """The default exchange; a second connection is for what is confirmed."""
 
     async def open(self, address: str) -> None:
         self._address = address
-        self._channel = self._open_channel()
-        self._channel.basic_qos(prefetch_count=PREFETCH)
-        self._confirming: Any = None
+        self._connection = _Looping(address)
+        self._connection.wait(self._connection.channel.basic_qos, prefetch_count=PREFETCH)
         self._pipeline: _Pipeline | None = None
-        self._consumers: dict[str, Any] = {}
+        self._consumed: set[str] = set()
+        self._left = 0
 
     async def declare(self, queue: str, durable: bool) -> None:
-        self._channel.queue_declare(queue, durable=durable)
+        self._connection.wait(self._connection.channel.queue_declare, queue, durable=durable)
 
     async def publish(self, queue: str, times: int) -> None:
-        for _ in range(times):
-            self._channel.basic_publish("", queue, BODY)
+        self._connection.publish("", queue, times, self._connection.flush)
+        self._connection.loop.start()
 
     async def publish_confirmed(self, queue: str, times: int) -> None:
         if self._pipeline is None:
@@ -112,33 +114,32 @@ class Queues:
         self._pipeline.publish_confirmed(queue, times)
 
     async def publish_one(self, queue: str) -> None:
-        if self._confirming is None:
-            self._confirming = self._open_channel()
-            self._confirming.confirm_delivery()
-        self._confirming.basic_publish("", queue, BODY, _PERSISTENT)
+        await self.publish_confirmed(queue, 1)
 
     async def consume(self, queue: str, times: int) -> None:
-        messages = self._messages(queue)
-        for _ in range(times):
-            method, _, _ = next(messages)
-            self._channel.basic_ack(method.delivery_tag)
+        self._consume(queue)
+        self._left = times
+        self._connection.loop.start()
 
     async def there_and_back(self, queue: str) -> None:
-        messages = self._messages(queue)
-        self._channel.basic_publish("", queue, BODY)
-        method, _, _ = next(messages)
-        self._channel.basic_ack(method.delivery_tag)
+        self._consume(queue)
+        self._left = 1
+        self._connection.channel.basic_publish("", queue, BODY)
+        self._connection.loop.start()
 
     async def purge(self, queue: str) -> None:
-        self._channel.queue_purge(queue)
+        self._connection.wait(self._connection.channel.queue_purge, queue)
 
-    def _open_channel(self) -> Any:
-        return pika.BlockingConnection(pika.URLParameters(self._address)).channel()
+    def _consume(self, queue: str) -> None:
+        if queue not in self._consumed:
+            self._consumed.add(queue)
+            self._connection.channel.basic_consume(queue, self._take)
 
-    def _messages(self, queue: str) -> Any:
-        if queue not in self._consumers:
-            self._consumers[queue] = self._channel.consume(queue)
-        return self._consumers[queue]
+    def _take(self, channel: Any, method: Any, properties: object, body: bytes) -> None:
+        channel.basic_ack(method.delivery_tag)
+        self._left -= 1
+        if not self._left:
+            self._connection.loop.stop()
 
 
 class _Pipeline(_Looping):

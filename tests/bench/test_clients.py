@@ -1,0 +1,63 @@
+"""The Python clients that are compared: each is measured or left out by name, and a message that is wrong is noticed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.bench.client import BODY, CLIENTS, Countdown, under_way
+from tests.bench.crew import Failure
+from tests.test_architecture import imports
+
+
+_HERE = Path(__file__).parent
+_MODULES = {client.package: client.module for client in CLIENTS if client.package != "pybus"}
+
+
+@pytest.mark.parametrize("package", sorted(_MODULES))
+def test_each_library_is_imported_in_one_file(package: str) -> None:
+    importing = [
+        path.name for path in _HERE.rglob("*.py") if any(name.split(".")[0] == package for name in imports(path))
+    ]
+    assert importing == [f"{_MODULES[package]}.py"]
+
+
+def test_a_countdown_ends_with_the_last_message() -> None:
+    ended: list[str] = []
+    countdown = Countdown()
+    countdown.ended = lambda: ended.append("ended")
+    countdown.expect(2)
+    countdown.count(BODY)
+    assert ended == []
+    countdown.count(BODY)
+    assert ended == ["ended"]
+
+
+def test_a_message_that_was_not_published_fails_the_round() -> None:
+    countdown = Countdown()
+    countdown.expect(2)
+    with pytest.raises(Failure, match="b'others' came in place of what was published"):
+        countdown.count(b"others")
+
+
+def test_more_messages_than_were_published_fail_the_next_round() -> None:
+    countdown = Countdown()
+    countdown.expect(1)
+    for _ in range(3):
+        countdown.count(BODY)
+    with pytest.raises(Failure, match="2 more messages came than were published"):
+        countdown.expect(1)
+
+
+async def test_so_many_steps_are_under_way_at_any_moment() -> None:
+    now: list[int] = []
+    moments: list[int] = []
+
+    async def step() -> None:
+        now.append(1)
+        await asyncio.sleep(0)
+        moments.append(len(now))
+        now.pop()
+
+    await under_way(3, step, 9)
+    assert (moments, now) == ([3] * 7 + [2, 1], [])
