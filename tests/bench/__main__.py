@@ -52,9 +52,9 @@ AnyScenario = TypeVar("AnyScenario", bound=Scenario)
 
 
 class Scope(NamedTuple):
-    """How much is measured. seconds: of one round. daemons: starts of each. starts: pairs. watched: seconds for wake-ups. connections: idle
-    ones. patterns: present, in turn. events: of the hardware, a round. queued: messages that wait. queues: that are
-    declared.
+    """How much is measured. seconds: of one round. daemons: starts of each. starts: pairs. watched: seconds for
+    wake-ups. connections: idle ones. patterns: present, in turn. events: of the hardware, a round. queued: messages
+    that wait. queues: that are declared.
     """
 
     rounds: int
@@ -81,7 +81,7 @@ FULL = Scope(
     queued=1_000_000,
     queues=10_000,
 )
-QUICK = FULL._replace(rounds=3, seconds=0.2, daemons=1, starts=9, watched=2, events=200)
+QUICK = FULL._replace(rounds=3, seconds=0.2, daemons=1, starts=9, watched=2, patterns=(1, 100, 10_000), events=200)
 TINY = Scope(
     rounds=1,
     seconds=0.01,
