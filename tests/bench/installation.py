@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.buses import NotAvailable
 
-_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "pybus", "services", "systemd")
+_SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "pybus", "services", "systemd")
 
 
 class Installation:
@@ -31,13 +31,13 @@ class Installation:
     def _copy(self, source: Path, target: Path) -> None:
         """A copy is built, as setuptools leaves its traces where it builds."""
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "not-compiled.txt"))
         else:
             shutil.copy(source, target)
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [""]
         raise NotAvailable(f"pybus could not be installed into a fresh environment: {last[0]}")
