@@ -388,7 +388,8 @@ def _run(options: command_line.Options) -> tuple[Record, int]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     name, scope = ("tiny", TINY) if options.tiny else ("quick", QUICK) if options.quick else ("full", FULL)
-    about = (datetime.now(UTC).isoformat(timespec="seconds"), {"name": name, **scope._asdict()}, machine(), versions(KINDS))
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    about = (date, {"name": name, **scope._asdict()}, machine(), versions(KINDS))
     code = 0
     with ExitStack() as stack:
         harness = Harness(stack, scope, [KINDS[name] for name in options.bus or KINDS])

@@ -89,7 +89,7 @@ def as_text(record: Record) -> str:
     if reached := outcomes(figures):
         lines += ["", "TARGETS"]
         lines += [
-            f"  {one.target.text:50}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
+            f"  {one.target.text:51}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
         ]
     return "\n".join([*lines, "", *_notes(record)]).rstrip()
 
@@ -140,7 +140,7 @@ def _ranking(figures: Figures, measure: str) -> list[Line]:
 
 def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
     """How many times better pybus is than a peer, for each leg; beside pybus itself, and beside nothing, no text."""
-    if bus_of(who) in LEGS:
+    if bus_of(who) in LEGS or not MEASURES[measure].compared:
         return ["" for _ in _legs(figures)]
     ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
     return ["" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]

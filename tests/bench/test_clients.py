@@ -1,4 +1,4 @@
-"""The Python clients that are compared: each is measured or left out by name, and a message that is wrong is noticed."""
+"""The Python clients that are compared: each is measured or left out by name; a message that is wrong is noticed."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from tests.bench.client import BODY, CLIENTS, Countdown, under_way
 from tests.bench.crew import Failure
 from tests.test_architecture import imports
-
 
 _HERE = Path(__file__).parent
 _MODULES = {client.package: client.module for client in CLIENTS if client.package != "pybus"}
