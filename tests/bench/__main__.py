@@ -351,7 +351,7 @@ def _open_by(opening: Opening, crew: Crew, bus: Bus, client: Client) -> Scenario
 
 def main() -> int:
     """Do what the command line says; 1 if a measurement failed, 128 and its number after a signal."""
-    options = command_line.parse(NAMES, KINDS)
+    options = command_line.parse(NAMES, KINDS, sys.argv[1:])
     if options.list:
         print(command_line.listing(NAMES, KINDS))
         return 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Measure(NamedTuple):
-    """One line of the report. more: whether more is better. compared: False for what only tells of the circumstances."""
+    """One line of the report. more: whether more is better. compared: False if it only tells of the circumstances."""
 
     title: str
     unit: str

@@ -80,10 +80,10 @@ def as_text(record: Record) -> str:
     if legs:
         lines.append("Beside each peer stands how many times better pybus is.")
     heads = "".join(f"{_leg_name(leg):>11}" for leg in legs)
-    for heading, measures in _sections(figures):
+    for heading, measures in sections(figures):
         lines += ["", heading.upper()]
         for measure in measures:
-            lines.append(f"{_title(MEASURES[measure]):58}{heads}")
+            lines.append(f"{_title(MEASURES[measure]):58}{heads}".rstrip())
             for who, value, ratios in _ranking(figures, measure):
                 lines.append(f"  {who:40}{value:>16}{''.join(f'{ratio:>11}' for ratio in ratios)}".rstrip())
     if reached := outcomes(figures):
@@ -100,7 +100,7 @@ def as_markdown(record: Record) -> str:
     parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}) on this machine: {about['machine']}."]
     parts += [*_matrix(figures), *_targets(figures), f"Versions: {about['versions']}.", *_notes(record)]
     legs = [f"times better: {_leg_name(leg)}" for leg in _legs(figures)]
-    for heading, measures in _sections(figures):
+    for heading, measures in sections(figures):
         rows = [
             ["" if index else _title(MEASURES[measure]), who, value, *ratios]
             for measure in measures
@@ -123,7 +123,7 @@ def _notes(record: Record) -> list[str]:
     return [f"Left out: {text}" for text in record.left_out] + [f"Failed: {text}" for text in record.failed]
 
 
-def _sections(figures: Figures) -> Iterator[tuple[str, list[str]]]:
+def sections(figures: Figures) -> Iterator[tuple[str, list[str]]]:
     """The parts of the report with their measures, as far as there are figures."""
     for heading, beginnings in _SECTIONS.items():
         measures = [measure for measure in MEASURES if measure in figures.values and measure.startswith(beginnings)]
@@ -156,7 +156,7 @@ def _matrix(figures: Figures) -> list[str]:
     rows = [[_title(MEASURES[one]), *(_cell(figures, one, column) for column in columns)] for one in measures]
     legs = " and ".join(_leg_name(leg) for leg in _legs(figures))
     legend = f"In brackets: how many times better pybus is ({legs}). In bold: the best peer."
-    return [_table(["", *map(name_of, columns)], rows), legend]
+    return [_table(["", *map(name_of, columns)], rows), *([legend] if legs else [])]
 
 
 def _cell(figures: Figures, measure: str, column: str) -> str:
