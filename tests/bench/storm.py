@@ -30,7 +30,7 @@ PERIOD = 0.01
 FLOODS = {1: "f", 8: "g"}
 """The topic of each flood, by how many subscribers it has."""
 
-_SECONDS = 25
+_SECONDS = 8
 """The pair is measured for so many times a usual round, as it mostly waits."""
 
 
