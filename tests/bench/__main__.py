@@ -32,7 +32,7 @@ from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.export import Export
 from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
-from tests.bench.idle import measure_first_greeting, measure_idle
+from tests.bench.idle import allow_many_files, measure_first_greeting, measure_idle
 from tests.bench.installation import Installation
 from tests.bench.machine import machine, versions
 from tests.bench.many import measure_bound, measure_queued
@@ -295,6 +295,7 @@ class Harness:
 
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable
+        allow_many_files()
         for _ in range(self._scope.daemons):
             self._purpose = ""  # so that they start afresh
             for bus in self._buses_with("signals", "idle", python):
