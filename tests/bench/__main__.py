@@ -326,6 +326,7 @@ class Harness:
             self._running.close()
             self._purpose = purpose
             self._buses = list(self._started(of, python))
+            print(f"  on {', '.join(bus.name for bus in self._buses) or 'nothing'}", file=sys.stderr, flush=True)
         return self._buses
 
     def _started(self, of: str, python: str) -> Iterator[Bus]:

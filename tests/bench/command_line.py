@@ -35,7 +35,7 @@ class Options(argparse.Namespace):
 
 
 def parse(names: Mapping[str, str], kinds: Mapping[str, type[Bus]], words: Sequence[str]) -> Options:
-    """names: what can be measured, kinds: on which buses. Ends the program with 2 if something is wrong in the words."""
+    """names: what can be measured, kinds: on which buses. Ends the program with 2 if the words are wrong."""
     parser = _parser(names, kinds)
     options = parser.parse_args(words, Options())
     if options.source is not None:
@@ -44,7 +44,7 @@ def parse(names: Mapping[str, str], kinds: Mapping[str, type[Bus]], words: Seque
         parser.error(f"argument --json: {options.json.parent} is no folder that can be written to")
     if options.charts is not None:
         if importlib.util.find_spec("matplotlib") is None:
-            parser.error("argument --charts: it needs matplotlib, which is in pybus's extra `bench` (`make bench` installs it)")
+            parser.error("argument --charts: matplotlib is not installed; `make bench` installs it")
         try:
             options.charts.mkdir(parents=True, exist_ok=True)
         except OSError as error:

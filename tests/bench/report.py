@@ -97,7 +97,7 @@ def as_text(record: Record) -> str:
 def as_markdown(record: Record) -> str:
     """The same for a README."""
     figures, about = record.figures, _about(record)
-    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}) on this machine: {about['machine']}."]
+    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}). Machine: {about['machine']}."]
     parts += [*_matrix(figures), *_targets(figures), f"Versions: {about['versions']}.", *_notes(record)]
     legs = [f"times better: {_leg_name(leg)}" for leg in _legs(figures)]
     for heading, measures in sections(figures):

@@ -75,9 +75,8 @@ def test_what_is_about_a_new_run_is_refused_beside_one_that_was_kept(
 ) -> None:
     with pytest.raises(SystemExit):
         options("--from", kept, "--bus", "pybus")
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "python -m tests.bench: error: argument --bus: not allowed with argument --from, which shows a run that was kept"
-    )
+    told = "argument --bus: not allowed with argument --from, which shows a run that was kept"
+    assert capsys.readouterr().err.splitlines()[-1] == f"python -m tests.bench: error: {told}"
 
 
 def _unquoted(text: str) -> str:

@@ -67,7 +67,7 @@ Left out: rabbitmq: rabbitmq-server is not installed
 Failed: storm on redis: a process of the measurement ended"""
 
 MARKDOWN = """\
-Measured on 2026-11-28 (quick, 3 rounds taken in turn, of which the medians are shown) on this machine: cpu i386, cores 2.
+Measured on 2026-11-28 (quick, 3 rounds taken in turn, of which the medians are shown). Machine: cpu i386, cores 2.
 
 |  | pybus plain | pybus compiled | NATS | Redis | dbus-broker |
 | --- | --: | --: | --: | --: | --: |
