@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bench.buses import Bus
+from tests.bench.buses import Bus, PybusCompiled
 
 _PACKAGES = (
     "msgpack",
@@ -44,7 +44,7 @@ def versions(kinds: Mapping[str, type[Bus]]) -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
-    told = {name: kind.version() for name, kind in kinds.items()}
+    told = {name: kind.version() for name, kind in kinds.items() if kind is not PybusCompiled}
     return found | {name: version for name, version in told.items() if version is not None}
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from tests.bench.__main__ import NAMES, SCENARIOS, TINY, Harness, Opening
 from tests.bench.buses import Bus, DBusDaemon, Pybus
 from tests.bench.crew import Crew
+from tests.bench.figures import bus_of
 from tests.bench.roundtrip import RoundTrip
 from tests.integration.private_dbus import needs_dbus
 
@@ -60,7 +62,7 @@ def test_measures_with_nothing_lost(tmp_path: Path, name: str) -> None:
     assert found["left out"] == []
     assert {figure["measure"] for figure in found["figures"]} == _MEASURES[name]
     for figure in found["figures"]:
-        assert figure["bus"] == "pybus"
+        assert bus_of(figure["bus"]) == "pybus"
         assert figure["title"]
         assert figure["median"] >= 0
         assert len(figure["rounds"]) == 1
@@ -72,18 +74,21 @@ def test_what_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
     assert found["left out"] == ["rabbitmq: rabbitmq-server is not installed"]
 
 
-def test_names_the_machine_and_the_versions(tmp_path: Path) -> None:
-    found = bench(tmp_path, "--only", "roundtrip")
-    assert set(found["machine"]) == {"cpu", "cores", "load before", "kernel", "udevd"}
+def test_tells_when_where_and_with_what_and_whether_the_targets_are_met(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "bound")
+    assert datetime.fromisoformat(found["date"]).tzinfo is UTC
+    assert found["scope"] == {"name": "tiny", **TINY._asdict(), "connections": [100], "patterns": [1, 100]}
+    assert set(found["machine"]) == {"cpu", "cores", "virtual", "kernel", "system", "load before", "udevd"}
     assert {"pybus", "Python", "msgpack"} <= set(found["versions"])
-
-
-def test_targets_are_shown_with_what_was_reached(tmp_path: Path) -> None:
-    found = bench(tmp_path, "--only", "python")
     (target,) = found["targets"]
-    assert target["target"] == "Python to Python, messages a second"
-    assert target["limit"] == 250_000
-    assert target["met"] == (target["value"] >= 250_000)
+    (slower,) = (figure["median"] for figure in found["figures"] if figure["measure"] == "bound_slower")
+    assert target == {
+        "target": "routing beside 100 000 bindings, times slower",
+        "leg": "pybus",
+        "limit": 1.5,
+        "value": slower,
+        "met": slower <= 1.5,
+    }
 
 
 def test_ctrl_c_ends_all_that_was_started(tmp_path: Path) -> None:
