@@ -80,7 +80,8 @@ class OneByOne:
         self._times = 10
 
     def warm_up(self, seconds: float) -> None:
-        self._times = max(10, round(seconds * 1e6 / self.round()[f"{self._measure}_p50"]))
+        steps = [value for name, value in self.round().items() if not name.endswith("_p99")]
+        self._times = max(10, round(seconds * 1e6 / sum(steps)))
 
     def round(self) -> dict[str, float]:
         """One after the other; microseconds."""

@@ -1,4 +1,4 @@
-"""The Python clients that are compared: each is measured or left out by name; a message that is wrong is noticed."""
+"""The Python clients that are compared: each is measured or left out by name, and a wrong message is noticed."""
 
 import asyncio
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from tests.bench.client import BODY, CLIENTS, Countdown, under_way
 from tests.bench.crew import Failure
+from tests.bench.test_bench import bench
 from tests.test_architecture import imports
 
 _HERE = Path(__file__).parent
@@ -19,6 +20,19 @@ def test_each_library_is_imported_in_one_file(package: str) -> None:
         path.name for path in _HERE.rglob("*.py") if any(name.split(".")[0] == package for name in imports(path))
     ]
     assert importing == [f"{_MODULES[package]}.py"]
+
+
+def test_each_client_is_measured_or_left_out_by_name(tmp_path: Path) -> None:
+    buses = sorted({bus for client in CLIENTS for bus in client.buses})
+    parts = [word for name in ("python", "calls", "queues") for word in ("--only", name)]
+    found = bench(tmp_path, *parts, *(word for bus in buses for word in ("--bus", bus)))
+    assert found["failed"] == []
+    measured = {figure["bus"] for figure in found["figures"]}
+    for client in CLIENTS:
+        for bus in client.buses:
+            who = f"{bus} ({client.name})"
+            without = [text for text in found["left out"] if f" on {who}: " in text or text.startswith(f"{bus}: ")]
+            assert (who in measured) != bool(without), who
 
 
 def test_a_countdown_ends_with_the_last_message() -> None:
