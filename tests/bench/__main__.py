@@ -214,7 +214,7 @@ class Harness:
                         add_growth(self.figures)
             except NotAvailable as reason:
                 self._leave_out(f"{name}: {reason}")
-            except Failure as problem:
+            except (Failure, OSError) as problem:
                 self.failed.append(f"{name}: {problem}")
             except Stopped as stop:
                 self.failed.append(f"{name}, and what comes after it: stopped by {signal.Signals(stop.number).name}")
@@ -258,7 +258,7 @@ class Harness:
             except NotAvailable as reason:
                 del whos[who]
                 self._leave_out(f"{self._name} on {who}: {reason}")
-            except Failure as problem:
+            except (Failure, OSError) as problem:
                 del whos[who]
                 self.failed.append(f"{self._name} on {who}: {problem}")
         return found

@@ -6,6 +6,7 @@ No test asserts on time; a busy machine must not fail it.
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,26 @@ def test_what_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
     found = bench(tmp_path, "--only", "queues", bus="rabbitmq", PATH=str(tmp_path))
     assert (found["failed"], found["figures"]) == ([], [])
     assert found["left out"] == ["rabbitmq: rabbitmq-server is not installed"]
+
+
+def test_brokers_that_are_not_installed_are_left_out_by_name(tmp_path: Path) -> None:
+    others = ["--bus", "nats", "--bus", "mosquitto"]
+    found = bench(tmp_path, "--only", "roundtrip", *others, bus="redis", PATH=str(tmp_path))
+    assert (found["failed"], found["figures"]) == ([], [])
+    assert found["left out"] == [
+        "redis: redis-server is not installed",
+        "nats: nats-server is not installed",
+        "mosquitto: mosquitto is not installed",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+def test_measures_another_broker_with_nothing_lost(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "signals", bus="redis")
+    assert (found["failed"], found["left out"]) == ([], [])
+    assert {(figure["measure"], figure["bus"]) for figure in found["figures"]} == {
+        (measure, "redis") for measure in _MEASURES["signals"]
+    }
 
 
 def test_tells_when_where_and_with_what_and_whether_the_targets_are_met(tmp_path: Path) -> None:
