@@ -143,7 +143,13 @@ def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
     if bus_of(who) in LEGS or not MEASURES[measure].compared:
         return ["" for _ in _legs(figures)]
     ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
-    return ["" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]
+    return ["" if ratio is None else _times(ratio) for ratio in ratios]
+
+
+def _times(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
+    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x"
 
 
 def _matrix(figures: Figures) -> list[str]:
