@@ -178,22 +178,22 @@ class Harness:
                         add_growth(self.figures)
             except NotAvailable as reason:
                 self.notes["left out"].append(f"{name}: {reason}")
-            except (Failure, OSError) as problem:
+            except Failure as problem:
                 self.notes["failed"].append(f"{name}: {problem}")
 
     def _play(self, opening: Opening) -> None:
         """Set a scenario up on every bus, then go through the rounds, the buses in turn."""
         core = max(os.sched_getaffinity(0)) if opening.one_core else None
         with Crew(core) as crew:
-            scenarios = self._open(opening.of, opening.open, crew)
+            scenarios = self._open(opening, crew)
             with on_core(core, [bus.pid for bus in self._buses] if opening.one_core else []):
                 self._rounds(scenarios)
 
-    def _open(self, of: str, opened: Callable[[Crew, Bus], AnyScenario], crew: Crew) -> dict[str, AnyScenario]:
-        scenarios: dict[str, AnyScenario] = {}
-        for bus in self._buses_with(of):
+    def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
+        scenarios: dict[str, Scenario] = {}
+        for bus in self._buses_with(opening.of):
             with self._blaming(bus.name, scenarios):
-                scenarios[bus.name] = opened(crew, bus)
+                scenarios[bus.name] = opening.open(crew, bus)
         return scenarios
 
     def _rounds(self, scenarios: dict[str, AnyScenario]) -> None:
@@ -208,7 +208,7 @@ class Harness:
     def _matching(self) -> None:
         """The patterns grow on every bus, then the rounds go through the buses, and so on."""
         with Crew() as crew:
-            scenarios = self._open("matching", Matching, crew)
+            scenarios = {bus.name: Matching(crew, bus) for bus in self._buses_with("matching")}
             for patterns in self._scope.patterns:
                 for name in list(scenarios):
                     with self._blaming(name, scenarios):
