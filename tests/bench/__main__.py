@@ -1,41 +1,53 @@
-"""`python -m tests.bench`: pybus measured against every bus and broker that is installed, in one run.
+"""`python -m tests.bench`: pybus and every other message bus that is installed here, measured in one run.
 
-Run it from the repository's root. Every bus is started privately in a temporary folder, all that are measured
-stay up while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
+Run it from the repository's root. Every bus is started privately in a temporary folder, all stay up
+while the rounds go through them in turn (one of each, then the next of each), so that a busy moment
 of the machine hits all. What is shown is the median of the rounds. Each measurement says in its module
-what it measures and why that is fair. The exit code is 1 if one failed, such as by a lost signal; a
-missed target is shown and nothing more, as machines differ.
+what it measures and why that is fair. pybus is measured twice, as two buses: plain, and with its hot path
+compiled, each with its daemon and its clients.
+
+A bus on which something fails, such as by a lost signal, falls out of that measurement by name, the others go on;
+the exit code is 1 then. A missed target is shown and nothing more, as machines differ. Ctrl-C ends all that was
+started and shows what there is until then.
 """
 
-import argparse
-import json
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from types import FrameType
+from typing import NamedTuple, Protocol, TypeVar
 
-from tests.bench import report
+from tests.bench import command_line, report
 from tests.bench.buses import Bus, NotAvailable, Pybus
-from tests.bench.calls import Calls
+from tests.bench.calls import CallByCall, CallsInFlight
+from tests.bench.client import Client, clients_of, need
 from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.export import Export
 from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
 from tests.bench.idle import allow_many_files, measure_first_greeting, measure_idle
 from tests.bench.installation import Installation
+from tests.bench.machine import machine, versions
 from tests.bench.many import measure_bound, measure_queued
 from tests.bench.matching import Matching
 from tests.bench.peers import KINDS
 from tests.bench.python import PythonToPython
 from tests.bench.queues import OneByOne, Persistent, Transient, confirm_each, go_and_return
+from tests.bench.record import Record, write
 from tests.bench.roundtrip import LoadedRoundTrip, RoundTrip
 from tests.bench.signals import LOADS, SignalLoad
 from tests.bench.start import measure_start
 from tests.bench.storm import Storm, add_growth
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Scenario(Protocol):
@@ -48,7 +60,7 @@ class Scenario(Protocol):
         """Do it once; values by measure."""
 
 
-AnyScenario = TypeVar("AnyScenario", bound=Scenario)
+S = TypeVar("S", bound=Scenario)
 
 
 class Scope(NamedTuple):
@@ -99,11 +111,13 @@ TINY = Scope(
 class Opening(NamedTuple):
     """How a scenario is set up. one_core: whether all processes, and the buses, run on one core.
 
-    of: what a bus has to measure for it, see `Bus.measures`.
+    of: what a bus has to measure for it, see `Bus.measures`. by: what a Python client has to do for it; then it is set
+    up by each of the bus's clients that do.
     """
 
-    open: Callable[[Crew, Bus], Scenario]
+    open: Callable[..., Scenario]
     of: str
+    by: str | None = None
     one_core: bool = False
 
 
@@ -114,48 +128,70 @@ def _signals(measure: str) -> Opening:
 SCENARIOS = {
     "signals": [_signals(measure) for measure in LOADS],
     "roundtrip": [
-        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip"), "signals"),
-        Opening(lambda crew, bus: RoundTrip(crew, bus, "roundtrip_core"), "signals", one_core=True),
+        Opening(partial(RoundTrip, measure="roundtrip"), "signals"),
+        Opening(partial(RoundTrip, measure="roundtrip_core"), "signals", one_core=True),
         Opening(LoadedRoundTrip, "signals"),
     ],
     "calls": [
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio", blocking=False), "calls"),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_aio_core", blocking=False), "calls", one_core=True),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking", blocking=True), "calls"),
-        Opening(lambda crew, bus: Calls(crew, bus, "call_blocking_core", blocking=True), "calls", one_core=True),
+        Opening(partial(CallByCall, measure="call"), "calls", "calls"),
+        Opening(partial(CallByCall, measure="call_core"), "calls", "calls", one_core=True),
+        Opening(CallsInFlight, "calls", "calls in flight"),
     ],
-    "python": [Opening(PythonToPython, "python")],
+    "python": [Opening(PythonToPython, "python", "python")],
     "storm": [Opening(Storm, "storm")],
     "queues": [
-        Opening(Transient, "queues"),
-        Opening(Persistent, "queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_confirmed", confirm_each), "queues"),
-        Opening(lambda crew, bus: OneByOne(crew, bus, "queue_latency", go_and_return), "queues"),
+        Opening(Transient, "queues", "transient"),
+        Opening(Persistent, "queues", "persistent"),
+        Opening(partial(OneByOne, measure="queue_confirmed", role=confirm_each), "queues", "persistent"),
+        Opening(partial(OneByOne, measure="queue_latency", role=go_and_return), "queues", "transient"),
     ],
 }
-NAMES = [*SCENARIOS, "matching", "export", "idle", "start", "hardware", "queued", "bound"]
+NAMES = {
+    "signals": "signals a second: 1 to 1, 8 and 64; 64 bytes to 64 KiB; one topic, 16, 1 000 under patterns",
+    "roundtrip": "two signals there and back, and beside half the maximal load",
+    "calls": "call and answer through the Python clients, one by one and 100 in flight",
+    "python": "a Python publisher to a Python subscriber with a callback",
+    "storm": "a pair that exchanges signals beside a flooder",
+    "queues": "messages through queues: transient, persistent with confirms, one by one",
+    "matching": "signals a second beside 1 to 1 000 000 patterns, and their memory",
+    "export": "calls and signals from D-Bus through org.pybus.Bus1",
+    "idle": "what an idle bus costs: memory, wake-ups, connections, the daemon's start",
+    "start": "the start of pybus-send",
+    "hardware": "a kernel event until a listener has printed it (as root)",
+    "queued": "a million messages in a queue",
+    "bound": "ten thousand queues with a hundred thousand bindings",
+}
+"""What can be measured, in this order."""
+
+
+class Stopped(BaseException):
+    """A signal asked to end the run. number: which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Harness:
-    """One run. notes: what was left out, and what failed."""
+    """One run. left_out, failed: what is not among the figures, and why."""
 
     def __init__(self, stack: ExitStack, scope: Scope, bus_types: Iterable[type[Bus]]) -> None:
         self.figures = Figures()
-        self.notes: dict[str, list[str]] = {"left out": [], "failed": []}
-        self._stack = stack
+        self.left_out: list[str] = []
+        self.failed: list[str] = []
         self._scope = scope
         self._bus_types = list(bus_types)
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybus-bench-")))
         self._running = stack.enter_context(ExitStack())
-        self._purpose = self._measuring = ""
+        self._purpose = self._name = ""
         self._buses: list[Bus] = []
         self._installation: Installation | None = None
 
-    def measure(self, names: Iterable[str]) -> None:
+    def measure(self, names: Sequence[str]) -> None:
         """Measure what has these names, one after the other."""
-        for name in names:
-            print(f"measuring {name} ...", file=sys.stderr, flush=True)
-            self._measuring = name
+        for number, name in enumerate(names, 1):
+            print(f"measuring {name} ({number} of {len(names)}) ...", file=sys.stderr, flush=True)
+            self._name = name
             try:
                 if name == "export":
                     self._export()
@@ -177,9 +213,12 @@ class Harness:
                     if name == "storm":
                         add_growth(self.figures)
             except NotAvailable as reason:
-                self.notes["left out"].append(f"{name}: {reason}")
-            except Failure as problem:
-                self.notes["failed"].append(f"{name}: {problem}")
+                self._leave_out(f"{name}: {reason}")
+            except (Failure, OSError) as problem:
+                self.failed.append(f"{name}: {problem}")
+            except Stopped as stop:
+                self.failed.append(f"{name}, and what comes after it: stopped by {signal.Signals(stop.number).name}")
+                raise
 
     def _play(self, opening: Opening) -> None:
         """Set a scenario up on every bus, then go through the rounds, the buses in turn."""
@@ -188,54 +227,71 @@ class Harness:
             scenarios = self._open(opening, crew)
             with on_core(core, [bus.pid for bus in self._buses] if opening.one_core else []):
                 self._rounds(scenarios)
+        self._bury()
 
     def _open(self, opening: Opening, crew: Crew) -> dict[str, Scenario]:
+        """By who is measured: a bus, or a bus and its client."""
         scenarios: dict[str, Scenario] = {}
         for bus in self._buses_with(opening.of):
-            with self._blaming(bus.name, scenarios):
-                scenarios[bus.name] = opening.open(crew, bus)
+            crew.environment = bus.environment
+            if opening.by is None:
+                scenarios |= self._step({bus.name: bus}, partial(opening.open, crew))
+            else:
+                clients = {client.on(bus): client for client in clients_of(bus, opening.by)}
+                scenarios |= self._step(clients, partial(_open_by, opening, crew, bus))
         return scenarios
 
-    def _rounds(self, scenarios: dict[str, AnyScenario]) -> None:
-        for name in list(scenarios):
-            with self._blaming(name, scenarios):
-                scenarios[name].warm_up(self._scope.seconds)
-        for _ in range(self._scope.rounds):
-            for name in list(scenarios):
-                with self._blaming(name, scenarios):
-                    self.figures.add(name, scenarios[name].round())
+    def _rounds(self, scenarios: dict[str, S]) -> None:
+        """Go through the rounds, all in turn. Whoever does not come through all of them gets no figures."""
+        self._step(scenarios, methodcaller("warm_up", self._scope.seconds))
+        rounds = [self._step(scenarios, methodcaller("round")) for _ in range(self._scope.rounds)]
+        for who in scenarios:
+            for found in rounds:
+                self.figures.add(who, found[who])
+
+    def _step(self, whos: dict[str, T], step: Callable[[T], R]) -> dict[str, R]:
+        """One step with each in turn; what came of it. Those with whom it fails or can't be made fall out, by name."""
+        found: dict[str, R] = {}
+        for who, one in list(whos.items()):
+            try:
+                found[who] = step(one)
+            except NotAvailable as reason:
+                del whos[who]
+                self._leave_out(f"{self._name} on {who}: {reason}")
+            except (Failure, OSError) as problem:
+                del whos[who]
+                self.failed.append(f"{self._name} on {who}: {problem}")
+        return found
+
+    def _bury(self) -> None:
+        """Go on without the buses that have ended."""
+        for bus in self._buses:
+            code = bus.exit_code()
+            if code is not None:
+                how = f"with {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+                self.failed.append(f"{self._name}: {bus.name} ended {how}")
+        self._buses = [bus for bus in self._buses if bus.exit_code() is None]
 
     def _matching(self) -> None:
         """The patterns grow on every bus, then the rounds go through the buses, and so on."""
         with Crew() as crew:
-            scenarios = {bus.name: Matching(crew, bus) for bus in self._buses_with("matching")}
+            matching = self._step({bus.name: bus for bus in self._buses_with("matching")}, partial(Matching, crew))
             for patterns in self._scope.patterns:
-                for name in list(scenarios):
-                    with self._blaming(name, scenarios):
-                        self.figures.add(name, scenarios[name].grow(patterns))
-                self._rounds(scenarios)
-
-    @contextmanager
-    def _blaming(self, bus: str, scenarios: dict[str, Any]) -> Iterator[None]:
-        """Note on which bus a measurement failed or can't be made, and go on without that bus."""
-        try:
-            yield
-        except NotAvailable as reason:
-            self._leave_out(f"{bus}: {reason}")
-            scenarios.pop(bus, None)
-        except Failure as problem:
-            self.notes["failed"].append(f"{self._measuring}: on {bus}: {problem}")
-            scenarios.pop(bus, None)
+                for who, found in self._step(matching, methodcaller("grow", patterns)).items():
+                    self.figures.add(who, found)
+                self._rounds(matching)
+        self._bury()
 
     def _export(self) -> None:
         """Pybus is in it on every bus of D-Bus, so they can't take turns."""
         buses = self._buses_with("export")
         ours = [bus for bus in buses if isinstance(bus, Pybus)]
-        for bus in [bus for bus in buses if bus.protocol == "dbus" and ours]:
-            with Crew() as crew, self._blaming(bus.name, {}), Export(crew, bus, ours[0]) as export:
-                export.warm_up(self._scope.seconds)
-                for _ in range(self._scope.rounds):
-                    self.figures.add(bus.name, export.round())
+        if ours:
+            self._step({bus.name: bus for bus in buses if bus.protocol == "dbus"}, partial(self._export_on, ours[0]))
+
+    def _export_on(self, ours: Pybus, dbus: Bus) -> None:
+        with Crew() as crew, Export(crew, dbus, ours) as export:
+            self._rounds({dbus.name: export})
 
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable
@@ -247,11 +303,11 @@ class Harness:
         measure_idle(self._buses, self.figures, self._scope.watched, self._scope.connections)
 
     def _on_pybus(self, measure: Callable[[Pybus], dict[str, float]], rounds: int | None = None) -> None:
-        """Measure what only pybus has, if it is among the buses."""
-        for bus in self._buses_with("own"):
-            if isinstance(bus, Pybus):
-                for _ in range(self._scope.rounds if rounds is None else rounds):
-                    self.figures.add(bus.name, measure(bus))
+        """Measure what only pybus has, its legs in turn, if it is among the buses."""
+        legs = {bus.name: bus for bus in self._buses_with("own") if isinstance(bus, Pybus)}
+        for _ in range(self._scope.rounds if rounds is None else rounds):
+            for who, found in self._step(legs, measure).items():
+                self.figures.add(who, found)
 
     def _installed(self) -> Installation:
         if self._installation is None:
@@ -270,6 +326,7 @@ class Harness:
             self._running.close()
             self._purpose = purpose
             self._buses = list(self._started(of, python))
+            print(f"  on {', '.join(bus.name for bus in self._buses) or 'nothing'}", file=sys.stderr, flush=True)
         return self._buses
 
     def _started(self, of: str, python: str) -> Iterator[Bus]:
@@ -278,7 +335,7 @@ class Harness:
                 continue
             folder = Path(tempfile.mkdtemp(prefix=f"{kind.name}-", dir=self._folder))
             try:
-                bus = Pybus(folder, python) if kind is Pybus else kind(folder)
+                bus = kind(folder, python) if issubclass(kind, Pybus) else kind(folder)
             except NotAvailable as reason:
                 self._leave_out(f"{kind.name}: {reason}")
                 continue
@@ -286,35 +343,70 @@ class Harness:
             yield bus
 
     def _leave_out(self, text: str) -> None:
-        if text not in self.notes["left out"]:
-            self.notes["left out"].append(text)
+        if text not in self.left_out:
+            self.left_out.append(text)
+
+
+def _open_by(opening: Opening, crew: Crew, bus: Bus, client: Client) -> Scenario:
+    return opening.open(crew, bus, need(client))
 
 
 def main() -> int:
-    """Run what the command line says; 1 if a measurement failed."""
-    options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the buses are stopped then, too
-    scope = TINY if options.tiny else QUICK if options.quick else FULL
-    about = {"machine": report.machine(), "versions": report.versions()}
+    """Do what the command line says; 1 if a measurement failed, 128 and its number after a signal."""
+    options = command_line.parse(NAMES, KINDS, sys.argv[1:])
+    if options.list:
+        print(command_line.listing(NAMES, KINDS))
+        return 0
+    stopped = 0
+    if options.source is None:
+        record, stopped = _run(options)
+    else:
+        record = options.source
+    print(report.as_markdown(record) if options.markdown else report.as_text(record))
+    try:
+        _keep(record, options, bool(stopped))
+    except OSError as error:
+        print(f"{error.filename} can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return stopped or (1 if record.failed and options.source is None else 0)
+
+
+def _keep(record: Record, options: command_line.Options, stopped: bool) -> None:
+    """Write the files that were asked for; none after a run that was stopped, for they would replace whole ones."""
+    if stopped:
+        return
+    if options.json is not None:
+        write(record, options.json)
+    if options.charts is not None:
+        from tests.bench.charts import draw
+
+        for name, path in draw(record, options.charts).items():
+            if path is None:
+                print(f"{name} is not drawn: too little of it was measured", file=sys.stderr)
+
+
+def _run(options: command_line.Options) -> tuple[Record, int]:
+    """Measure; what came of it, and the exit code if a signal ended it early, else 0."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    name, scope = ("tiny", TINY) if options.tiny else ("quick", QUICK) if options.quick else ("full", FULL)
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    about = (date, {"name": name, **scope._asdict()}, machine(), versions(KINDS))
+    code = 0
     with ExitStack() as stack:
         harness = Harness(stack, scope, [KINDS[name] for name in options.bus or KINDS])
-        harness.measure(options.only or NAMES)
-    print(report.as_text(harness.figures, harness.notes, about))
-    if options.json is not None:
-        data = report.as_data(harness.figures, harness.notes, about)
-        Path(options.json).write_text(json.dumps(data, indent=2) + "\n")
-    return 1 if harness.notes["failed"] else 0
+        try:
+            harness.measure(options.only or list(NAMES))
+        except Stopped as stop:
+            code = 128 + stop.number
+    return Record(harness.figures, *about, harness.left_out, harness.failed), code
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", choices=NAMES, help="measure only this (may be repeated)")
-    parser.add_argument("--bus", action="append", choices=list(KINDS), help="only this bus (may be repeated)")
-    parser.add_argument("--json", metavar="FILE", help="write all values to FILE")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="few and short rounds")
-    size.add_argument("--tiny", action="store_true", help="only to see that it works; the figures mean nothing")
-    return parser.parse_args()
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the run, once: nothing may come between while the buses are stopped."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
 
 
 if __name__ == "__main__":

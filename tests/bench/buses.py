@@ -4,6 +4,7 @@ Every bus gets a folder of its own (mode 0700) in the run's temporary folder. It
 so on a pipe; nothing waits by sleeping. What it says further goes to a log in that folder.
 """
 
+import importlib.metadata
 import os
 import re
 import select
@@ -11,14 +12,16 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-
-from pybus import __version__
+from types import MappingProxyType
 
 _PYBUS = "import sys; from pybus.cli.main import main; sys.exit(main())"
+_FORM = "import pybus; print('compiled' if getattr(pybus, 'is_compiled', bool)() else 'plain')"
 _JOURNAL = "/run/systemd/journal/socket"
 
 
@@ -30,12 +33,13 @@ class Bus:
     """A running bus. name: for people. protocol: of its clients. measures: what is measured on it, by name.
 
     folder: with all that it keeps. path: of its socket. pid: of the process that routes. started_in: seconds until
-    it said that it was ready.
+    it said that it was ready. environment: what its clients need in theirs.
     """
 
     name = ""
     protocol = "dbus"
     measures = frozenset({"signals", "calls", "python", "storm", "export"})
+    environment: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, folder: Path) -> None:
         """Start it. folder: exists, is empty and ours. Raises `NotAvailable`."""
@@ -70,6 +74,10 @@ class Bus:
     def pid(self) -> int:
         return self.process.pid
 
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self.process.poll()
+
     def stop(self) -> None:
         """End it, and wait for its end."""
         self.process.terminate()
@@ -88,35 +96,58 @@ class Bus:
         reading, writing = os.pipe()
         output = self._stack.enter_context(os.fdopen(reading, "rb", buffering=0))
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **environment}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            env={**os.environ, **self.environment, **environment},
+            process_group=0,  # Ctrl-C is the harness's, which ends its buses in their order
         )
         os.close(writing)
-        said = b""
-        while ready not in said:
-            data = output.read(4096)
-            self._log.write(data)
-            if not data:
-                raise NotAvailable(f"{command[0]} ended at once with {process.wait()}")
-            said += data
+        try:
+            self._hear(output, ready)
+        except EOFError as said:
+            raise NotAvailable(f"{command[0]} ended at once with {process.wait()}: {said}") from None
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         copying = Thread(target=shutil.copyfileobj, args=(output, self._log), daemon=True)
         copying.start()
         self._stack.callback(copying.join)
         return process
 
+    def _hear(self, output: FileIO, ready: bytes) -> None:
+        """Wait until a process has said this. Raises `EOFError` with its last line if it ends before."""
+        said = b""
+        while ready not in said:
+            data = output.read(4096)
+            self._log.write(data)
+            if not data:
+                raise EOFError((said.decode(errors="replace").splitlines() or ["it said nothing"])[-1])
+            said += data
+
 
 class Pybus(Bus):
-    """`pybus daemon`. python: whose pybus is run."""
+    """`pybus daemon` and its clients in plain Python. python: whose pybus is run."""
 
     name = protocol = "pybus"
     measures = frozenset({"signals", "matching", "calls", "python", "storm", "export", "queues", "own"})
+    environment = MappingProxyType({"PYBUS_PURE": "1"})
+    form = "plain"
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        """Raises `NotAvailable` as well if this isn't how that Python's pybus runs."""
         self._python = python
+        asked = [python, "-c", _FORM]
+        told = subprocess.run(asked, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, text=True).stdout
+        if told.strip() != self.form:
+            raise NotAvailable(f"pybus runs {told.strip() or 'not at all'} here, not {self.form}")
         super().__init__(folder)
 
     @classmethod
     def version(cls) -> str | None:
-        return __version__
+        return importlib.metadata.version("pybus")
 
     @property
     def address(self) -> str:
@@ -131,6 +162,14 @@ class Pybus(Bus):
         self.process.kill()
         self.process.wait()
         self.process = self._start(self.folder)
+
+
+class PybusCompiled(Pybus):
+    """The same with the hot path compiled, in the daemon and in its clients."""
+
+    name = "pybus-compiled"
+    environment = MappingProxyType({"PYBUS_PURE": ""})
+    form = "compiled"
 
 
 class DBusDaemon(Bus):

@@ -11,9 +11,9 @@ from time import perf_counter
 import pybus
 from pybus.client.blocking_queues import Queue
 from tests.bench.buses import Pybus
+from tests.bench.client import BODY
 from tests.bench.crew import Failure
 from tests.bench.idle import memory_of
-from tests.bench.queue_clients import BODY
 
 BINDINGS = 10
 """Of each queue."""

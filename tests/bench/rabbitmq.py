@@ -25,7 +25,7 @@ class RabbitMQ(Bus):
 
     name = "rabbitmq"
     protocol = "amqp"
-    measures = frozenset({"signals", "matching", "queues"})
+    measures = frozenset({"signals", "matching", "python", "queues"})
 
     @classmethod
     def version(cls) -> str | None:
@@ -71,7 +71,12 @@ class RabbitMQ(Bus):
     def _spawn(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         """Start a process that ends with the bus, also when this is interrupted before the bus is ready."""
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            process_group=0,
         )
         self._stack.callback(_end, process)
         return process

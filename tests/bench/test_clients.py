@@ -1,0 +1,76 @@
+"""The Python clients that are compared: each is measured or left out by name, and a wrong message is noticed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.bench.client import BODY, CLIENTS, Countdown, under_way
+from tests.bench.crew import Failure
+from tests.bench.test_bench import bench
+from tests.test_architecture import imports
+
+_HERE = Path(__file__).parent
+_MODULES = {client.package: client.module for client in CLIENTS if client.package != "pybus"}
+
+
+@pytest.mark.parametrize("package", sorted(_MODULES))
+def test_each_library_is_imported_in_one_file(package: str) -> None:
+    importing = [
+        path.name for path in _HERE.rglob("*.py") if any(name.split(".")[0] == package for name in imports(path))
+    ]
+    assert importing == [f"{_MODULES[package]}.py"]
+
+
+def test_each_client_is_measured_or_left_out_by_name(tmp_path: Path) -> None:
+    buses = sorted({bus for client in CLIENTS for bus in client.buses})
+    parts = [word for name in ("python", "calls", "queues") for word in ("--only", name)]
+    found = bench(tmp_path, *parts, *(word for bus in buses for word in ("--bus", bus)))
+    assert found["failed"] == []
+    measured = {figure["bus"] for figure in found["figures"]}
+    for client in CLIENTS:
+        for bus in client.buses:
+            who = f"{bus} ({client.name})"
+            without = [text for text in found["left out"] if f" on {who}: " in text or text.startswith(f"{bus}: ")]
+            assert (who in measured) != bool(without), who
+
+
+def test_a_countdown_ends_with_the_last_message() -> None:
+    ended: list[str] = []
+    countdown = Countdown()
+    countdown.ended = lambda: ended.append("ended")
+    countdown.expect(2)
+    countdown.count(BODY)
+    assert ended == []
+    countdown.count(BODY)
+    assert ended == ["ended"]
+
+
+def test_a_message_that_was_not_published_fails_the_round() -> None:
+    countdown = Countdown()
+    countdown.expect(2)
+    with pytest.raises(Failure, match="b'others' came in place of what was published"):
+        countdown.count(b"others")
+
+
+def test_more_messages_than_were_published_fail_the_next_round() -> None:
+    countdown = Countdown()
+    countdown.expect(1)
+    for _ in range(3):
+        countdown.count(BODY)
+    with pytest.raises(Failure, match="2 more messages came than were published"):
+        countdown.expect(1)
+
+
+async def test_so_many_steps_are_under_way_at_any_moment() -> None:
+    now: list[int] = []
+    moments: list[int] = []
+
+    async def step() -> None:
+        now.append(1)
+        await asyncio.sleep(0)
+        moments.append(len(now))
+        now.pop()
+
+    await under_way(3, step, 9)
+    assert (moments, now) == ([3] * 7 + [2, 1], [])
