@@ -3,8 +3,9 @@
 The load is that of 16 topics in turn from one publisher to one subscriber (see `signals`). Meanwhile other connections
 hold patterns with wildcards of the shapes that programs have, which begin with the same words as the topics do, or
 with a wildcard, so that no bus is rid of them at the first word. Each connection holds at most `_EACH`, on every bus:
-pybus allows 16 384, and Mosquitto compares each new one with those that the connection has. The memory of
-each is what the daemon's memory has grown by since there were few, divided.
+pybus allows 16 384, and Mosquitto compares each new one with those that the connection has. The memory of each is
+what the daemon's memory has grown by since there were few, divided; of 10 000 that can be nothing, where the
+heap of a daemon had room for them.
 
 A bus that has been seen to need more than `_PATIENCE` seconds for the next step is left out of it, by name.
 """

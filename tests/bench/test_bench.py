@@ -86,10 +86,11 @@ def test_brokers_that_are_not_installed_are_left_out_by_name(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 def test_measures_another_broker_with_nothing_lost(tmp_path: Path) -> None:
     found = bench(tmp_path, "--only", "signals", bus="redis")
-    assert (found["failed"], found["left out"]) == ([], [])
+    if found["left out"]:
+        pytest.skip(found["left out"][0])
+    assert found["failed"] == []
     assert {(figure["measure"], figure["bus"]) for figure in found["figures"]} == {
         (measure, "redis") for measure in _MEASURES["signals"]
     }
