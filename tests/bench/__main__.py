@@ -32,7 +32,7 @@ from tests.bench.crew import Crew, Failure, on_core
 from tests.bench.export import Export
 from tests.bench.figures import Figures
 from tests.bench.hardware import measure_hardware
-from tests.bench.idle import measure_first_greeting, measure_idle
+from tests.bench.idle import allow_many_files, measure_first_greeting, measure_idle
 from tests.bench.installation import Installation
 from tests.bench.machine import machine, versions
 from tests.bench.many import measure_bound, measure_queued
@@ -295,6 +295,7 @@ class Harness:
 
     def _idle(self) -> None:
         python = self._installed().python if self._scope is not TINY else sys.executable
+        allow_many_files()
         for _ in range(self._scope.daemons):
             self._purpose = ""  # so that they start afresh
             for bus in self._buses_with("signals", "idle", python):
@@ -325,6 +326,7 @@ class Harness:
             self._running.close()
             self._purpose = purpose
             self._buses = list(self._started(of, python))
+            print(f"  on {', '.join(bus.name for bus in self._buses) or 'nothing'}", file=sys.stderr, flush=True)
         return self._buses
 
     def _started(self, of: str, python: str) -> Iterator[Bus]:
@@ -351,7 +353,7 @@ def _open_by(opening: Opening, crew: Crew, bus: Bus, client: Client) -> Scenario
 
 def main() -> int:
     """Do what the command line says; 1 if a measurement failed, 128 and its number after a signal."""
-    options = command_line.parse(NAMES, KINDS)
+    options = command_line.parse(NAMES, KINDS, sys.argv[1:])
     if options.list:
         print(command_line.listing(NAMES, KINDS))
         return 0
@@ -388,7 +390,8 @@ def _run(options: command_line.Options) -> tuple[Record, int]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     name, scope = ("tiny", TINY) if options.tiny else ("quick", QUICK) if options.quick else ("full", FULL)
-    about = (datetime.now(UTC).isoformat(timespec="seconds"), {"name": name, **scope._asdict()}, machine(), versions(KINDS))
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    about = (date, {"name": name, **scope._asdict()}, machine(), versions(KINDS))
     code = 0
     with ExitStack() as stack:
         harness = Harness(stack, scope, [KINDS[name] for name in options.bus or KINDS])

@@ -3,7 +3,7 @@
 import argparse
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.buses import Bus
@@ -34,28 +34,28 @@ class Options(argparse.Namespace):
     source: Record | None
 
 
-def parse(names: Mapping[str, str], kinds: Mapping[str, type[Bus]]) -> Options:
-    """names: what can be measured, kinds: on which buses. Ends the program with 2 if something is wrong with it."""
+def parse(names: Mapping[str, str], kinds: Mapping[str, type[Bus]], words: Sequence[str]) -> Options:
+    """names: what can be measured, kinds: on which buses. Ends the program with 2 if the words are wrong."""
     parser = _parser(names, kinds)
-    options = parser.parse_args(namespace=Options())
+    options = parser.parse_args(words, Options())
     if options.source is not None:
         _refuse_beside_from(parser, options)
     if options.json is not None and not os.access(options.json.parent, os.W_OK):
-        parser.error(f"--json: {options.json.parent} is no folder that can be written to")
+        parser.error(f"argument --json: {options.json.parent} is no folder that can be written to")
     if options.charts is not None:
         if importlib.util.find_spec("matplotlib") is None:
-            parser.error("--charts needs matplotlib, which is in pybus's extra `bench` (`make bench` installs it)")
+            parser.error("argument --charts: matplotlib is not installed; `make bench` installs it")
         try:
             options.charts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"--charts: {options.charts} can't be made: {error.strerror}")
+            parser.error(f"argument --charts: {options.charts} can't be made: {error.strerror}")
     return options
 
 
 def listing(names: Mapping[str, str], kinds: Mapping[str, type[Bus]]) -> str:
     """What can be measured, and on which buses, a line for each."""
     measured = [f"  {name:16}{text}" for name, text in names.items()]
-    buses = [f"  {name:16}{(kind.__doc__ or '').splitlines()[0]}" for name, kind in kinds.items()]
+    buses = [f"  {name:16}{(kind.__doc__ or '').partition('.')[0]}." for name, kind in kinds.items()]
     return "\n".join(["measured, chosen with --only:", *measured, "", "on these buses, chosen with --bus:", *buses])
 
 
@@ -93,4 +93,4 @@ def _record(path: str) -> Record:
 def _refuse_beside_from(parser: argparse.ArgumentParser, options: Options) -> None:
     for name in ("only", "bus", "quick", "tiny", "json"):
         if getattr(options, name):
-            parser.error(f"argument --from: not allowed with argument --{name}, which is about a new run")
+            parser.error(f"argument --{name}: not allowed with argument --from, which shows a run that was kept")

@@ -20,6 +20,12 @@ from tests.bench.figures import Figures
 from tests.bench.wire import RawClient, raw_client
 
 
+def allow_many_files() -> None:
+    """To this process, and to the daemons that it starts from now on, as not all see to that themselves."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def measure_idle(buses: Sequence[Bus], figures: Figures, seconds: float, connections: Sequence[int]) -> None:
     """seconds: how long to watch for wake-ups. connections: how many to hold, in rising order."""
     first = [raw_client(bus.protocol, bus.endpoint) for bus in buses]
@@ -30,7 +36,6 @@ def measure_idle(buses: Sequence[Bus], figures: Figures, seconds: float, connect
     before = {bus.name: _wake_ups(bus.pid) for bus in buses}
     time.sleep(seconds)  # nothing is waited for: this is the time that is measured
     woken = {bus.name: _wake_ups(bus.pid) - before[bus.name] for bus in buses}
-    _allow_many_files()
     for bus in buses:
         figures.add(bus.name, {"wake_ups": woken[bus.name], "idle_memory": memory_of(bus.pid) / 1e6})
         figures.add(bus.name, _memory_of_connections(bus, connections))
@@ -61,11 +66,6 @@ def _memory_of_connections(bus: Bus, connections: Sequence[int]) -> dict[str, fl
     for client in clients:
         client.close()
     return found
-
-
-def _allow_many_files() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _wake_ups(pid: int) -> int:

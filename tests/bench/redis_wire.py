@@ -7,7 +7,6 @@ doesn't want to know how many have got a message. A pattern of Redis has no word
 
 import socket
 from collections.abc import Sequence
-from functools import cached_property
 
 from tests.bench.wire import SMALL, RawClient, open_socket, read_exactly, read_line
 
@@ -22,13 +21,15 @@ class Client(RawClient):
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
+        self._out: socket.socket | None = None
         super().__init__(endpoint)
 
-    @cached_property
+    @property
     def out(self) -> socket.socket:
-        sock = open_socket(self._endpoint)
-        sock.sendall(command(b"CLIENT", b"REPLY", b"OFF"))
-        return sock
+        if self._out is None:
+            self._out = open_socket(self._endpoint)
+            self._out.sendall(command(b"CLIENT", b"REPLY", b"OFF"))
+        return self._out
 
     def subscribe(self, patterns: Sequence[str]) -> None:
         for pattern in patterns:
@@ -48,6 +49,11 @@ class Client(RawClient):
         if line.startswith(b"*"):
             return line + b"".join(self.read_message() for _ in range(int(line[1:])))
         return line
+
+    def close(self) -> None:
+        super().close()
+        if self._out is not None:
+            self._out.close()
 
     def _greet(self) -> None:
         self.sock.sendall(command(b"PING"))

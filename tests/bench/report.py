@@ -80,16 +80,16 @@ def as_text(record: Record) -> str:
     if legs:
         lines.append("Beside each peer stands how many times better pybus is.")
     heads = "".join(f"{_leg_name(leg):>11}" for leg in legs)
-    for heading, measures in _sections(figures):
+    for heading, measures in sections(figures):
         lines += ["", heading.upper()]
         for measure in measures:
-            lines.append(f"{_title(MEASURES[measure]):58}{heads}")
+            lines.append(f"{_title(MEASURES[measure]):58}{heads}".rstrip())
             for who, value, ratios in _ranking(figures, measure):
                 lines.append(f"  {who:40}{value:>16}{''.join(f'{ratio:>11}' for ratio in ratios)}".rstrip())
     if reached := outcomes(figures):
         lines += ["", "TARGETS"]
         lines += [
-            f"  {one.target.text:50}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
+            f"  {one.target.text:51}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
         ]
     return "\n".join([*lines, "", *_notes(record)]).rstrip()
 
@@ -97,10 +97,10 @@ def as_text(record: Record) -> str:
 def as_markdown(record: Record) -> str:
     """The same for a README."""
     figures, about = record.figures, _about(record)
-    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}) on this machine: {about['machine']}."]
+    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}). Machine: {about['machine']}."]
     parts += [*_matrix(figures), *_targets(figures), f"Versions: {about['versions']}.", *_notes(record)]
     legs = [f"times better: {_leg_name(leg)}" for leg in _legs(figures)]
-    for heading, measures in _sections(figures):
+    for heading, measures in sections(figures):
         rows = [
             ["" if index else _title(MEASURES[measure]), who, value, *ratios]
             for measure in measures
@@ -123,7 +123,7 @@ def _notes(record: Record) -> list[str]:
     return [f"Left out: {text}" for text in record.left_out] + [f"Failed: {text}" for text in record.failed]
 
 
-def _sections(figures: Figures) -> Iterator[tuple[str, list[str]]]:
+def sections(figures: Figures) -> Iterator[tuple[str, list[str]]]:
     """The parts of the report with their measures, as far as there are figures."""
     for heading, beginnings in _SECTIONS.items():
         measures = [measure for measure in MEASURES if measure in figures.values and measure.startswith(beginnings)]
@@ -140,7 +140,7 @@ def _ranking(figures: Figures, measure: str) -> list[Line]:
 
 def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
     """How many times better pybus is than a peer, for each leg; beside pybus itself, and beside nothing, no text."""
-    if bus_of(who) in LEGS:
+    if bus_of(who) in LEGS or not MEASURES[measure].compared:
         return ["" for _ in _legs(figures)]
     ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
     return ["" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]
@@ -156,7 +156,7 @@ def _matrix(figures: Figures) -> list[str]:
     rows = [[_title(MEASURES[one]), *(_cell(figures, one, column) for column in columns)] for one in measures]
     legs = " and ".join(_leg_name(leg) for leg in _legs(figures))
     legend = f"In brackets: how many times better pybus is ({legs}). In bold: the best peer."
-    return [_table(["", *map(name_of, columns)], rows), legend]
+    return [_table(["", *map(name_of, columns)], rows), *([legend] if legs else [])]
 
 
 def _cell(figures: Figures, measure: str, column: str) -> str:

@@ -79,7 +79,7 @@ class LoadedRoundTrip(RoundTrip):
 def ask(pipe: Pipe, protocol: str, endpoint: str) -> None:
     """Role: publish x, wait for y, note the time."""
     client = raw_client(protocol, endpoint)
-    client.subscribe("y")
+    client.subscribe(["y"])
     client.settle()
     signal = client.signal("x")
     client.out.sendall(signal)
@@ -104,7 +104,7 @@ def _go_and_return(client: RawClient, signal: bytes, size: int, times: int) -> l
 def answer(pipe: Pipe, protocol: str, endpoint: str) -> None:
     """Role: for each x publish y."""
     client = raw_client(protocol, endpoint)
-    client.subscribe("x")
+    client.subscribe(["x"])
     client.settle()
     signal = client.signal("y")
     pipe.send("subscribed")

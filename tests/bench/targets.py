@@ -148,14 +148,14 @@ TARGETS = (
     Target("persistent messages confirmed, a second", _ours("queue_persistent"), True, 30_000, 30_000),
     Target("persistent messages confirmed, times RabbitMQ's", _better("queue_persistent", "rabbitmq"), True, 3, 5),
     Target(
-        "one message confirmed, times an fdatasync in place",
+        "a message confirmed, times an fdatasync in place",
         _beside("queue_confirmed_p50", "queue_confirmed_over"),
         False,
         1.5,
         1.5,
     ),
     Target(
-        "one message confirmed, times one that grows a file",
+        "a message confirmed, times one that grows a file",
         _beside("queue_confirmed_p50", "queue_confirmed_after"),
         False,
         1.5,
@@ -171,7 +171,5 @@ TARGETS = (
     Target("idle daemon, MB", _ours("idle_memory"), False, 28, 30),
     Target("idle connection, KB", _ours("scale_2000_memory"), False, 12, 12),
     Target("wake-ups of the idle daemon", _ours("wake_ups"), False, 0, 0),
-    Target(
-        "kernel event to a listener's print, times pyudev's", _beside("event_listener", "event_pyudev"), False, 2, 2
-    ),
+    Target("kernel event to a listener's print, times pyudev", _beside("event_listener", "event_pyudev"), False, 2, 2),
 )

@@ -5,13 +5,21 @@ No test asserts on time; a busy machine must not fail it.
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
+from tests.bench.__main__ import NAMES, SCENARIOS, TINY, Harness, Opening
+from tests.bench.buses import Bus, DBusDaemon, Pybus
+from tests.bench.crew import Crew
+from tests.bench.roundtrip import RoundTrip
 from tests.integration.private_dbus import needs_dbus
 
 _ROOT = Path(__file__).parents[2]
@@ -76,6 +84,70 @@ def test_targets_are_shown_with_what_was_reached(tmp_path: Path) -> None:
     assert target["target"] == "Python to Python, messages a second"
     assert target["limit"] == 250_000
     assert target["met"] == (target["value"] >= 250_000)
+
+
+def test_ctrl_c_ends_all_that_was_started(tmp_path: Path) -> None:
+    """As a terminal presses it: the whole process group feels it. Then nothing is left, and nothing was written."""
+    result = tmp_path / "result.json"
+    command = [sys.executable, "-m", "tests.bench", "--tiny", "--bus", "pybus", "--json", str(result)]
+    first = f"measuring signals (1 of {len(NAMES)}) ...\n"
+    with subprocess.Popen(command, cwd=_ROOT, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True) as run:
+        assert run.stderr is not None
+        assert [run.stderr.readline(), run.stderr.readline()] == [first, "  on pybus\n"]
+        started = session(run.pid)
+        os.killpg(run.pid, signal.SIGINT)
+        shown, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (130, "")
+    assert shown.splitlines()[-1] == "Failed: signals, and what comes after it: stopped by SIGINT"
+    assert not result.exists()
+    assert len(started) > 1
+    for process in started:
+        ended, _, _ = select.select([process], [], [], 20)
+        os.close(process)
+        assert ended
+
+
+def session(leader: int) -> list[int]:
+    """File descriptors of all processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # those that end meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[3]) == leader:
+                found.append(os.pidfd_open(int(stat.parent.name)))
+    return found
+
+
+class Dying(RoundTrip):
+    """A bus that is killed as the second round begins."""
+
+    def __init__(self, crew: Crew, bus: Bus) -> None:
+        super().__init__(crew, bus, "roundtrip")
+        self._bus = bus
+        self._left = 1
+
+    def round(self) -> dict[str, float]:
+        if not self._left:
+            self._bus.process.kill()
+            self._bus.process.wait()
+        self._left -= 1
+        return super().round()
+
+
+@needs_dbus
+def test_a_bus_that_dies_falls_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_on(crew: Crew, bus: Bus) -> RoundTrip:
+        return Dying(crew, bus) if bus.name == "pybus" else RoundTrip(crew, bus, "roundtrip")
+
+    monkeypatch.setitem(SCENARIOS, "roundtrip", [Opening(open_on, "signals"), Opening(open_on, "signals")])
+    with ExitStack() as stack:
+        harness = Harness(stack, TINY._replace(rounds=2), [Pybus, DBusDaemon])
+        harness.measure(["roundtrip"])
+    rounds = {who: len(values) for who, values in harness.figures.values["roundtrip_p50"].items()}
+    assert rounds == {"dbus-daemon": 4}
+    fallen, ended = harness.failed
+    assert fallen.startswith("roundtrip on pybus: tests.bench.roundtrip.")
+    assert "\n" not in fallen
+    assert ended == "roundtrip: pybus ended by SIGKILL"
 
 
 @needs_dbus

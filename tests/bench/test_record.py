@@ -44,7 +44,7 @@ def test_a_file_tells_all_without_the_program() -> None:
         "figures": [
             {
                 "measure": "signals_1_1",
-                "title": "signals, 1 to 1, one topic",
+                "title": "signals, 1 to 1, 64 bytes, one topic",
                 "unit": "/s",
                 "more is better": True,
                 "bus": "pybus",
