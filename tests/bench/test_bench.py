@@ -6,7 +6,6 @@ No test asserts on time; a busy machine must not fail it.
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from tests.bench.__main__ import NAMES, SCENARIOS, TINY, Harness, Opening
 from tests.bench.buses import Bus, DBusDaemon, Pybus
 from tests.bench.crew import Crew
 from tests.bench.figures import bus_of
+from tests.bench.harness import TINY, Harness
 from tests.bench.roundtrip import RoundTrip
+from tests.bench.scenarios import NAMES, SCENARIOS, Opening
 from tests.integration.private_dbus import needs_dbus
 
 _ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.__main__ import SCENARIOS
 from tests.bench.client import BODY, CLIENTS, Countdown, under_way
 from tests.bench.crew import Failure
+from tests.bench.scenarios import SCENARIOS
 from tests.bench.test_bench import bench
 from tests.test_architecture import imports
 
