@@ -30,8 +30,6 @@ from tests.bench.storm import add_growth
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
 S = TypeVar("S", bound=Scenario)
 
 

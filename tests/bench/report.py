@@ -60,7 +60,6 @@ _TELLING = (
 _COLUMNS = ("nats", "redis", "dbus-broker", "dbus-daemon", "mosquitto", "rabbitmq", "zmq")
 """The peers side by side there; what is called `nats-jetstream` stands in the column of `nats`."""
 
-
 _NAMES = {
     **LEGS,
     "nats": "NATS",
