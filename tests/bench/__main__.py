@@ -36,27 +36,28 @@ def main() -> int:
         record, stopped = _run(options)
     else:
         record = options.source
-    print(report.as_markdown(record) if options.markdown else report.as_text(record))
+    kept = bool(stopped) or _keep(record, options)  # what a stopped run has must not replace a whole one
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads it may have seen enough
+    print(report.as_markdown(record) if options.markdown else report.as_text(record), flush=True)
+    failed = not kept or (record.failed and options.source is None)
+    return stopped or (1 if failed else 0)
+
+
+def _keep(record: Record, options: command_line.Options) -> bool:
+    """Write the files that were asked for; whether they could be written."""
     try:
-        _keep(record, options, bool(stopped))
+        if options.json is not None:
+            write(record, options.json)
+        if options.charts is not None:
+            from tests.bench.charts import draw
+
+            for name, path in draw(record, options.charts).items():
+                if path is None:
+                    print(f"{name} is not drawn: too little of it was measured", file=sys.stderr)
     except OSError as error:
         print(f"{error.filename} can't be written: {error.strerror}", file=sys.stderr)
-        return 1
-    return stopped or (1 if record.failed and options.source is None else 0)
-
-
-def _keep(record: Record, options: command_line.Options, stopped: bool) -> None:
-    """Write the files that were asked for; none after a run that was stopped, for they would replace whole ones."""
-    if stopped:
-        return
-    if options.json is not None:
-        write(record, options.json)
-    if options.charts is not None:
-        from tests.bench.charts import draw
-
-        for name, path in draw(record, options.charts).items():
-            if path is None:
-                print(f"{name} is not drawn: too little of it was measured", file=sys.stderr)
+        return False
+    return True
 
 
 def _run(options: command_line.Options) -> tuple[Record, int]:

@@ -173,7 +173,7 @@ class PybusCompiled(Pybus):
 
 
 class DBusDaemon(Bus):
-    """The reference implementation."""
+    """The reference implementation of D-Bus."""
 
     name = "dbus-daemon"
 
@@ -185,7 +185,7 @@ class DBusDaemon(Bus):
 
 
 class DBusBroker(Bus):
-    """The fast implementation, in C. Its launcher is not counted, neither in time nor in memory.
+    """The fast implementation of D-Bus, in C. Its launcher is not counted, neither in time nor in memory.
 
     It is socket-activated, and wants the journal's socket. Where there is no journal it gets a mount
     namespace in which our folder is at /run, and a socket that nobody reads in place of the journal.

@@ -21,7 +21,7 @@ _PATIENCE = 60
 
 
 class RabbitMQ(Bus):
-    """A node. address: an amqp URL."""
+    """A node with its defaults. address: an amqp URL."""
 
     name = "rabbitmq"
     protocol = "amqp"

@@ -47,7 +47,7 @@ def test_the_list_tells_what_each_name_means() -> None:
         "\n"
         "on these buses, chosen with --bus:\n"
         "  pybus           `pybus daemon` and its clients in plain Python.\n"
-        "  dbus-daemon     The reference implementation."
+        "  dbus-daemon     The reference implementation of D-Bus."
     )
 
 
