@@ -24,6 +24,9 @@ _PYBUS = "import sys; from pybus.cli.main import main; sys.exit(main())"
 _FORM = "import pybus; print('compiled' if getattr(pybus, 'is_compiled', bool)() else 'plain')"
 _JOURNAL = "/run/systemd/journal/socket"
 
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Before a command: it ends when the harness does, even if that is killed."""
+
 
 class NotAvailable(Exception):
     """This bus can't be had here; the text says why."""
@@ -96,7 +99,7 @@ class Bus:
         reading, writing = os.pipe()
         output = self._stack.enter_context(os.fdopen(reading, "rb", buffering=0))
         process = subprocess.Popen(
-            command,
+            [*WITH_US, *command],
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,

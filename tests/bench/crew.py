@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -131,6 +132,14 @@ def _ensure_forkserver() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def _end_with_the_harness() -> None:
+    """Wait until the harness has ended, killed perhaps; a role that waits for its bus would not notice."""
+    harness = multiprocessing.parent_process()
+    assert harness is not None
+    wait([harness.sentinel])
+    os._exit(1)
+
+
 def _play(
     pickled: bytes, environment: dict[str, str], core: int | None, pipe: Pipe, arguments: tuple[object, ...]
 ) -> None:
@@ -139,6 +148,7 @@ def _play(
     os.environ.update(environment)
     if core is not None:
         os.sched_setaffinity(0, {core})
+    Thread(target=_end_with_the_harness, daemon=True).start()
     role: Role = pickle.loads(pickled)
     try:
         role(pipe, *arguments)

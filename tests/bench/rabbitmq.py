@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from time import monotonic
 
-from tests.bench.buses import Bus, NotAvailable, free_port
+from tests.bench.buses import WITH_US, Bus, NotAvailable, free_port
 
 _LIBRARY = "/usr/lib/rabbitmq/lib"
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -71,7 +71,7 @@ class RabbitMQ(Bus):
     def _spawn(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         """Start a process that ends with the bus, also when this is interrupted before the bus is ready."""
         process = subprocess.Popen(
-            command,
+            [*WITH_US, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ import sys
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -128,7 +128,24 @@ def test_ctrl_c_ends_all_that_was_started(tmp_path: Path) -> None:
     assert shown.splitlines()[-1] == "Failed: signals, and what comes after it: stopped by SIGINT"
     assert not result.exists()
     assert len(started) > 1
-    for process in started:
+    wait_for_their_ends(started)
+
+
+def test_nothing_outlives_a_killed_run() -> None:
+    command = [sys.executable, "-m", "tests.bench", "--tiny", "--bus", "pybus"]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=DEVNULL, stderr=PIPE, text=True, start_new_session=True) as run:
+        assert run.stderr is not None
+        for _ in range(2):
+            run.stderr.readline()
+        started = session(run.pid)
+        run.kill()
+    assert len(started) > 1
+    wait_for_their_ends(started)
+
+
+def wait_for_their_ends(processes: list[int]) -> None:
+    """These are file descriptors, which are closed then."""
+    for process in processes:
         ended, _, _ = select.select([process], [], [], 20)
         os.close(process)
         assert ended
