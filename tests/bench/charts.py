@@ -43,7 +43,7 @@ CHARTS = {
         ("1", "100", "10 000", "1 000 000"),
     ),
     "sizes.svg": Chart(
-        "Signals a second, 1 to 1",
+        "Signals a second, 1 to 1, one topic",
         "size of a message",
         {64: "signals_1_1", 1024: "signals_1k", 65536: "signals_64k"},
         ("64 B", "1 KiB", "64 KiB"),

@@ -1,4 +1,4 @@
-"""D-Bus in bytes: SASL, Hello, AddMatch, and the smallest signals that carry something.
+"""D-Bus in bytes: SASL, Hello, AddMatch, and signals with as little around the body as can be.
 
 Written out by hand, as the generator needs four kinds of messages only, and so that dbus-daemon and
 dbus-broker can be measured where no D-Bus library is installed. A topic is the path of a signal, as a match
@@ -35,12 +35,12 @@ def message(kind: int, serial: int, fields: Sequence[tuple[int, str]], signature
     return _padded(header + marshalled) + body
 
 
-def _path(topic: str) -> str:
-    return "/" + topic.replace(".", "/")
-
-
 def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 8)
+
+
+def _path(topic: str) -> str:
+    return "/" + topic.replace(".", "/")
 
 
 class Client(RawClient):

@@ -51,10 +51,10 @@ MEASURES = {
     "export_wait": Measure("the longest wait for a Ping beside it", "ms", False),
     "start_send": Measure("pybus-send, start to end", "ms", False),
     "start_pass": Measure("python -c pass, start to end", "ms", False),
-    **{
-        f"matching_{count}": Measure(f"16 topics in turn beside {count:,} patterns".replace(",", " "), "/s", True)
-        for count in (1, 100, 10_000, 1_000_000)
-    },
+    "matching_1": Measure("signals, 16 topics in turn, beside 1 pattern", "/s", True),
+    "matching_100": Measure("signals, 16 topics in turn, beside 100 patterns", "/s", True),
+    "matching_10000": Measure("signals, 16 topics in turn, beside 10 000 patterns", "/s", True),
+    "matching_1000000": Measure("signals, 16 topics in turn, beside 1 000 000 patterns", "/s", True),
     "matching_memory_10000": Measure("memory for each of 10 000 patterns", "bytes", False),
     "matching_memory_1000000": Measure("memory for each of 1 000 000 patterns", "bytes", False),
     "idle_memory": Measure("idle daemon's memory", "MB", False),

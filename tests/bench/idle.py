@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from tests.bench.buses import Bus
+from tests.bench.crew import Failure
 from tests.bench.figures import Figures
 from tests.bench.wire import RawClient, raw_client
 
@@ -28,7 +29,7 @@ def allow_many_files() -> None:
 
 def measure_idle(buses: Sequence[Bus], figures: Figures, seconds: float, connections: Sequence[int]) -> None:
     """seconds: how long to watch for wake-ups. connections: how many to hold, in rising order."""
-    first = [raw_client(bus.protocol, bus.endpoint) for bus in buses]
+    first = [_greeted(bus) for bus in buses]
     for client in first:
         client.settle()
     for bus in buses:
@@ -46,7 +47,7 @@ def measure_idle(buses: Sequence[Bus], figures: Figures, seconds: float, connect
 def measure_first_greeting(bus: Bus) -> dict[str, float]:
     """What the start of a bus that nobody has connected to yet has taken, and its first greeting; milliseconds."""
     started = monotonic()
-    raw_client(bus.protocol, bus.endpoint).close()
+    _greeted(bus).close()
     return {"start_daemon": (bus.started_in + monotonic() - started) * 1e3}
 
 
@@ -55,13 +56,20 @@ def memory_of(pid: int) -> int:
     return _status(f"/proc/{pid}/status", "VmRSS") * 1024
 
 
+def _greeted(bus: Bus) -> RawClient:
+    try:
+        return raw_client(bus.protocol, bus.endpoint)
+    except OSError as problem:
+        raise Failure(f"{bus.name} did not let a client in: {problem}") from None
+
+
 def _memory_of_connections(bus: Bus, connections: Sequence[int]) -> dict[str, float]:
     """Kilobytes for each of many idle connections."""
     before = memory_of(bus.pid)
     clients: list[RawClient] = []
     found = {}
     for count in connections:
-        clients += [raw_client(bus.protocol, bus.endpoint) for _ in range(count - len(clients))]
+        clients += [_greeted(bus) for _ in range(count - len(clients))]
         found[f"scale_{count}_memory"] = (memory_of(bus.pid) - before) / 1e3 / count
     for client in clients:
         client.close()

@@ -37,14 +37,15 @@ def machine() -> dict[str, str]:
 
 
 def versions(kinds: Mapping[str, type[Bus]]) -> dict[str, str]:
-    """What is measured with what, by name; what is not installed is absent. kinds: the buses."""
+    """What is measured with what, by name; what is not installed is absent. kinds: the buses, by name."""
     found = {"Python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             pass
-    told = {name: kind.version() for name, kind in kinds.items()}
+    variants = {kind for kind in kinds.values() for base in kind.__mro__[1:] if base in kinds.values()}
+    told = {name: kind.version() for name, kind in kinds.items() if kind not in variants}
     return found | {name: version for name, version in told.items() if version is not None}
 
 

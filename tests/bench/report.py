@@ -4,6 +4,7 @@ All measures are there, each with a line for whoever was measured, the best firs
 the most telling ones, with a column for each bus, as a README shows it; the whole is folded below.
 """
 
+import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,12 @@ _SECTIONS = {
     "From D-Bus": ("export_",),
 }
 """How the measures of each part of the report begin."""
+
+_PROMISES = {
+    "queue_persistent": "When they confirm, pybus, RabbitMQ and Redis always have a message on disk; Redis everysec "
+    "has it there within a second, NATS jetstream within two minutes."
+}
+"""What has to be known beside a measure: bus and peer don't promise the same."""
 
 _TELLING = (
     "signals_1_1",
@@ -52,7 +59,6 @@ _TELLING = (
 
 _COLUMNS = ("nats", "redis", "dbus-broker", "dbus-daemon", "mosquitto", "rabbitmq", "zmq")
 """The peers side by side there; what is called `nats-jetstream` stands in the column of `nats`."""
-
 
 _NAMES = {
     **LEGS,
@@ -86,6 +92,7 @@ def as_text(record: Record) -> str:
             lines.append(f"{_title(MEASURES[measure]):58}{heads}".rstrip())
             for who, value, ratios in _ranking(figures, measure):
                 lines.append(f"  {who:40}{value:>16}{''.join(f'{ratio:>11}' for ratio in ratios)}".rstrip())
+            lines += textwrap.wrap(_PROMISES.get(measure, ""), 80)
     if reached := outcomes(figures):
         lines += ["", "TARGETS"]
         lines += [
@@ -107,7 +114,9 @@ def as_markdown(record: Record) -> str:
             for index, (who, value, ratios) in enumerate(_ranking(figures, measure))
         ]
         table = _table(["", "", "median", *legs], rows, words=2)
-        parts.append(f"<details><summary>{heading}</summary>\n\n{table}\n\n</details>")
+        promises = [_PROMISES[measure] for measure in measures if measure in _PROMISES]
+        folded = "\n\n".join([f"<details><summary>{heading}</summary>", table, *promises, "</details>"])
+        parts.append(folded)
     return "\n\n".join(parts)
 
 
@@ -143,7 +152,13 @@ def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
     if bus_of(who) in LEGS or not MEASURES[measure].compared:
         return ["" for _ in _legs(figures)]
     ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
-    return ["" if ratio is None else f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x" for ratio in ratios]
+    return ["" if ratio is None else _times(ratio) for ratio in ratios]
+
+
+def _times(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
+    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x"
 
 
 def _matrix(figures: Figures) -> list[str]:
@@ -155,8 +170,9 @@ def _matrix(figures: Figures) -> list[str]:
         return []
     rows = [[_title(MEASURES[one]), *(_cell(figures, one, column) for column in columns)] for one in measures]
     legs = " and ".join(_leg_name(leg) for leg in _legs(figures))
-    legend = f"In brackets: how many times better pybus is ({legs}). In bold: the best peer."
-    return [_table(["", *map(name_of, columns)], rows), *([legend] if legs else [])]
+    legend = f"In brackets: how many times better pybus is ({legs}), each round beside its own. In bold: the best peer."
+    promises = [text for measure, text in _PROMISES.items() if measure in measures]
+    return [_table(["", *map(name_of, columns)], rows), *([legend] if legs else []), *promises]
 
 
 def _cell(figures: Figures, measure: str, column: str) -> str:

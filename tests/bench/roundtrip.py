@@ -35,8 +35,9 @@ class RoundTrip:
     def __init__(self, crew: Crew, bus: Bus, measure: str) -> None:
         self._measure = measure
         self._bob = crew.start(answer, bus.protocol, bus.endpoint)
-        hear(self._bob)
         self._alice = crew.start(ask, bus.protocol, bus.endpoint)
+        hear(self._bob, self._alice)
+        self._alice.send("publish one")
         hear(self._alice)
         self._times = _LEAST
 
@@ -81,6 +82,8 @@ def ask(pipe: Pipe, protocol: str, endpoint: str) -> None:
     client = raw_client(protocol, endpoint)
     client.subscribe(["y"])
     client.settle()
+    pipe.send("subscribed")
+    pipe.recv()
     signal = client.signal("x")
     client.out.sendall(signal)
     size = len(client.read_message())

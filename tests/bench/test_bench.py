@@ -10,16 +10,19 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
 import pytest
 
-from tests.bench.__main__ import NAMES, SCENARIOS, TINY, Harness, Opening
 from tests.bench.buses import Bus, DBusDaemon, Pybus
 from tests.bench.crew import Crew
+from tests.bench.figures import bus_of
+from tests.bench.harness import TINY, Harness
 from tests.bench.roundtrip import RoundTrip
+from tests.bench.scenarios import NAMES, SCENARIOS, Opening
 from tests.integration.private_dbus import needs_dbus
 
 _ROOT = Path(__file__).parents[2]
@@ -60,7 +63,7 @@ def test_measures_with_nothing_lost(tmp_path: Path, name: str) -> None:
     assert found["left out"] == []
     assert {figure["measure"] for figure in found["figures"]} == _MEASURES[name]
     for figure in found["figures"]:
-        assert figure["bus"] == "pybus"
+        assert bus_of(figure["bus"]) == "pybus"
         assert figure["title"]
         assert figure["median"] >= 0
         assert len(figure["rounds"]) == 1
@@ -72,18 +75,42 @@ def test_what_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
     assert found["left out"] == ["rabbitmq: rabbitmq-server is not installed"]
 
 
-def test_names_the_machine_and_the_versions(tmp_path: Path) -> None:
-    found = bench(tmp_path, "--only", "roundtrip")
-    assert set(found["machine"]) == {"cpu", "cores", "load before", "kernel", "udevd"}
+def test_brokers_that_are_not_installed_are_left_out_by_name(tmp_path: Path) -> None:
+    others = ["--bus", "nats", "--bus", "mosquitto"]
+    found = bench(tmp_path, "--only", "roundtrip", *others, bus="redis", PATH=str(tmp_path))
+    assert (found["failed"], found["figures"]) == ([], [])
+    assert found["left out"] == [
+        "redis: redis-server is not installed",
+        "nats: nats-server is not installed",
+        "mosquitto: mosquitto is not installed",
+    ]
+
+
+def test_measures_another_broker_with_nothing_lost(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "signals", bus="redis")
+    if found["left out"]:
+        pytest.skip(found["left out"][0])
+    assert found["failed"] == []
+    assert {(figure["measure"], figure["bus"]) for figure in found["figures"]} == {
+        (measure, "redis") for measure in _MEASURES["signals"]
+    }
+
+
+def test_tells_when_where_and_with_what_and_whether_the_targets_are_met(tmp_path: Path) -> None:
+    found = bench(tmp_path, "--only", "bound")
+    assert datetime.fromisoformat(found["date"]).tzinfo is UTC
+    assert found["scope"] == {"name": "tiny", **TINY._asdict(), "connections": [100], "patterns": [1, 100]}
+    assert set(found["machine"]) == {"cpu", "cores", "virtual", "kernel", "system", "load before", "udevd"}
     assert {"pybus", "Python", "msgpack"} <= set(found["versions"])
-
-
-def test_targets_are_shown_with_what_was_reached(tmp_path: Path) -> None:
-    found = bench(tmp_path, "--only", "python")
     (target,) = found["targets"]
-    assert target["target"] == "Python to Python, messages a second"
-    assert target["limit"] == 250_000
-    assert target["met"] == (target["value"] >= 250_000)
+    (slower,) = (figure["median"] for figure in found["figures"] if figure["measure"] == "bound_slower")
+    assert target == {
+        "target": "routing beside 100 000 bindings, times slower",
+        "leg": "pybus",
+        "limit": 1.5,
+        "value": slower,
+        "met": slower <= 1.5,
+    }
 
 
 def test_ctrl_c_ends_all_that_was_started(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.__main__ import SCENARIOS
 from tests.bench.buses import NotAvailable
 from tests.bench.client import BODY, CLIENTS, Client, Countdown, need, under_way
 from tests.bench.crew import Failure
+from tests.bench.scenarios import SCENARIOS
 from tests.bench.test_bench import bench
 from tests.test_architecture import imports
 
