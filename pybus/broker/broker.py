@@ -76,7 +76,7 @@ class Broker:
         self.dispatch = Dispatch(self)
         self.storms = Storms(self)
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
-        self.queueing = Queueing(self, Journal(store, wall - now))
+        self.queueing = Queueing(self, Journal(store))
         self.driver = Driver(self)
         self.gone = Totals()
         self.effort = _USUAL_EFFORT

@@ -62,6 +62,10 @@ class QueueStore:
         """Write a batch, see `pybus.storage.Store`."""
         self._store.commit(batch)
 
+    def tidy(self) -> None:
+        """Tidy up after a batch, see `pybus.storage.Store`."""
+        self._store.tidy()
+
     def read(self, places: list[int]) -> dict[int, bytes]:
         """Read messages, see `pybus.storage.Store`."""
         return self._store.read(places)
