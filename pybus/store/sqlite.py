@@ -41,7 +41,9 @@ _LOG_BYTES = 16 * 1024 * 1024
 _LARGE = RESERVE // 2
 """Bytes of messages from which a batch is looked at whether it fits the disk, in the log and in the file."""
 _SPARE = 4096
-"""Free pages past which the file shrinks while it is in use, by at most _SLICE pages after each batch."""
+"""Free pages past which the file shrinks while it is in use, by at most _SLICE pages after each batch.
+
+While there is no reserve there is nothing to spare."""
 _SLICE = 1024
 _LAST_SLICE = 65536
 """Pages that it shrinks by at the end, at most: nobody is to wait long for that."""
@@ -214,13 +216,14 @@ class SqliteStore:
         writer = self._writer
         if writer is None:
             return
+        spare = _SPARE if self._reserve.held else 0
         with suppress(sqlite3.Error):  # another time, then
-            if self._freed:
+            if self._freed or not spare:
                 (free,) = writer.execute("PRAGMA freelist_count").fetchone()
-                if free > _SPARE:
-                    _shrink(writer, min(free - _SPARE, _SLICE))
-                self._freed = free > _SPARE + _SLICE
-            if not self._reserve.held:
+                if free > spare:
+                    _shrink(writer, min(free - spare, _SLICE))
+                self._freed = free > spare + _SLICE
+            if not spare:
                 _write_back(writer)
                 self._reserve.take()
 
