@@ -49,6 +49,8 @@ class QueueStore:
         except Exception as error:  # whatever it is that such a file has in it
             log.write(ERROR, f"what {self._path} holds is damaged: {type(error).__name__}: {error}")
             self._store.put_aside()
+        if self._store.damaged:
+            log.write(ERROR, self._store.damaged)
         if self._store.set_aside:
             log.write(ERROR, f"{self._path} can't be read and was moved to {self._store.set_aside}")
         if contents is None:

@@ -27,6 +27,7 @@ from pybus.storage import (
     StoreError,
     place_of,
 )
+from pybus.store.log_file import copy_of, lost_commits
 from pybus.store.reserve import BYTES as RESERVE
 from pybus.store.reserve import Reserve, free_bytes
 from pybus.store.rows import parts, write_batch
@@ -61,7 +62,8 @@ def _midnight() -> float:
 class SqliteStore:
     """The store at one path. Its folder and file are made at the first commit, readable by their owner only.
 
-    set_aside: the new name of a former file that could not be read; "" mostly.
+    set_aside: the new name of a former file that could not be read; "" mostly. damaged: what can be said of a log
+    that has lost something; "" mostly.
     """
 
     def __init__(self, path: str, midnight: Callable[[], float] = _midnight) -> None:
@@ -75,7 +77,7 @@ class SqliteStore:
         self._reader: sqlite3.Connection | None = None
         self._is_new = True
         self._refused = ""
-        self.set_aside = ""
+        self.set_aside = self.damaged = ""
 
     # --- at the start -------------------------------------------------------------------------------
 
@@ -267,6 +269,7 @@ class SqliteStore:
             self._take_lock()
             writer = self._connect()
             try:
+                self._check_log(writer)
                 if not version_of(writer):
                     writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be told before anything is in it only
                 writer.execute("PRAGMA secure_delete = OFF")  # to delete what is large would take as much of the log
@@ -285,6 +288,20 @@ class SqliteStore:
             self._writer = writer
             self._reserve.take()
         return self._writer
+
+    def _check_log(self, writer: sqlite3.Connection) -> None:
+        """See whether the log has lost anything, before it is written over."""
+        log = f"{self._path}-wal"
+        with suppress(sqlite3.OperationalError, OSError):  # a full disk, where a log can't be written back
+            if not os.path.getsize(log):
+                return
+            frames = 0
+            if os.path.getsize(self._path):  # else SQLite deletes the log
+                version_of(writer)
+                _, frames, _ = _write_back(writer)
+            if lost := lost_commits(log, frames):
+                self.damaged = f"{log} is damaged, and the last {lost} commits of the queues are lost"
+                self.damaged += f"; a copy of it is {copy_of(log)}"
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
@@ -310,9 +327,13 @@ class SqliteStore:
         self._lock = lock
 
 
-def _write_back(writer: sqlite3.Connection) -> None:
-    """Write the log back to the tables, so that it begins anew in the room that it has."""
-    writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+def _write_back(writer: sqlite3.Connection) -> tuple[int, int, int]:
+    """Write the log back to the tables, so that it begins anew in the room that it has.
+
+    Returns whether something was in the way, and how many frames it has and how many of them were written back.
+    """
+    found: tuple[int, int, int] = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return found
 
 
 def _let_shrink(writer: sqlite3.Connection) -> None:

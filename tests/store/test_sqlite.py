@@ -149,7 +149,9 @@ def test_nobody_else_can_read_it(store: SqliteStore, path: str) -> None:
     folder = os.path.dirname(path)
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     modes = {name: stat.S_IMODE(os.stat(f"{folder}/{name}").st_mode) for name in os.listdir(folder)}
-    assert modes == dict.fromkeys(("queues.db", "queues.db-shm", "queues.db-wal", "queues.db.lock", "queues.db.reserve"), 0o600)
+    assert modes == dict.fromkeys(
+        ("queues.db", "queues.db-shm", "queues.db-wal", "queues.db.lock", "queues.db.reserve"), 0o600
+    )
 
 
 def test_the_file_shrinks_when_messages_go(store: SqliteStore, path: str) -> None:
