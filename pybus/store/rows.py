@@ -45,9 +45,10 @@ def _put(writer: sqlite3.Connection, messages: list[StoredMessage], midnight: fl
     for part in parts(messages):
         values: list[object] = []
         for place, returns, priority, since, due, size, volatile, data in part:
-            number = shared.get(id(data))
-            values += (place, returns, priority, since + midnight, due if due is None else due + midnight, size)
-            values += (volatile, data if number is None else b"", number)
+            if (number := shared.get(id(data))) is not None:
+                data = b""
+            day_due = None if due is None else due + midnight
+            values += (place, returns, priority, since + midnight, day_due, size, volatile, data, number)
         writer.execute(_INSERT + ",".join([_ROW] * len(part)), values)
 
 

@@ -89,6 +89,8 @@ class SqliteStore:
         Raises `StoreError` if the store can't be used and is not to be touched: another bus has it, it is of a
         newer version, or the system refuses. Then nothing is written to it, either.
         """
+        if self._refused:
+            raise StoreError(self._refused)
         if not os.path.exists(self._path):
             return None
         self._is_new = False
@@ -101,11 +103,11 @@ class SqliteStore:
                     raise
                 return self._load()  # which takes some room, too
         except (sqlite3.DatabaseError, OSError, StoreError) as error:
-            if _is_damage(error):
-                self.put_aside()
+            if not _is_damage(error):
+                self._let_go()
+                self._refused = str(error)
+            elif self.put_aside():
                 return None
-            self._let_go()
-            self._refused = str(error)
             raise StoreError(self._refused) from None
 
     def _load(self) -> Contents:
@@ -156,17 +158,23 @@ class SqliteStore:
                 due -= midnight
             yield StoredMessage(place, returns, priority, since - midnight, due, size, bool(volatile), frame)
 
-    def put_aside(self) -> None:
-        """Move the file away, never delete it: it can't be understood."""
+    def put_aside(self) -> bool:
+        """Move the file away, never delete it: it can't be understood. False if the system does not let it be moved."""
         self._let_go()
-        self._is_new = True
         number = 1
         while os.path.exists(f"{self._path}.unreadable-{number}"):
             number += 1
-        self.set_aside = f"{self._path}.unreadable-{number}"
-        for suffix in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                os.rename(self._path + suffix, self.set_aside + suffix)
+        aside = f"{self._path}.unreadable-{number}"
+        try:
+            for suffix in ("-wal", "-shm", ""):  # SQLite deletes a log without its file
+                with suppress(FileNotFoundError):
+                    os.rename(self._path + suffix, aside + suffix)
+        except OSError as error:
+            self._refused = f"{self._path} can't be read, nor moved away: {error.strerror}; move or delete it"
+            return False
+        self._is_new = True
+        self.set_aside = aside
+        return True
 
     # --- the interface ------------------------------------------------------------------------------
 

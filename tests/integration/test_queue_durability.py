@@ -158,6 +158,25 @@ def test_a_damaged_store_is_set_aside_and_said_loudly(daemon: BusDaemon) -> None
         assert [one.body for one in drain(bus, "jobs")] == [1]
 
 
+def test_what_a_damaged_log_has_lost_is_said_loudly(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bus:
+        queue = bus.queue("jobs", durable=True)
+        for number in range(10):
+            queue.publish(number, persistent=True, confirm=True)
+    daemon.kill()
+    log = Path(f"{database(daemon)}-wal")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    daemon.restart()
+    line = daemon.wait_for_log(f"error: {log} is damaged, and the last ")
+    assert line.endswith(f" commits of the queues are lost; a copy of it is {log}.damaged-1")
+    with pybus.connect(daemon.address) as bus:
+        bus.queue("jobs", durable=True).publish("on", persistent=True, confirm=True)
+        found = [one.body for one in drain(bus, "jobs")]
+    assert found == [*range(len(found) - 1), "on"]
+
+
 def test_a_second_daemon_can_t_open_the_store(daemon: BusDaemon) -> None:
     with pybus.connect(daemon.address) as bus:
         bus.queue("jobs", durable=True).publish("first", persistent=True, confirm=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,21 @@ def test_what_was_given_up_is_taken_again_before_messages_are_let_in(small_disk:
     store.commit(puts(count + 1))
     assert kept.stat().st_size == BYTES
     store.close()
+
+
+def test_what_can_neither_be_read_nor_moved_away_is_left_alone(small_disk: Path) -> None:
+    path = small_disk / "queues.db"
+    path.write_bytes(b"what a disk may make of a file")
+    subprocess.run(["mount", "--bind", path, path], check=True)  # a mount point can't be renamed
+    store = SqliteStore(str(path))
+    for attempt in (store.load, store.load, lambda: store.commit(puts(1))):
+        with pytest.raises(StoreError) as caught:
+            attempt()
+        assert str(caught.value) == (
+            f"{path} can't be read, nor moved away: Device or resource busy; move or delete it"
+        )
+    assert path.read_bytes() == b"what a disk may make of a file"
+    subprocess.run(["umount", path], check=True)
 
 
 def test_a_batch_that_does_not_fit_twice_is_refused(small_disk: Path) -> None:
