@@ -90,6 +90,8 @@ class Committer:
             self._store.commit(batch)
         except StoreError as error:
             return _News(str(error), self._commit_rest(batch))
+        except Exception as error:  # a bug of ours: nobody is to wait for good for a thread that has ended
+            return _News(f"bug: {type(error).__name__}: {error}")
         return _News()
 
     def _commit_rest(self, batch: Batch) -> bool:

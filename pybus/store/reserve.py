@@ -3,7 +3,7 @@
 To delete takes room as well: the write-ahead log grows by what a commit changes, and the file by what is written back
 from the log. So a file of a few megabytes lies beside the store. It is given up when nothing can be written any more,
 and taken again when there is room for that and as much again; meanwhile no messages are let in, as they would eat it
-up. (A file system that writes each block to a new place, as btrfs does, keeps its promise the same way.)
+up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Reserve:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.held = os.path.exists(path)
+        self.held = os.path.exists(path) and os.path.getsize(path) == BYTES
 
     def take(self) -> bool:
         """Have it, if the disk has twice as much room; whether it is there."""

@@ -144,15 +144,9 @@ class Journal:
     def put(self, queue: Queue, message: Message, *, volatile: bool) -> None:
         """A message came into a queue. volatile: it goes to disk for want of memory only."""
         place = place_of(self.number(queue), message.position)
+        returns, priority, since, due = message.returns, message.priority, message.since, message.due
         self._batch.put[place] = StoredMessage(
-            place,
-            message.returns,
-            message.priority,
-            message.since,
-            message.due,
-            message.size,
-            volatile,
-            message.data,
+            place, returns, priority, since, due, message.size, volatile, message.data
         )
         message.batch = self.current
         self.changes += 1
