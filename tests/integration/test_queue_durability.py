@@ -247,6 +247,7 @@ def test_a_disk_without_any_room_can_be_emptied(daemon: BusDaemon, small_disk: P
         acked = [one.body for one in drain(bus, "jobs")]
         assert acked[:count] == [number.to_bytes(4, "little") * 5000 for number in range(count)]
         daemon.wait_for_log("the queues can be written to disk again")
+        bus.queue("later", durable=True)  # answered once it is on disk, and the acks before it are
     daemon.kill()
     fill(small_disk)
     daemon.restart()
