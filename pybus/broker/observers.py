@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.peer import OTHERS, Peer
+from pybus.broker.peer import OTHERS, Peer, Receiver
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, EPHEMERAL, ERROR, HEADER_SIZE, RETAIN, SIGNAL, Run, bodies_of, frame, sender_of
 
@@ -22,7 +22,7 @@ MAX_ENTRIES = 1000
 """Topics, and methods, that a meter counts one by one; the rest counts under `#`."""
 
 
-class Observer:
+class Observer(Receiver):
     """One who watches, on behalf of a peer."""
 
     def __init__(self, broker: Broker, peer: Peer, patterns: tuple[str, ...]) -> None:

@@ -7,14 +7,27 @@ make runs in the same way. Any other frame is a run of one. On a stream of 64-by
 this costs 0.3 us a frame in plain Python.
 """
 
+from __future__ import annotations
+
 from struct import Struct
 
 from pybus.errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import cython
+else:
+    from pybus import plain as cython
 
 PREAMBLE = b"PYBUS\x00\x00\x01"
 HEADER_SIZE = 20
 BUS = 0
 """The bus's own number, as sender or target."""
+
+SEVERAL = 0
+"""No frame's kind: that of a run of plain signals to several topics that go the same way."""
 
 HELLO = 1
 WELCOME = 2
@@ -80,8 +93,7 @@ Run = tuple[int, int, int, int, int, bytes, bytes, int]
 """kind, flags, sender, target, serial (of the last frame), key, the frames' bytes, their number."""
 
 _pack = Struct("<IBBHIII").pack
-_peek = Struct("<I12sI").unpack_from
-_unpack_middle = Struct("<BBHII").unpack
+_peek = Struct("<IQII").unpack_from
 _peek_length = Struct("<I").unpack_from
 
 
@@ -136,6 +148,23 @@ def properties_size(target: int) -> int:
     return target & MAX_CAUSED_TIME
 
 
+def apart(run: Run) -> list[Run]:
+    """The runs of one frame that a run consists of, in order."""
+    _, flags, sender, target, _, _, data, count = run
+    return [(data[4], flags, sender, target, serial_of(one), key_of(one), one, 1) for one in frames_of(data, count)]
+
+
+def _joining(kind: int, flags: int) -> int:
+    if kind == SIGNAL and flags <= RAW:
+        return _BY_WAY
+    return _BY_KEY if kind in (PUBLISH, DELIVER, SETTLE) else _ALONE
+
+
+def _word(data: bytes, pos: int) -> int:
+    """Four bytes as a number, for compiled code; in plain Python `_peek` reads a header at once."""
+    return data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16 | data[pos + 3] << 24
+
+
 def key_of(data: bytes) -> bytes:
     """The key in a frame's bytes."""
     return data[HEADER_SIZE : HEADER_SIZE + int.from_bytes(data[6:8], "little")]
@@ -169,8 +198,9 @@ def serial_of(data: bytes) -> int:
     return int.from_bytes(data[16:20], "little")
 
 
-_JOINED = (PUBLISH, DELIVER, SETTLE)
-_NOTHING = (b"", 0, 0, 0, 0, 0)
+_ALONE, _BY_KEY, _BY_WAY = 0, 1, 2
+"""How frames join a run: not at all, with the same key, or also with a key that goes the same way."""
+_NOTHING = (0, -1, 0, 0, 0, 0, _ALONE)
 
 
 class FrameReader:
@@ -181,11 +211,17 @@ class FrameReader:
     a length is believed only as far as bytes have come, and checked against `most` first.
     """
 
-    __slots__ = ("_have", "_known", "_most", "_need", "_parts", "failure")
+    __slots__ = ("_have", "_known", "_most", "_need", "_parts", "_ways", "failure")
 
-    def __init__(self, most: int) -> None:
-        """most: the largest frame that is accepted, bytes, header included."""
+    def __init__(self, most: int, ways: Mapping[bytes, object] | None = None) -> None:
+        """most: the largest frame that is accepted, bytes, header included.
+
+        ways: by topic, where its signals go. Neighbouring plain signals whose topics have the very same object there
+        join a run, of the kind SEVERAL if the topics differ; its key is the first one's. They can be taken apart by
+        `apart`, if that changes before the run is handed on.
+        """
         self._most = most
+        self._ways = {} if ways is None else ways
         self._parts: list[bytes] = []
         self._have = 0
         self._need = 0
@@ -203,14 +239,22 @@ class FrameReader:
         While little happens, a read holds exactly one frame, like the one before it: that case comes
         first, as its time is what a person waits for.
         """
-        if not self._parts and len(data) >= HEADER_SIZE:
-            length, middle, serial = _peek(data)
-            known, kind, flags, sender, target, least = self._known
-            if middle == known and length == len(data) and least <= length <= self._most:
+        size = len(data)
+        if not self._parts and size >= HEADER_SIZE:
+            if cython.compiled:
+                length = _word(data, 0)
+                this_first = _word(data, 8)
+                this_first = this_first << 32 | _word(data, 4)
+                this_target = _word(data, 12)
+                serial = _word(data, 16)
+            else:
+                length, this_first, this_target, serial = _peek(data)
+            first, target, kind, flags, sender, least, _ = self._known
+            if this_first == first and this_target == target and length == size and least <= length <= self._most:
                 return [(kind, flags, sender, target, serial, data[HEADER_SIZE:least], data, 1)]
         if self._parts:
             self._parts.append(data)
-            self._have += len(data)
+            self._have += size
             if self._have < self._need:
                 return []
             data = b"".join(self._parts)
@@ -228,45 +272,69 @@ class FrameReader:
     def _cut(self, data: bytes, runs: list[Run]) -> int:
         """Append the complete runs in `data`; return where the first incomplete frame begins.
 
-        The twelve middle bytes of a header (kind, flags, key length, sender, target) are taken apart
-        and checked only if they differ from those of the frame before; so what each frame costs is
-        its length's check and the comparison of its key.
+        `first` is the header from its kind to its sender. It and the target are checked, and `first` is taken apart,
+        only if they differ from those of the frame before; so what each frame costs is its length's check and the
+        comparison of its key.
         """
+        header = HEADER_SIZE
         most = self._most
         size = len(data)
-        known, kind, flags, sender, target, least = self._known
-        start = pos = count = serial = 0
+        first, target, kind, flags, sender, least, joins = self._known
+        ways = self._ways
+        way: object = None
+        start = pos = count = serial = run_kind = 0
         run_key = b""
-        self._need = HEADER_SIZE
-        while size - pos >= HEADER_SIZE:
-            length, middle, this_serial = _peek(data, pos)
-            end = pos + length
-            if middle != known:
+        self._need = header
+        while size - pos >= header:
+            if cython.compiled:
+                length = _word(data, pos)
+                this_first = _word(data, pos + 8)
+                this_first = this_first << 32 | _word(data, pos + 4)
+                this_target = _word(data, pos + 12)
+                this_serial = _word(data, pos + 16)
+            else:
+                length, this_first, this_target, this_serial = _peek(data, pos)
+            if this_first != first or this_target != target:
                 if count:
-                    runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
+                    runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
                     count = 0
-                kind, flags, key_length, sender, target = _unpack_middle(middle)
+                kind = this_first & 0xFF
+                flags = this_first >> 8 & 0xFF
                 if kind not in FLAGS or flags & ~FLAGS[kind]:
                     self.failure = self._explain(kind, flags)
                     break
-                known = middle
-                least = HEADER_SIZE + key_length
+                first = this_first
+                target = this_target
+                sender = first >> 32
+                least = header + (first >> 16 & 0xFFFF)
+                joins = _joining(kind, flags)
             if not least <= length <= most:
                 self.failure = self._explain_length(length, least)
                 break
+            end = pos + length
             if end > size:
                 self._need = length
                 break
-            key = data[pos + HEADER_SIZE : pos + least]
+            if cython.compiled and count and data.startswith(run_key, pos + header):
+                key = run_key
+            else:
+                key = data[pos + header : pos + least]
             if count:
                 if key == run_key:
                     serial = this_serial
                     count += 1
                     pos = end
                     continue
-                runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
-                count = 0
-            if (kind == SIGNAL and flags <= RAW) or kind in _JOINED:
+                if way is not None and ways.get(key) is way:
+                    run_kind = SEVERAL
+                    serial = this_serial
+                    count += 1
+                    pos = end
+                    continue
+                runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
+            if joins:
+                way = ways.get(key) if joins == _BY_WAY else None
+                run_kind = kind
                 run_key = key
                 serial = this_serial
                 start = pos
@@ -275,8 +343,8 @@ class FrameReader:
                 runs.append((kind, flags, sender, target, this_serial, key, data[pos:end], 1))
             pos = end
         if count:
-            runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
-        self._known = (known, kind, flags, sender, target, least) if self.failure is None else _NOTHING
+            runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
+        self._known = (first, target, kind, flags, sender, least, joins) if self.failure is None else _NOTHING
         return pos
 
     def _explain_length(self, length: int, least: int) -> ProtocolError:

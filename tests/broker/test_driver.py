@@ -14,15 +14,11 @@ from pybus.errors import (
     UnknownMethod,
 )
 from pybus.names import BUS_NAME
+from pybus.plain import is_compiled
 from pybus.protocol.frames import CALL, RAW, RETAIN, frame
-from tests.broker.scene import Person, Scene, acquaintance, call, name_change, refusal, signal
+from tests.broker.scene import Person, Scene, acquaintance, call, name_change, refusal, signal, trio
 
 NAME = "org.example.Player"
-
-
-def trio() -> tuple[Scene, Person, Person, Person]:
-    scene = Scene()
-    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
 
 
 def refused(error: type[BusError], who: Person, method: str, *args: object) -> str:
@@ -254,6 +250,7 @@ def test_the_bus_tells_its_numbers() -> None:
     scene.wait(4)
     assert alice.ask("stats") == {
         "version": "1.2.3",
+        "compiled": is_compiled(),
         "uptime": 4.0,
         "peers": 2,
         "names": 1,

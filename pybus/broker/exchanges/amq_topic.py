@@ -11,13 +11,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.peer import Receiver
 
 if TYPE_CHECKING:
     from pybus.broker.queues.publishing import Publishing
     from pybus.broker.signals import Signals
 
 
-class Listener:
+class Listener(Receiver):
     """A destination of `amq.topic` as a receiver of signals. peer: nobody stands behind it."""
 
     peer = None
