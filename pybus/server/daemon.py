@@ -68,7 +68,7 @@ class Daemon:
         """A broker with the queues that are on disk."""
         while True:
             broker = Broker(
-                limits, secrets.token_hex(16), __version__, time.monotonic(), wall=time.time(), store=self.store
+                limits, secrets.token_hex(16), __version__, time.monotonic(), wall_time=time.time, store=self.store
             )
             if self.store.recover(broker.queueing, self.log):
                 return broker

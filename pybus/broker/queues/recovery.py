@@ -46,14 +46,13 @@ def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> No
     journal = queueing.journal
     if row.data and int.from_bytes(row.data[:4], "little") != len(row.data):
         raise ValueError("a message on disk is damaged")
-    message = Message(row.data, row.size, row.since - journal.wall)
+    message = Message(row.data, row.size, row.since)
     message.position = row.place - journal.start(queue)
     message.returns = row.returns or int(message.position <= queue.marked)
     message.redelivered = message.returns > 0
     message.priority = row.priority
     message.batch = journal.safe
-    if row.due is not None:
-        message.due = row.due - journal.wall
+    message.due = row.due
     queue.put(message)
     queue.memory += len(row.data)
     queueing.bytes += message.weight

@@ -171,6 +171,21 @@ def test_messages_come_back_in_their_order_once_and_unmarked() -> None:
     assert again.broker.queueing.bytes > 0
 
 
+def test_a_message_that_several_queues_take_is_one_frame_for_the_disk() -> None:
+    scene, alice, bob = bus()
+    names = [f"jobs.{number}" for number in range(10)]
+    for name in names:
+        declare(scene, bob, name, ("amq.fanout", ""))
+    alice.tell("amq.fanout", "", "for all", PERSISTENT)
+    alice.tell("amq.fanout", "", "for all", PERSISTENT, priority=1)
+    scene.save()
+    rows = list(scene.shelf.messages.values())
+    assert (len(rows), len({id(row.data) for row in rows})) == (20, 2)
+    again = scene.die()
+    for name in names:
+        assert bodies(consumed(again, name)) == ["for all", "for all"]
+
+
 def test_an_exclusive_queue_does_not_come_back() -> None:
     scene, alice, bob = bus()
     bob.queue("mine", durable=True, exclusive=True)
