@@ -89,7 +89,7 @@ class QueueMethods:
         binding. internal: messages come to it from other exchanges only. arguments: "alternate-exchange".
         """
         if passive:
-            self._vhost.exchange(name)
+            self._vhost.declared_exchange(name)
             return
         properties = exchanges.Properties(durable, auto_delete, internal, _checked(arguments))
         self._vhost.declare_exchange(name, type, properties)

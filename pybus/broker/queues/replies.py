@@ -79,6 +79,14 @@ def invalid_argument(key: str, queue: str, problem: str) -> PreconditionFailed:
     return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/': {problem}")
 
 
+def foreign_argument(key: str, queue: str, kind: str) -> PreconditionFailed:
+    return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/' of queue type rabbit_{kind}_queue")
+
+
+def invalid_property(key: str, queue: str) -> PreconditionFailed:
+    return failed(f"invalid property '{key}' for queue '{queue}' in vhost '/'")
+
+
 def not_integer(key: str, queue: str, value: object) -> PreconditionFailed:
     return invalid_argument(key, queue, f'"expected integer, got {type_name(value)}"')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pybus.errors import PreconditionFailed
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, PERSISTENT
@@ -178,6 +179,20 @@ def test_an_exclusive_queue_does_not_come_back() -> None:
     scene.save()
     assert list(scene.shelf.queues) == [1]
     assert scene.shelf.messages == {}
+
+
+def test_a_queue_whose_arguments_are_not_accepted_any_more_keeps_its_messages() -> None:
+    scene, alice, _ = bus()
+    publish(alice, "kept")
+    scene.save()
+    ((number, stored),) = scene.shelf.queues.items()
+    scene.shelf.queues[number] = stored._replace(arguments=pack({"x-queue-type": "stream"}))
+    scene = scene.die()
+    ((meaning, error),) = scene.broker.queueing.faults
+    assert meaning == "the arguments of queue 'jobs' are ignored"
+    assert isinstance(error, PreconditionFailed)
+    assert "unsupported queue type 'stream'" in error.message
+    assert consumed(scene) == [Got("", "jobs", "kept")]
 
 
 def test_properties_of_messages_come_back() -> None:

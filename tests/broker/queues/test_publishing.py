@@ -105,6 +105,10 @@ def test_an_internal_exchange_takes_messages_from_exchanges_only() -> None:
         ({"expiration": "-1"}, "PRECONDITION_FAILED - invalid expiration '-1': {value_negative,-1}"),
         ({"expiration": "1.5"}, "PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}"),
         ({"expiration": ""}, "PRECONDITION_FAILED - invalid expiration '': no_integer"),
+        (
+            {"expiration": "315360000001"},
+            "PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_large,315360000001}",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_message_is_said(properties: dict[str, Any], text: str) -> None:
@@ -114,6 +118,18 @@ def test_what_is_wrong_with_a_message_is_said(properties: dict[str, Any], text: 
     ((_, serial, message),) = alice.told()
     assert (serial, message) == (3, text.removeprefix("PreconditionFailed: "))
     assert bob.ask("get_message", "q") is None
+
+
+def test_an_expiration_may_be_ten_years_and_is_a_number_however_it_is_written() -> None:
+    scene, alice, bob, _ = office()
+    for text, seconds in (("315360000000", 315_360_000), ("0" * 5000 + "1500", 1.5), ("+2000", 2), ("-0", 0)):
+        bob.queue("q")
+        alice.tell("", "q", text, expiration=text)
+        assert scene.broker.next_deadline() == (scene.now + seconds if seconds else None)
+        bob.ask("delete_queue", "q")
+    alice.tell("", "q", 1, expiration="9" * 5000)
+    ((_, _, message),) = alice.told()
+    assert message.startswith("PRECONDITION_FAILED - invalid expiration '999")
 
 
 def test_properties_that_are_longer_than_the_message_are_refused() -> None:
