@@ -9,6 +9,7 @@ from pybus.broker.driver import NotYet, no_value
 from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
 from pybus.broker.queues.disk import NotOnDisk
+from pybus.broker.queues.methods import CARRIERS
 from pybus.broker.topics import decode_key
 from pybus.errors import (
     BusError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pybus.broker.broker import Broker
 
 _BUS_KEY = BUS_NAME.encode()
+_CARRIERS = {name.encode() for name in CARRIERS}
 
 
 class Dispatch:
@@ -106,7 +108,7 @@ class Dispatch:
                     self._ask(Held(peer, call, data, value.topic))
             else:
                 if reply:
-                    answer = self._answer_of_bus(peer, serial, body)
+                    answer = self._answer_of_bus(peer, serial, body, carries=method in _CARRIERS)
                     if self._broker.queueing.journal.promises != promises:
                         self._broker.queueing.disk.answer_later(peer, answer)
                         return
@@ -116,10 +118,10 @@ class Dispatch:
             if reply:
                 self.refuse(peer, serial, error)
 
-    def _answer_of_bus(self, peer: Peer, serial: int, body: bytes) -> bytes:
-        """The frame of an answer of the bus itself. Raises `TooLarge`."""
+    def _answer_of_bus(self, peer: Peer, serial: int, body: bytes, *, carries: bool = False) -> bytes:
+        """The frame of an answer of the bus itself. carries: a message, so that it has no limit. Raises `TooLarge`."""
         size = HEADER_SIZE + len(body)
-        if size > self._broker.limits.frame:
+        if size > self._broker.limits.frame and not carries:
             raise TooLarge(f"the answer has {size} bytes; the limit is {self._broker.limits.frame}")
         return frame(ANSWER, 0, BUS, peer.number, serial, b"", body)
 

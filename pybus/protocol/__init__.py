@@ -239,7 +239,11 @@ the first DELIVER has the delivery tag 1, and so on; what `get_message` answers 
 at its place among the frames.
 
 A PUBLISH frame may be as large as the frame limit but for 4096 bytes, or but for a quarter of a limit under 16 KiB:
-a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge).
+a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge). What
+the bus has taken it hands out, even if it has become larger than the limit by a very long history, or the limit was
+lowered since: of all frames from the bus only DELIVER and the answers of `get_message` and `peek_messages` may be so.
+
+In a queue that limits deliveries (`x-delivery-limit`) a message that came back has the header `x-delivery-count`.
 
 SETTLE says what became of a delivery: done, or with NACK thrown away (to the dead letters, if the queue has any),
 or with NACK and REQUEUE given back. What is given back again and again pauses, and counts for `x-delivery-limit`;

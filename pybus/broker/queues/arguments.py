@@ -89,9 +89,7 @@ def read_policy(queue: str, arguments: Mapping[str, object]) -> Policy:
     """The policy that arguments ask for. Raises `PreconditionFailed`."""
     given = _Given(queue, arguments)
     kind = _read_type(given)
-    exchange = arguments.get("x-dead-letter-exchange")
-    if not isinstance(exchange, str) and "x-dead-letter-exchange" in arguments:
-        raise replies.invalid_type("x-dead-letter-exchange", "queue", queue, exchange)
+    exchange = given.exchange("x-dead-letter-exchange")
     key = given.text("x-dead-letter-routing-key")
     if key is not None and exchange is None:
         raise replies.invalid_argument("x-dead-letter-routing-key", queue, "routing_key_but_no_dlx_defined")
@@ -171,6 +169,15 @@ class _Given:
         if not isinstance(value, str):
             raise self._unacceptable(key, value)
         return value
+
+    def exchange(self, key: str) -> str | None:
+        """The name of an exchange; what is none is refused in other words."""
+        value = self._arguments.get(key)
+        if isinstance(value, str):
+            return value
+        if key in self._arguments:
+            raise replies.invalid_type(key, "queue", self._queue, value)
+        return None
 
     def choice(self, key: str, choices: tuple[str, ...], problem: str) -> str | None:
         """One of these texts. problem: what is wrong with any other, with {} where that is named."""

@@ -9,7 +9,7 @@ from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
 from pybus.broker.queues.disk import NotOnDisk
-from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed, TooLarge
+from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
 
@@ -100,7 +100,7 @@ class Consuming:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
         That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`,
-        `NotOnDisk`, and `TooLarge` for one that no answer can carry, as the limit was higher when it came.
+        `NotOnDisk`.
         """
         queue.used = self._broker.now
         self._drop_expired(queue)
@@ -114,8 +114,6 @@ class Consuming:
             self._queueing.disk.page_in(queue, message)
             if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
                 raise NotOnDisk
-        if not self._queueing.can_answer(message):
-            raise TooLarge(f"the next message has {len(message.data)} bytes, more than an answer can have")
         queue.take()
         tag = channel.got(queue, message, no_ack)
         self.look_after(queue)

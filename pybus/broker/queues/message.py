@@ -113,6 +113,13 @@ def parse(data: bytes) -> Content:
     )
 
 
+def with_header(data: bytes, name: str, value: object) -> bytes:
+    """A PUBLISH frame's bytes with a header more."""
+    content = parse(data)
+    properties = {**content.properties, "headers": {**content.headers, name: value}}
+    return content._replace(properties=properties).frame()
+
+
 _TEXTS = frozenset(
     (
         "content_type",

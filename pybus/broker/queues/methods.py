@@ -56,6 +56,8 @@ METHODS = (
 _LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
+CARRIERS = {"get_message", "peek_messages"}
+"""Methods whose answers carry messages, which are handed out however large they have become."""
 _MAX_COUNT = 2**32
 
 
@@ -214,7 +216,7 @@ class QueueMethods:
         if got is None:
             return None
         message, tag = got
-        return {"message": deliver_frame(message, 0), "tag": tag, "messages": len(found)}
+        return {"message": deliver_frame(found, message, 0), "tag": tag, "messages": len(found)}
 
     def peek_messages(self, queue: str, count: int = 10) -> list[dict[str, object]]:
         """The next messages of a queue, which stay there: each as message (a DELIVER frame), age (seconds), returns.
@@ -230,7 +232,7 @@ class QueueMethods:
                 break
             self._broker.queueing.disk.page_in(there, message)
             age = self._broker.now - message.since
-            found.append({"message": deliver_frame(message, 0), "age": age, "returns": message.returns})
+            found.append({"message": deliver_frame(there, message, 0), "age": age, "returns": message.returns})
         return found
 
     def move_messages(self, queue: str, destination: str = "", count: int = 0) -> int:

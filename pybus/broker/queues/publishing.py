@@ -216,10 +216,6 @@ class Publishing:
         if obstacle is not None:
             queue.dropped += 1
             return obstacle
-        if not self._queueing.can_answer(message):
-            queue.dropped += 1
-            most = self._broker.limits.frame
-            return TooLarge(f"a message has grown to {len(message.data)} bytes; the limit of frames is {most}")
         policy = queue.policy
         bounded = policy.max_length is not None or policy.max_bytes is not None
         if bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
 
 
-_AROUND = 128
-"""More bytes than an answer has around the message that it carries."""
-
-
 class Queueing:
     """All of the bus that has to do with queues.
 
@@ -57,10 +53,6 @@ class Queueing:
         if peer.channel is None:
             peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
-
-    def can_answer(self, message: Message) -> bool:
-        """Whether a message fits into an answer, and by that into a frame of its own."""
-        return len(message.data) + _AROUND <= self.broker.limits.frame
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
         """A message has come into a queue. lasting: whether it is to outlive the daemon."""
