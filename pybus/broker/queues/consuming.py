@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
 from pybus.broker.queues.disk import NotOnDisk
+from pybus.broker.queues.works import LIGHT_SLICE, SLICE, Pace, Work
 from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
@@ -103,7 +105,8 @@ class Consuming:
         `NotOnDisk`.
         """
         queue.used = self._broker.now
-        self._drop_expired(queue)
+        while self._drop_slice(queue):
+            pass
         if queue.head() is None:
             return None
         if not no_ack and channel.held >= self._broker.limits.unacked:
@@ -135,6 +138,8 @@ class Consuming:
         while (message := queue.head()) is not None:
             if message.due is not None and message.due < now:
                 self._drop_expired(queue)
+                if queue.expiring:
+                    return
                 continue
             consumer = queue.consumers.next()
             if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
@@ -279,12 +284,17 @@ class Consuming:
 
     # --- queues as a whole, and time ----------------------------------------------------------------
 
-    def purge(self, queue: Queue) -> int:
-        """Throw away what waits in a queue; how much that was. It does not go to the dead letters."""
-        thrown = queue.purge()
-        for message in thrown:
+    def purge(self, queue: Queue) -> Work:
+        """Throw away what waits in a queue; the work's result is how much that was. It does not go to the dead letters.
+
+        The queue is empty at once. What that takes on disk and in memory is let go by and by.
+        """
+        count, thrown, pace = len(queue), queue.purge(), Pace(self._queueing.journal)
+        for number, message in enumerate(thrown, 1):
             self._queueing.release(queue, message)
-        return len(thrown)
+            if not number % LIGHT_SLICE:
+                yield pace.after(LIGHT_SLICE)
+        return count
 
     def delete(self, queue: Queue) -> int:
         """Remove a queue: its consumers are told, and what waits is thrown away; how much that was."""
@@ -293,7 +303,9 @@ class Consuming:
             if consumer.channel.consumers.pop(consumer.tag, None) is not None:
                 reason = ConsumerCancelled(f"queue '{queue.name}' in vhost '/' was deleted")
                 consumer.channel.outlet.cancelled(consumer, reason)
-        return self.purge(queue)
+        count = len(queue)
+        self._queueing.works.start(self.purge(queue))
+        return count
 
     def look_after(self, queue: Queue) -> None:
         """Another message is the next in line: it may be due, or may become so."""
@@ -323,5 +335,22 @@ class Consuming:
                 self._queueing.faults.append((f"bug while queue '{queue.name}' was taken over", error))
 
     def _drop_expired(self, queue: Queue) -> None:
-        for message in list(queue.take_expired(self._broker.now)):
+        """Drop what has expired; if that is very much, the rest in later turns."""
+        if not queue.expiring and self._drop_slice(queue):
+            queue.expiring = True
+            self._queueing.works.start(self._drop_rest(queue))
+
+    def _drop_rest(self, queue: Queue) -> Work:
+        while self._drop_slice(queue):
+            yield 0
+        queue.expiring = False
+        if not queue.deleted:
+            self.pump(queue)
+        return 0
+
+    def _drop_slice(self, queue: Queue) -> bool:
+        """Drop some of what has expired; whether there may be more."""
+        expired = list(islice(queue.take_expired(self._broker.now), SLICE))
+        for message in expired:
             self._queueing.dead_letters.drop(queue, message, "expired")
+        return len(expired) == SLICE

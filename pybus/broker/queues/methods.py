@@ -168,7 +168,7 @@ class QueueMethods:
 
     def purge_queue(self, queue: str = "") -> int:
         """Throw away the messages that wait in a queue; how many those were."""
-        return self._broker.queueing.consuming.purge(self._queue(queue))
+        return self._broker.queueing.works.begin(self._broker.queueing.consuming.purge(self._queue(queue)))
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -239,10 +239,12 @@ class QueueMethods:
         """Move messages to the end of another queue; how many were moved.
 
         destination: "" is for dead letters: each goes to the queue in which it died last, and stays if there is none.
-        count: how many at most, from the head on; 0 for all.
+        count: how many at most, from the head on; 0 for all. It ends early with the first that its queue does not
+        take; if nothing was moved by then, the answer is why.
         """
         target = self._queue(destination) if destination else None
-        return move(self._broker.queueing, self._queue(queue), target, _count("count", count))
+        queueing = self._broker.queueing
+        return queueing.works.begin(move(queueing, self._queue(queue), target, _count("count", count)))
 
     def recover(self) -> None:
         """Give all that this connection has unacked back to the queues, which deliver it again."""

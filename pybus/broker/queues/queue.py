@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,7 +37,7 @@ class Queue:
     not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
     to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
     as it will; ahead: how far ahead that is to be set next, see `Journal`. read_again: when to try again what could
-    not be read from disk, monotonic seconds.
+    not be read from disk, monotonic seconds. expiring: whether so much has expired that it is being dropped in slices.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
@@ -59,6 +60,7 @@ class Queue:
         self.timed = policy.expires is not None
         self.memory = 0
         self.read_again: float | None = None
+        self.expiring = False
         self.number = self.marked = self.asked = self.reached = 0
         self.ahead = 1
 
@@ -160,21 +162,21 @@ class Queue:
             _, message = heapq.heappop(self._paused)
             self._lane(message).put_back(message)
 
-    def purge(self) -> list[Message]:
-        """Take out all that waits."""
-        found = list(self)
-        for lane in self._lanes:
-            lane.clear()
-        self._paused.clear()
+    def purge(self) -> Iterator[Message]:
+        """Take out all that waits, which is gone from here at once. They come in no order."""
+        lanes, paused = self._lanes, self._paused
+        self._lanes = [Lane() for _ in lanes]
+        self._highest_first = self._lanes[::-1]
+        self._paused = []
         self._length = self.bytes = 0
-        return found
+        return chain.from_iterable((*(lane.drain() for lane in lanes), (message for _, message in paused)))
 
     # --- time -------------------------------------------------------------------------------------
 
     def next_due(self) -> float | None:
         """When something has to happen here by itself, monotonic seconds."""
         times = [self._paused[0][0]] if self._paused else []
-        for lane in self._lanes:
+        for lane in self._lanes if not self.expiring else ():
             message = lane.head()
             if message is not None and message.due is not None:
                 times.append(message.due)

@@ -15,6 +15,7 @@ from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
+from pybus.broker.queues.works import Works
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -42,6 +43,7 @@ class Queueing:
         self.consuming = Consuming(self)
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
+        self.works = Works(broker)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
