@@ -119,9 +119,11 @@ class Consuming:
                 raise NotOnDisk
         queue.take()
         tag = channel.got(queue, message, no_ack)
-        self.look_after(queue)
         if no_ack:
             self._done(queue, message)
+        else:
+            queue.lend(message, channel, tag, self._broker.now)
+        self.look_after(queue)
         return message, tag
 
     # --- out --------------------------------------------------------------------------------------
@@ -146,10 +148,12 @@ class Consuming:
                 queue.stuck = True
                 return
             queue.take()
-            consumer.channel.deliver(queue, message, consumer)
+            tag = consumer.channel.deliver(queue, message, consumer)
             self._broker.effort += 1
             if consumer.no_ack:
                 self._done(queue, message)
+            else:
+                queue.lend(message, consumer.channel, tag, now)
 
     def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
         """Whether a message that is on disk, or on its way there, can be delivered now."""
@@ -232,7 +236,12 @@ class Consuming:
         self.settle(channel, taken.values(), nack=True, requeue=True)
 
     def close(self, channel: Channel) -> None:
-        """A channel has ended: its consumers go, and what it had unacked goes back to the front of the queues."""
+        """A channel has ended: its consumers go, and what it had unacked goes back to the front of the queues.
+
+        All of it counts as returned, as in RabbitMQ. Which messages a program that was killed had in hand is not to be
+        known: what it has read and not looked at looks no other, nor does what waits in its socket. If none of it
+        counted, a message that kills its consumers would go round for ever. A prefetch bounds how many go with it.
+        """
         consumers = list(channel.consumers.values())
         channel.consumers.clear()
         for consumer in consumers:
@@ -320,11 +329,38 @@ class Consuming:
                 if queue.is_expired(now):
                     self.delete(queue)
                     continue
+                self._take_back(queue)
                 queue.resume(now)
                 self._drop_expired(queue)
                 self.pump(queue)
             except Exception as error:  # a bug of ours, which must not cost other queues their time
                 self._queueing.faults.append((f"bug while the time of queue '{queue.name}' had come", error))
+
+    def _take_back(self, queue: Queue) -> None:
+        """Give back what was not settled in time, with all that its consumer has, which is one no more.
+
+        RabbitMQ closes the channel. A connection is one channel on pybus's own wire, and goes on: to settle such a
+        delivery later is refused. What an open transaction settles is not late before it is rolled back.
+        """
+        seconds = queue.policy.consumer_timeout or 0.0
+        while (late := queue.take_late(self._broker.now)) is not None:
+            message, (_, channel, tag) = late
+            found = channel.unacked.get(tag)
+            if found is None:
+                queue.lend(message, channel, tag, self._broker.now)
+                continue
+            tags, consumer = [tag], found.consumer
+            if consumer is not None:
+                tags = [one for one, delivery in channel.unacked.items() if delivery.consumer is consumer]
+            taken = [channel.unacked.pop(one) for one in tags]
+            ended = consumer is not None and channel.consumers.get(consumer.tag) is consumer
+            if consumer is not None and ended:
+                del channel.consumers[consumer.tag]
+                queue.consumers.remove(consumer)
+                channel.outlet.cancelled(consumer, replies.late(queue.name, seconds))
+            self.settle(channel, taken, nack=True, requeue=True)
+            if ended and not queue.deleted:
+                self._left(queue)
 
     def begin(self) -> None:
         """What was on disk has been taken over: see to what has expired meanwhile, and to what will."""

@@ -128,6 +128,9 @@ class QueueMethods:
 
         name: "" lets the bus choose one. passive: only see that it is there. durable: it outlives the daemon.
         exclusive: for this connection alone, with which it goes. auto_delete: it goes with its last consumer.
+        arguments: RabbitMQ's, of these "x-message-ttl", "x-expires" and "x-consumer-timeout" in milliseconds. What is
+        delivered and not settled within the last one goes back, and its consumer is one no more; without, it may take
+        as long as it does (in RabbitMQ half an hour).
         """
         if passive:
             queue = self._queue(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from pybus.broker.queues.lane import Lane
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.message import Message
 
 
@@ -24,6 +26,14 @@ class Properties(NamedTuple):
     auto_delete: bool = False
     owner: Peer | None = None
     arguments: Mapping[str, object] = MappingProxyType({})
+
+
+class Loan(NamedTuple):
+    """A delivery that is to be settled before a time, monotonic seconds. tag: in its channel."""
+
+    until: float
+    channel: Channel
+    tag: int
 
 
 class Queue:
@@ -38,6 +48,7 @@ class Queue:
     to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
     as it will; ahead: how far ahead that is to be set next, see `Journal`. read_again: when to try again what could
     not be read from disk, monotonic seconds. expiring: whether so much has expired that it is being dropped in slices.
+    lent: what is to be settled in time, the first in time first.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
@@ -57,10 +68,11 @@ class Queue:
         self._paused: list[tuple[float, Message]] = []
         self._length = 0
         self.last = 0
-        self.timed = policy.expires is not None
+        self.timed = policy.expires is not None or policy.consumer_timeout is not None
         self.memory = 0
         self.read_again: float | None = None
         self.expiring = False
+        self.lent: OrderedDict[Message, Loan] = OrderedDict()
         self.number = self.marked = self.asked = self.reached = 0
         self.ahead = 1
 
@@ -173,6 +185,19 @@ class Queue:
 
     # --- time -------------------------------------------------------------------------------------
 
+    def lend(self, message: Message, channel: Channel, tag: int, now: float) -> None:
+        """A message was delivered, and has to be settled in time if the queue wants that."""
+        if self.policy.consumer_timeout is not None:
+            self.lent[message] = Loan(now + self.policy.consumer_timeout, channel, tag)
+
+    def take_late(self, now: float) -> tuple[Message, Loan] | None:
+        """Take out the next delivery that was not settled in time."""
+        first = next(iter(self.lent.items()), None)
+        if first is None or first[1].until > now:
+            return None
+        del self.lent[first[0]]
+        return first
+
     def next_due(self) -> float | None:
         """When something has to happen here by itself, monotonic seconds."""
         times = [self._paused[0][0]] if self._paused else []
@@ -182,6 +207,8 @@ class Queue:
                 times.append(message.due)
         if self.read_again is not None:
             times.append(self.read_again)
+        if self.lent:
+            times.append(next(iter(self.lent.values())).until)
         if self.policy.expires is not None and not len(self.consumers):
             times.append(self.used + self.policy.expires)
         return min(times, default=None)

@@ -75,6 +75,13 @@ def unknown_tag(tag: int) -> PreconditionFailed:
     return failed(f"unknown delivery tag {tag}")
 
 
+def late(queue: str, seconds: float) -> PreconditionFailed:
+    return failed(
+        f"delivery acknowledgement on channel 1 timed out. Timeout value used: {round(seconds * 1000)} ms."
+        f" It is the argument x-consumer-timeout of queue '{queue}'"
+    )
+
+
 def invalid_argument(key: str, queue: str, problem: str) -> PreconditionFailed:
     return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/': {problem}")
 
