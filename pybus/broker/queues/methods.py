@@ -104,14 +104,16 @@ class QueueMethods:
         self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Let messages that come to the source and match go on to the destination, an exchange."""
-        self._vhost.bind(source, self._vhost.exchange(destination), key, _checked(arguments))
+        found = self._vhost.source(source, destination)
+        self._vhost.bind(found, self._vhost.exchange(destination), key, _checked(arguments))
 
     def unbind_exchange(
         self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Undo a binding between exchanges."""
-        if destination in self._vhost.exchanges:
-            self._vhost.unbind(source, self._vhost.exchanges[destination], key, _checked(arguments))
+        found = self._vhost.binding(source, destination, key, _checked(arguments), to_exchange=True)
+        if found is not None:
+            self._vhost.unbind(found)
 
     # --- queues -----------------------------------------------------------------------------------
 
@@ -160,14 +162,18 @@ class QueueMethods:
         key: what the routing key has to be, or its pattern; arguments: the headers, for an exchange that
         goes by them. On `amq.topic` the signals of the bus come along.
         """
-        self._vhost.bind(exchange, self._queue(queue), key, _checked(arguments))
+        found = self._vhost.source(exchange)
+        self._vhost.bind(found, self._queue(queue), key, _checked(arguments))
 
     def unbind_queue(
         self, queue: str, exchange: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Undo a binding."""
-        if (queue or self._last()) in self._vhost.queues:
-            self._vhost.unbind(exchange, self._queue(queue), key, _checked(arguments))
+        name = queue or self._last()
+        found = self._vhost.binding(exchange, name, key, _checked(arguments), to_exchange=False)
+        if found is not None:
+            self._queue(name)  # which may be somebody else's own
+            self._vhost.unbind(found)
 
     def purge_queue(self, queue: str = "") -> int:
         """Throw away the messages that wait in a queue; how many those were."""

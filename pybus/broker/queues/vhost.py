@@ -215,15 +215,24 @@ class VirtualHost:
 
     # --- bindings ---------------------------------------------------------------------------------
 
-    def bind(self, source: str, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
+    def source(self, name: str, destination: str | None = None) -> Exchange:
+        """The exchange that something is to be bound to. destination: the name of that, if it is an exchange as well.
+
+        As in RabbitMQ a source that is missing is told before a destination that is. Raises `AccessRefused`,
+        `NotFound`.
+        """
+        if not name or destination == "":
+            raise replies.default_exchange()
+        return self.exchange(name)
+
+    def bind(self, source: Exchange, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
         """Bind a queue or exchange to an exchange; once more does nothing. Raises AMQP's refusals, `LimitExceeded`."""
-        found = self._bindable(source, destination)
-        if isinstance(found, HeadersExchange):
+        if isinstance(source, HeadersExchange):
             check_arguments(arguments)
-        binding = Binding(found, destination, check_key(key), arguments)
-        if self._bindings >= self._broker.limits.bindings and binding.identity not in found.bindings:
+        binding = Binding(source, destination, check_key(key), arguments)
+        if self._bindings >= self._broker.limits.bindings and binding.identity not in source.bindings:
             raise LimitExceeded(f"there are {self._bindings} bindings, the limit")
-        if binding.identity not in found.bindings:
+        if binding.identity not in source.bindings:
             self._journal.binding(binding, isinstance(destination, Exchange), True)
             self._bind(binding)
 
@@ -233,21 +242,25 @@ class VirtualHost:
         self._bindings_to.setdefault(binding.destination, {})[binding.source, binding.identity] = binding
         self.changed = True
 
-    def unbind(self, source: str, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
-        """Undo a binding; none like it is as good. Raises AMQP's refusals."""
+    def binding(
+        self, source: str, destination: str, key: str, arguments: Mapping[str, object], *, to_exchange: bool
+    ) -> Binding | None:
+        """The binding that is to be undone; None if there is none like that. Raises `AccessRefused`."""
+        if not source or (to_exchange and not destination):
+            raise replies.default_exchange()
         found = self.exchanges.get(source)
-        if found is not None:
-            self._bindable(source, destination)
-            self._forget(Binding(found, destination, key, arguments))
+        there: Destination | None = (self.exchanges if to_exchange else self.queues).get(destination)
+        if found is None or there is None:
+            return None
+        return found.bindings.get(Binding(found, there, key, arguments).identity)
+
+    def unbind(self, binding: Binding) -> None:
+        """Undo a binding."""
+        self._forget(binding)
 
     def bindings_to(self, destination: Destination) -> list[Binding]:
         """The bindings that lead to a queue or exchange."""
         return list(self._bindings_to.get(destination, {}).values())
-
-    def _bindable(self, source: str, destination: Destination) -> Exchange:
-        if not source or (isinstance(destination, Exchange) and not destination.name):
-            raise replies.default_exchange()
-        return self.exchange(source)
 
     def _forget(self, binding: Binding) -> None:
         """Remove a binding if there is one like it; with its last one an auto-delete exchange goes."""

@@ -86,6 +86,30 @@ def test_what_is_not_there() -> None:
     assert alice.refused("bind_exchange", "nope", "amq.fanout") == no_exchange
 
 
+def test_what_is_told_first_of_a_binding_that_can_t_be_made() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("mine", exclusive=True)
+    no_exchange = "NotFound: NOT_FOUND - no exchange 'e' in vhost '/'"
+    assert bob.refused("bind_queue", "nope", "e") == no_exchange
+    assert bob.refused("bind_queue", "mine", "e") == no_exchange
+    assert bob.refused("bind_exchange", "nope", "e") == no_exchange
+    default = "AccessRefused: ACCESS_REFUSED - operation not permitted on the default exchange"
+    for method in ("bind_queue", "unbind_queue", "bind_exchange", "unbind_exchange"):
+        assert bob.refused(method, "nope", "") == default
+    for method in ("bind_exchange", "unbind_exchange"):
+        assert bob.refused(method, "", "nope") == default
+
+
+def test_only_a_binding_that_is_there_is_locked_with_its_queue() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("mine", ("amq.fanout", "k"), exclusive=True)
+    assert bob.ask("unbind_queue", "mine", "amq.fanout", "other") is None
+    assert bob.refused("unbind_queue", "mine", "amq.fanout", "k").startswith("ResourceLocked: RESOURCE_LOCKED - ")
+    bindings = bob.ask("bindings")
+    assert isinstance(bindings, list)
+    assert [(one["destination"], one["key"]) for one in bindings] == [("mine", "k")]
+
+
 def test_deleting_and_unbinding_what_is_not_there_succeeds() -> None:
     _, alice, _, _ = office()
     alice.queue("q")
