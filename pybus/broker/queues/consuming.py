@@ -225,6 +225,7 @@ class Consuming:
                 touched[consumer.queue] = None
         for queue in touched:
             if not queue.deleted:
+                self.shorten(queue)
                 self.pump(queue)
         if channel.crowded:
             channel.crowded = False
@@ -256,6 +257,9 @@ class Consuming:
                 self._queueing.release(queue, message)
             else:
                 self._give_back(queue, message, pause=False)
+        for queue in {delivery.queue: None for delivery in unsettled}:
+            if not queue.deleted:
+                self.shorten(queue)
         left = {consumer.queue: None for consumer in consumers}
         for queue in left:
             if not queue.deleted:
@@ -315,6 +319,11 @@ class Consuming:
         count = len(queue)
         self._queueing.works.start(self.purge(queue))
         return count
+
+    def shorten(self, queue: Queue) -> None:
+        """Drop from the head what is more than may wait, also when it is more because something came back."""
+        for message in list(queue.take_overflow()):
+            self._queueing.dead_letters.drop(queue, message, "maxlen")
 
     def look_after(self, queue: Queue) -> None:
         """Another message is the next in line: it may be due, or may become so."""

@@ -39,7 +39,7 @@ class Loan(NamedTuple):
 class Queue:
     """One queue.
 
-    policy: what its arguments ask for. bytes: the payloads that wait. unacked: messages that consumers have and
+    policy: what its arguments ask for. bounded: whether only so much may wait. bytes: the payloads that wait. unacked: messages that consumers have and
     did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
     for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
     timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
@@ -71,6 +71,7 @@ class Queue:
         self.timed = policy.expires is not None or policy.consumer_timeout is not None
         self.memory = 0
         self.read_again: float | None = None
+        self.bounded = policy.max_length is not None or policy.max_bytes is not None
         self.expiring = False
         self.lent: OrderedDict[Message, Loan] = OrderedDict()
         self.number = self.marked = self.asked = self.reached = 0

@@ -223,6 +223,23 @@ def test_the_oldest_go_when_a_queue_is_too_long() -> None:
     assert reasons(carol) == [(0, "maxlen"), (1, "maxlen")]
 
 
+@pytest.mark.parametrize("how", ["requeued", "lost"])
+def test_what_comes_back_into_a_full_queue_is_the_oldest_there(how: str) -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length": 2})
+    alice.tell("", "jobs", 1)
+    bob.ask("get_message", "jobs")
+    alice.tell("", "jobs", 2)
+    alice.tell("", "jobs", 3)
+    if how == "requeued":
+        bob.requeue(1)
+    else:
+        bob.leave()
+    assert reasons(carol) == [(1, "maxlen")]
+    assert alice.ask("purge_queue", "jobs") == 2
+
+
 def test_length_counts_the_bytes_of_bodies_that_wait() -> None:
     _, alice, bob, carol = office()
     carol.queue("dead")
