@@ -39,9 +39,10 @@ class Loan(NamedTuple):
 class Queue:
     """One queue.
 
-    policy: what its arguments ask for. bounded: whether only so much may wait. bytes: the payloads that wait. unacked: messages that consumers have and
-    did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
-    for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
+    policy: what its arguments ask for. bounded: whether only so much may wait. bytes: the payloads that wait. unacked:
+    messages that consumers have and did not settle. stuck: whether no consumer could take more when it was tried last,
+    so that it need not be tried for each message that comes. used: when it was last declared, consumed or got from.
+    deleted: it is one no more.
     timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
     published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
     not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up

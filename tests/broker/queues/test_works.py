@@ -11,6 +11,7 @@ from tests.broker.scene import Scene
 
 MANY = 2 * SLICE + 10
 VERY_MANY = LIGHT_SLICE + 10
+STORED = 20000
 BUS = "org.pybus.Bus"
 
 
@@ -236,50 +237,46 @@ def test_there_is_a_limit_to_what_goes_on_at_once() -> None:
 # --- with a disk ------------------------------------------------------------------------------------
 
 
-def test_a_move_that_runs_ahead_of_the_disk_waits_for_it() -> None:
-    shelf = Shelf()
-    scene = Durable(shelf)
+def cellar() -> tuple[Durable, User, User]:
+    """Two durable queues; all messages are in the one that is called `from`."""
+    scene = Durable(Shelf())
     alice, bob = scene.user("alice"), scene.user("bob")
     for name in ("from", "to"):
         alice.call(BUS, "declare_queue", name, False, True)
     scene.save()
     alice.heard()
-    count = 20000
-    fill(alice, "from", count, PERSISTENT)
+    fill(alice, "from", STORED, PERSISTENT)
     scene.save()
+    return scene, alice, bob
+
+
+def test_a_move_that_runs_ahead_of_the_disk_waits_for_it() -> None:
+    scene, alice, bob = cellar()
     bob.call(BUS, "move_messages", "from", "to")
     turns(scene)
-    assert (answers(bob), depth(alice, "from")) == ([], count - 65 * SLICE)
+    assert (answers(bob), depth(alice, "from")) == ([], STORED - 65 * SLICE)
     again = scene.die()  # each message is in one of the two queues
     carol = again.user("carol")
-    assert (depth(carol, "from"), depth(carol, "to")) == (count, 0)
+    assert (depth(carol, "from"), depth(carol, "to")) == (STORED, 0)
     scene.save()
     again = scene.die()
     carol = again.user("carol")
-    assert (depth(carol, "from"), depth(carol, "to")) == (count - 65 * SLICE, 65 * SLICE)
+    assert (depth(carol, "from"), depth(carol, "to")) == (STORED - 65 * SLICE, 65 * SLICE)
     turns(scene)
     scene.save()
-    assert answers(bob) == [count]
+    assert answers(bob) == [STORED]
     again = scene.die()
     carol = again.user("carol")
-    assert (depth(carol, "from"), depth(carol, "to")) == (0, count)
+    assert (depth(carol, "from"), depth(carol, "to")) == (0, STORED)
 
 
 def test_a_move_ends_when_nothing_can_be_written() -> None:
-    shelf = Shelf()
-    scene = Durable(shelf)
-    alice, bob = scene.user("alice"), scene.user("bob")
-    for name in ("from", "to"):
-        alice.call(BUS, "declare_queue", name, False, True)
-    scene.save()
-    alice.heard()
-    fill(alice, "from", 20000, PERSISTENT)
-    scene.save()
+    scene, alice, bob = cellar()
     bob.call(BUS, "move_messages", "from", "to")
     turns(scene)
-    shelf.full = "no space left"
+    scene.shelf.full = "no space left"
     scene.save()
     turns(scene)
     assert answers(bob) == [65 * SLICE]
     assert bob.refused("move_messages", "from", "to").startswith("StoreFailed: ")
-    assert (depth(alice, "from"), depth(alice, "to")) == (20000 - 65 * SLICE, 65 * SLICE)
+    assert (depth(alice, "from"), depth(alice, "to")) == (STORED - 65 * SLICE, 65 * SLICE)
