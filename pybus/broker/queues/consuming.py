@@ -57,7 +57,8 @@ class Consuming:
         tag = wish.tag or self._queueing.vhost.generate("amq.ctag-")
         if tag in channel.consumers:
             raise replies.tag_in_use(tag)
-        if queue.consumers.is_exclusive or (wish.exclusive and len(queue.consumers)):
+        taken = len(queue.consumers) or queue.policy.single_active
+        if queue.consumers.is_exclusive or (wish.exclusive and taken):
             raise replies.exclusive_use(queue.name)
         priority = wish.arguments.get("x-priority", 0)
         if not isinstance(priority, int) or isinstance(priority, bool):
