@@ -387,9 +387,11 @@ class Consuming:
             self._queueing.works.start(self._drop_rest(queue))
 
     def _drop_rest(self, queue: Queue) -> Work:
-        while self._drop_slice(queue):
-            yield 0
-        queue.expiring = False
+        try:
+            while self._drop_slice(queue):
+                yield 0
+        finally:
+            queue.expiring = False
         if not queue.deleted:
             self.pump(queue)
         return 0

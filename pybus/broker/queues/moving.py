@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pybus.broker.queues import replies
 from pybus.broker.queues.message import Content, Message, parse
 from pybus.broker.queues.works import SLICE, SLICE_BYTES, Pace, Work
-from pybus.errors import BusError, StoreFailed
+from pybus.errors import BusError
 
 if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
@@ -91,9 +91,9 @@ class _Move:
         """Move one message, or keep it with those that stay. Returns why it was not taken."""
         try:
             self._queueing.disk.page_in(self._source, message)
-        except StoreFailed as error:
+            content = parse(message.data)
+        except BusError as error:
             return error
-        content = parse(message.data)
         target = self._destination
         if target is None:
             target = self._queueing.vhost.queues.get(_died_in(content))

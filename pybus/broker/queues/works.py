@@ -77,13 +77,12 @@ class Works:
 
     def begin(self, work: Work) -> int:
         """Do the first slice of what a call asks for; its result if that was all. Raises `Unfinished`, its refusal."""
+        if len(self._ready) + len(self._waiting) >= self._broker.limits.pending:
+            raise LimitExceeded("the bus moves and throws away as many queues at once as it can; try again later")
         try:
             batch = next(work)
         except StopIteration as end:
             return int(end.value)
-        if len(self._ready) + len(self._waiting) >= self._broker.limits.pending:
-            work.close()
-            raise LimitExceeded("the bus moves and throws away as many queues at once as it can; try again later")
         raise Unfinished(work, batch)
 
     def go_on_later(self, unfinished: Unfinished, caller: tuple[Peer, int] | None) -> None:

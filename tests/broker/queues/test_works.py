@@ -231,7 +231,7 @@ def test_there_is_a_limit_to_what_goes_on_at_once() -> None:
     text = bob.refused("move_messages", "b", "to")
     assert text.startswith("LimitExceeded: the bus moves and throws away as many queues at once as it can")
     turns(scene)
-    assert (answers(bob), depth(alice, "a")) == ([MANY], 0)
+    assert (answers(bob), depth(alice, "a"), depth(alice, "b")) == ([MANY], 0, MANY)
 
 
 # --- with a disk ------------------------------------------------------------------------------------
