@@ -115,7 +115,7 @@ class Dispatch:
                     if self._broker.queueing.journal.promises != promises:
                         self._broker.queueing.disk.answer_later(peer, answer)
                     else:
-                        self._give_answer(answer, peer, None)
+                        self._give_own_answer(answer, peer)
         except (InvalidName, BusError) as error:
             if reply:
                 self.refuse(peer, serial, error)
@@ -123,7 +123,11 @@ class Dispatch:
     def answer_bus_call(self, peer: Peer, serial: int, body: bytes) -> None:
         """A call to the bus itself that took its time is done; its caller may have gone."""
         if peer.number in self._broker.peers:
-            self._give_answer(self._answer_of_bus(peer, serial, body), peer, None)
+            self._give_own_answer(self._answer_of_bus(peer, serial, body), peer)
+
+    def _give_own_answer(self, answer: bytes, peer: Peer) -> None:
+        self._broker.observe_answer(answer, peer, None)
+        peer.owe(answer)
 
     def _answer_of_bus(self, peer: Peer, serial: int, body: bytes, *, carries: bool = False) -> bytes:
         """The frame of an answer of the bus itself. carries: a message, so that it has no limit. Raises `TooLarge`."""
