@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.exchanges.exchange import Binding
-from pybus.broker.queues.arguments import read_policy
+from pybus.broker.queues.arguments import Policy, read_policy
 from pybus.broker.queues.message import Message
 from pybus.broker.queues.queue import Properties, Queue
+from pybus.errors import PreconditionFailed
 from pybus.protocol.codec import unpack
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def restore(queueing: Queueing, contents: Contents) -> None:
     for stored in contents.queues:
         given = _map(stored.arguments)
         properties = Properties(True, stored.auto_delete, None, given)
-        queue = Queue(stored.name, properties, read_policy(stored.name, given), queueing.broker.now)
+        queue = Queue(stored.name, properties, _policy(queueing, stored.name, given), queueing.broker.now)
         queueing.journal.restored(queue, stored)
         vhost.restore_queue(queue)
     for source, destination, to_exchange, key, arguments in contents.bindings:
@@ -40,6 +41,15 @@ def restore(queueing: Queueing, contents: Contents) -> None:
         for row in contents.messages(stored.number, queueing.broker.limits.queue_memory):
             _restore_message(queueing, queue, row)
         queue.published = 0
+
+
+def _policy(queueing: Queueing, name: str, arguments: Mapping[str, object]) -> Policy:
+    """The policy of a queue. One whose arguments are not accepted any more keeps its messages at least."""
+    try:
+        return read_policy(name, arguments)
+    except PreconditionFailed as error:
+        queueing.faults.append((f"the arguments of queue '{name}' are ignored", error))
+        return Policy()
 
 
 def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> None:
