@@ -33,7 +33,8 @@ sanitize: $(VENV)/.test
 	  ../../$(BIN)/python -m pytest -p no:cacheprovider tests/protocol tests/property/test_frames.py tests/property/test_fuzz.py
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m tests.bench $(ARGS)
+	@# Debian keeps some of the brokers where a person's PATH does not lead.
+	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.bench $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

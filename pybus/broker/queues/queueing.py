@@ -15,6 +15,7 @@ from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
+from pybus.broker.queues.works import Works
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from pybus.broker.queues.journal import Journal
     from pybus.broker.queues.message import Message
     from pybus.broker.queues.queue import Queue
-
-
-_AROUND = 128
-"""More bytes than an answer has around the message that it carries."""
 
 
 class Queueing:
@@ -46,6 +43,7 @@ class Queueing:
         self.consuming = Consuming(self)
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
+        self.works = Works(broker)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
@@ -57,10 +55,6 @@ class Queueing:
         if peer.channel is None:
             peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
-
-    def can_answer(self, message: Message) -> bool:
-        """Whether a message fits into an answer, and by that into a frame of its own."""
-        return len(message.data) + _AROUND <= self.broker.limits.frame
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
         """A message has come into a queue. lasting: whether it is to outlive the daemon."""
