@@ -14,14 +14,14 @@ cdef class Session:
     cdef bytes _last_key
     cdef int _events
     cdef bint _parted, _turn_over
-    cdef Py_ssize_t _reckoned, _reckoned_sent, _step, _room
+    cdef Py_ssize_t _reckoned, _reckoned_sent, _step, _room, _large
 
     cpdef flush(self)
     cpdef resume(self)
     cpdef _ready(self, int events)
     @cython.locals(size=cython.Py_ssize_t)
     cdef _read(self)
-    cdef _make_room(self, Py_ssize_t size)
+    cdef _make_room(self)
     cdef _handle(self, list runs)
     cdef _reckon(self, list runs)
     cdef _adjust(self)

@@ -60,6 +60,7 @@ class Session:
         "_events",
         "_greeter",
         "_held",
+        "_large",
         "_last_key",
         "_parted",
         "_pidfd",
@@ -96,6 +97,7 @@ class Session:
         self._reckoned = self._reckoned_sent = 0
         self._step = _READ_SIZE
         self._room = _SMALL_READ
+        self._large = 0
         self._last_key = b""
         self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
@@ -172,10 +174,11 @@ class Session:
                 self._greet(data)
             else:
                 runs = self._reader.feed(data)
-                if size == self._room or size > _SMALL_READ:
-                    self._make_room(size)
+                if size > _SMALL_READ or size == self._room:
+                    self._make_room()
                 else:
                     self._room = _SMALL_READ
+                    self._large = 0
                 self._handle(runs)
                 assert self.peer is not None
                 self.peer.bytes_sent += size
@@ -186,14 +189,17 @@ class Session:
         except LimitExceeded as error:
             self.throw_out(error)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self) -> None:
         """Choose how much to read next, after much has come: what a large frame lacks, or one of the same length.
 
         So large frames end where a read ends, and pass on as they are, without being joined and cut.
         """
-        assert self._reader is not None
-        missing = self._reader.missing
-        self._room = min(missing or max(size, self._step), _MOST_STEPS * self._step)
+        reader = self._reader
+        assert reader is not None
+        missing = reader.missing
+        if missing:
+            self._large = missing + reader.partial
+        self._room = min(missing or max(self._large, self._step), _MOST_STEPS * self._step)
 
     def resume(self) -> None:
         """The peer has taken its answers, or its turn has come again: handle what it sent meanwhile."""
