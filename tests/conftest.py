@@ -2,9 +2,14 @@
 
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.daemon import BusDaemon
+
+# How long an example takes, and how long it takes to make one, says more of the machine's other work than of ours.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,8 @@ def test_snapshots_are_records_that_say_what_they_are(daemon: BusDaemon, bob: py
     assert [record[0] for record in records] == ["bus", "peer", "peer", "method", "method", "method"] * 2
     assert [len(record) for record in records] == [9, 12, 12, 7, 7, 7] * 2
     own, bobs = records[1], records[2]
-    assert bobs[1:4] == [bob.name, "bob [pytest]", str(os.getpid())]
+    program = bob.call("org.pybus.Bus", "peer", bob.name)["program"]
+    assert bobs[1:4] == [bob.name, program, str(os.getpid())]
     assert bobs[4:] == ["-", "0.0", "0.0", "0.0", "0.0", "0", "-", "-"]
     assert float(own[5]) > 0
     assert {record[2] for record in records if record[0] == "method"} == {"stats", "peers", "traffic"}
