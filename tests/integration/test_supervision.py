@@ -18,6 +18,7 @@ from .service_scene import (
     DIES,
     ECHO,
     FORKS_AWAY,
+    HANGS,
     HAS_CHILDREN,
     IGNORES_SIGTERM,
     IS_SHOT,
@@ -89,7 +90,7 @@ def test_one_that_ends_well_before_it_comes_fails_the_calls_too(scene: Scene) ->
 
 
 def test_one_that_hangs_is_ended_in_time_and_the_calls_hear_so(scene: Scene) -> None:
-    scene.offer(["sh", "-c", "echo thinking; exec sleep 1000"], start_timeout=1, restart="no")
+    scene.offer(HANGS, start_timeout=1, restart="no")
     with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 1 s; its last words: thinking "):
         scene.alice.call(NAME, "play")
     assert scene.news("stopped") == [
@@ -249,8 +250,8 @@ def test_what_it_leaves_behind_is_ended_before_its_own_end_is_told(scene: Scene,
 
 
 def test_one_that_leaves_a_child_before_it_comes_has_to_come_in_time(scene: Scene) -> None:
-    scene.offer("import subprocess; subprocess.Popen(['sleep', '1000'])", start_timeout=0.5, restart="no")
-    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 0.5 s "):
+    scene.offer("import subprocess; subprocess.Popen(['sleep', '1000'])", start_timeout=2, restart="no")
+    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 2 s "):
         scene.alice.call(NAME, "play")
     *_, ended, stopped = scene.news("stopped")
     assert (ended, stopped) == (exited(2, "SIGTERM"), STOPPED)
