@@ -22,10 +22,8 @@ from pybus.server.listener import AlreadyRunning
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 
-_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""What ends `pybus run`, and with it what it started."""
-
-_AWAITED = {*_ENDS, signal.SIGCHLD}
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends `pybus run`, and with it what it started. If it is ignored, as nohup(1) has it, it stays so."""
 
 
 def daemon_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +50,9 @@ def run_command(_options: argparse.Namespace) -> int:
     The signals that end it are blocked and waited for (sigwait(3)), so none is lost. An exception that a handler
     raises would be, if the signal came just before the system call that waits.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have it ignored, and so never sent
+    ends = {number for number in _ENDS if signal.getsignal(number) is not signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*ends, signal.SIGCHLD})
     with ExitStack() as stack:
         path = _path(stack)
         os.environ["PYBUS_ADDRESS"] = f"unix:{path}"
@@ -60,12 +60,14 @@ def run_command(_options: argparse.Namespace) -> int:
             connect().close()
             print(f"a bus runs at unix:{path} already; listening there (Ctrl-C ends)", flush=True)
         except NoBus:
-            if not _start(stack, path):
+            if not _start(stack, path, ends):
                 return OK
         listener = stack.enter_context(_child("the listener", "listen", "#", "hal.#"))  # the latter starts the service
         while listener.poll() is None:
-            if signal.sigwait(_AWAITED) in _ENDS:
+            told = signal.sigwait({*ends, signal.SIGCHLD})
+            if told == signal.SIGINT:
                 print(flush=True)  # the terminal shows ^C where the next line would begin
+            if told in ends:
                 return OK
         return REFUSED if listener.returncode < 0 else listener.returncode
 
@@ -83,7 +85,7 @@ def _path(stack: ExitStack) -> str:
     return f"{folder}/bus"
 
 
-def _start(stack: ExitStack, path: str) -> bool:
+def _start(stack: ExitStack, path: str, ends: set[signal.Signals]) -> bool:
     """Start the daemon and wait until it listens, a fraction of a second; False if we are to end before."""
     stack.enter_context(_child("the bus", "daemon"))
     until = monotonic() + _START_SECONDS
@@ -95,7 +97,7 @@ def _start(stack: ExitStack, path: str) -> bool:
         except NoBus:
             if monotonic() > until:
                 raise
-        if signal.sigtimedwait(_ENDS, 0.02) is not None:
+        if signal.sigtimedwait(ends, 0.02) is not None:
             return False
 
 
@@ -117,4 +119,4 @@ def _child(what: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_ENDS, signal.SIGCHLD})
