@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_snapshots_on_a_terminal_are_tables(daemon: BusDaemon) -> None:
     os.close(theirs)
     lines = os.read(ours, 65536).decode().splitlines()
     os.close(ours)
-    assert lines[0].startswith("up 0 s  in ")
+    assert re.match(r"up \d+ s  in ", lines[0])
     assert lines[2].split()[:4] == ["PEER", "PROGRAM", "PID", "SLOWED"]
     assert "TOPIC  MESSAGES/S  BYTES/S  DROPPED/S  DELAY MS  WORST MS" in lines
 
