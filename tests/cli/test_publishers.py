@@ -67,7 +67,7 @@ def test_one_that_can_not_be_executed_is_told_once(daemon: BusDaemon) -> None:
 
 
 def test_one_that_does_not_claim_its_name_is_told_once(daemon: BusDaemon) -> None:
-    offer(daemon, "import time; time.sleep(60)", start_timeout=0.3, restart="no")
+    offer(daemon, "import time; time.sleep(60)", start_timeout=2, restart="no")
     with started(daemon, "pybus-listen", "lamp.hall") as listening:
         assert said(listening).startswith(f"{TELLS} failed: did not claim its name in ")
         with pybus.connect(daemon.address) as bob:
