@@ -17,14 +17,18 @@ class RawPeer:
     def __init__(self, path: str, *, greet: bool = True) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(path)
         self.number = 0
         self._reader = FrameReader(2**31)
         self._runs: list[Run] = []
         self._opened = False
-        if greet:
-            self.sock.sendall(greeting("raw"))
-            self.number = Welcome(self.read()).number
+        try:
+            self.sock.connect(path)
+            if greet:
+                self.sock.sendall(greeting("raw"))
+                self.number = Welcome(self.read()).number
+        except BaseException:
+            self.sock.close()
+            raise
 
     def read(self) -> Run:
         """The next run of frames. Raises `EOFError` at the end of the connection."""

@@ -10,18 +10,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from time import monotonic, sleep
+from time import monotonic
 
 from pybus.address import bus_path
-from pybus.cli import listen
-from pybus.cli.command import ALREADY_RUNNING, OK, complain
-from pybus.client.blocking import Bus, connect
+from pybus.cli.command import ALREADY_RUNNING, OK, REFUSED, complain
+from pybus.client.blocking import connect
 from pybus.errors import AddressError, NoBus
 from pybus.server.daemon import run_daemon
 from pybus.server.listener import AlreadyRunning
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends `pybus run`, and with it what it started. If it is ignored, as nohup(1) has it, it stays so."""
 
 
 def daemon_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,25 +45,31 @@ def run_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(_options: argparse.Namespace) -> int:
-    """Start what is missing, print every signal, and stop what was started."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # what we started ends with us
+    """Start what is missing, have `pybus listen` print every signal, and stop what was started.
+
+    The signals that end it are blocked and waited for (sigwait(3)), so none is lost. An exception that a handler
+    raises would be, if the signal came just before the system call that waits.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have it ignored, and so never sent
+    ends = {number for number in _ENDS if signal.getsignal(number) is not signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*ends, signal.SIGCHLD})
     with ExitStack() as stack:
         path = _path(stack)
         os.environ["PYBUS_ADDRESS"] = f"unix:{path}"
         try:
-            bus = stack.enter_context(connect())
+            connect().close()
             print(f"a bus runs at unix:{path} already; listening there (Ctrl-C ends)", flush=True)
         except NoBus:
-            bus = _start(stack, path)
-        listen.tell_of_losses(bus)
-        listen.tell_of_services(bus, ["hal.#"])
-        try:
-            for message in bus.subscribe("#", "hal.#"):  # the latter starts the hardware service
-                listen.show(message)
-        except KeyboardInterrupt:
-            print(flush=True)  # the terminal shows ^C where the next line would begin
-    return OK
+            if not _start(stack, path, ends):
+                return OK
+        listener = stack.enter_context(_child("the listener", "listen", "#", "hal.#"))  # the latter starts the service
+        while listener.poll() is None:
+            told = signal.sigwait({*ends, signal.SIGCHLD})
+            if told == signal.SIGINT:
+                print(flush=True)  # the terminal shows ^C where the next line would begin
+            if told in ends:
+                return OK
+        return REFUSED if listener.returncode < 0 else listener.returncode
 
 
 def _path(stack: ExitStack) -> str:
@@ -77,20 +85,29 @@ def _path(stack: ExitStack) -> str:
     return f"{folder}/bus"
 
 
-def _start(stack: ExitStack, path: str) -> Bus:
-    """Start the daemon, and connect."""
-    stack.enter_context(_child("the bus", "-m", "pybus", "daemon"))
-    bus = stack.enter_context(_connect_soon())
-    print(f"the bus listens at unix:{path}; what arrives is printed here (Ctrl-C ends)", flush=True)
-    return bus
+def _start(stack: ExitStack, path: str, ends: set[signal.Signals]) -> bool:
+    """Start the daemon and wait until it listens, a fraction of a second; False if we are to end before."""
+    stack.enter_context(_child("the bus", "daemon"))
+    until = monotonic() + _START_SECONDS
+    while True:
+        try:
+            connect().close()
+            print(f"the bus listens at unix:{path}; what arrives is printed here (Ctrl-C ends)", flush=True)
+            return True
+        except NoBus:
+            if monotonic() > until:
+                raise
+        if signal.sigtimedwait(ends, 0.02) is not None:
+            return False
 
 
 @contextmanager
-def _child(what: str, *arguments: str) -> Iterator[None]:
-    """Run Python as a child in a process group of its own, so that Ctrl-C ends us first; then end it."""
-    process = subprocess.Popen([sys.executable, *arguments], process_group=0)
+def _child(what: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command as a child in a process group of its own, so that Ctrl-C ends us first; then end it."""
+    command = [sys.executable, "-m", "pybus", *arguments]
+    process = subprocess.Popen(command, process_group=0, preexec_fn=_unblock)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -101,13 +118,5 @@ def _child(what: str, *arguments: str) -> Iterator[None]:
             process.wait()
 
 
-def _connect_soon() -> Bus:
-    """Connect to a bus that is being started; it is there within a fraction of a second."""
-    until = monotonic() + _START_SECONDS
-    while True:
-        try:
-            return connect()
-        except NoBus:
-            if monotonic() > until:
-                raise
-        sleep(0.02)
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_ENDS, signal.SIGCHLD})

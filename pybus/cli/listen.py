@@ -93,9 +93,9 @@ def _problem(options: argparse.Namespace) -> str:
 
 def _listen(options: argparse.Namespace, handle: Callable[[Signal], bool]) -> int:
     with connect() as bus:
-        tell_of_losses(bus)
+        _tell_of_losses(bus)
         subscription = bus.subscribe(*options.patterns, retained=not options.no_retained)
-        tell_of_services(bus, options.patterns)
+        _tell_of_services(bus, options.patterns)
         return _each(options, subscription.receive, lambda signal, _is_last: handle(signal))
 
 
@@ -103,7 +103,7 @@ def _consume(options: argparse.Namespace, handle: Callable[[Message], bool]) -> 
     # What is not handled in the end goes back marked as redelivered, so nothing is taken that may not be wanted.
     prefetch = _PREFETCH if options.exec is None and options.count is None else 1
     with connect() as bus:
-        tell_of_losses(bus)
+        _tell_of_losses(bus)
         consumer = bus.queue(options.queue, passive=True).consume(prefetch=prefetch)
 
         def settle(message: Message, is_last: bool) -> None:
@@ -134,7 +134,7 @@ def _each(
     return OK
 
 
-def tell_of_losses(bus: Bus) -> None:
+def _tell_of_losses(bus: Bus) -> None:
     """Let a person at the terminal know when signals are missing, and why."""
 
     def missed(topics: dict[str, int]) -> None:
@@ -146,7 +146,7 @@ def tell_of_losses(bus: Bus) -> None:
     bus.on_reconnect(lambda: print(f"{PROGRAM}: the bus is back", file=sys.stderr))
 
 
-def tell_of_services(bus: Bus, patterns: list[str]) -> None:
+def _tell_of_services(bus: Bus, patterns: list[str]) -> None:
     """Let a person know why nothing comes, if a service that should publish there fails. After subscribing."""
     wanted = [pattern for pattern in patterns if pattern.split(".")[0] not in ("*", "#", "bus")]
     if wanted:
@@ -157,13 +157,13 @@ def tell_of_services(bus: Bus, patterns: list[str]) -> None:
 
 def _show(one: Signal | Message, *, as_json: bool) -> bool:
     if isinstance(one, Signal):
-        show(one, as_json=as_json)
+        _show_signal(one, as_json=as_json)
     else:
         show_message(one, as_json=as_json)
     return True
 
 
-def show(signal: Signal, *, as_json: bool = False) -> None:
+def _show_signal(signal: Signal, *, as_json: bool = False) -> None:
     """Print one signal as one line, at once."""
     if as_json:
         fields = ("topic", "body", "sender", "retained", "cleared")

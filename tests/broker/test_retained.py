@@ -105,7 +105,7 @@ def test_a_refused_value_changes_no_holder() -> None:
     assert holders(made) == {"a": ALICE}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(

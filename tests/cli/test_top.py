@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def test_snapshots_are_records_that_say_what_they_are(daemon: BusDaemon, bob: py
     assert [record[0] for record in records] == ["bus", "peer", "peer", "method", "method", "method"] * 2
     assert [len(record) for record in records] == [9, 12, 12, 7, 7, 7] * 2
     own, bobs = records[1], records[2]
-    assert bobs[1:4] == [bob.name, "bob [pytest]", str(os.getpid())]
+    program = bob.call("org.pybus.Bus", "peer", bob.name)["program"]
+    assert bobs[1:4] == [bob.name, program, str(os.getpid())]
     assert bobs[4:] == ["-", "0.0", "0.0", "0.0", "0.0", "0", "-", "-"]
     assert float(own[5]) > 0
     assert {record[2] for record in records if record[0] == "method"} == {"stats", "peers", "traffic"}
@@ -59,7 +61,7 @@ def test_snapshots_on_a_terminal_are_tables(daemon: BusDaemon) -> None:
     os.close(theirs)
     lines = os.read(ours, 65536).decode().splitlines()
     os.close(ours)
-    assert lines[0].startswith("up 0 s  in ")
+    assert re.match(r"up \d+ s  in ", lines[0])
     assert lines[2].split()[:4] == ["PEER", "PROGRAM", "PID", "SLOWED"]
     assert "TOPIC  MESSAGES/S  BYTES/S  DROPPED/S  DELAY MS  WORST MS" in lines
 
@@ -200,18 +202,20 @@ def text_of(screen: TopScreen, name: str) -> str:
     return str(screen.query_one(f"#{name}", Static).render())
 
 
-async def keep_publishing(bus: pybus.aio.Bus, topic: str, size: int) -> None:
+async def keep_publishing(bus: pybus.aio.Bus, topic: str, size: int, at_once: int) -> None:
     """Publish a hundred times a second: at full speed nothing else would get its turn."""
     while True:
-        await bus.publish(topic, b"x" * size, confirm=True)
+        await asyncio.gather(*(bus.publish(topic, b"x" * size, confirm=True) for _ in range(at_once)))
         await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def publishing(daemon: BusDaemon, program: str, topic: str, size: int) -> AsyncIterator[pybus.aio.Bus]:
+async def publishing(
+    daemon: BusDaemon, program: str, topic: str, size: int, *, at_once: int = 1
+) -> AsyncIterator[pybus.aio.Bus]:
     """A program that publishes all the time."""
     async with pybus.aio.connect(daemon.address, program=program) as bus:
-        task = asyncio.create_task(keep_publishing(bus, topic, size))
+        task = asyncio.create_task(keep_publishing(bus, topic, size, at_once))
         try:
             yield bus
         finally:
@@ -250,7 +254,8 @@ async def test_who_is_slowed_is_on_top() -> None:
     limits = {"outbox": 65536, "messages_per_second": 60, "burst": 0.1, "alone": 1}
     with BusDaemon(limits=limits) as daemon, pybus.connect(daemon.address, program="carol") as carol:
         carol.subscribe("demo.big")
-        async with publishing(daemon, "alice", "demo.big", 20_000) as alice, screen_of(daemon) as (screen, pilot):
+        sending = publishing(daemon, "alice", "demo.big", 2_000, at_once=20)  # too much even on a slow machine
+        async with sending as alice, screen_of(daemon) as (screen, pilot):
             await until(
                 pilot, lambda: any(row[0] == alice.name and row[3] == "slowed" for row in rows_of(screen, "peers")[:1])
             )

@@ -32,7 +32,8 @@ async def test_a_subscription_is_in_place_for_what_its_program_does_next(alice: 
 async def test_a_refused_subscription_tells_why(daemon: BusDaemon, alice: pybus.aio.Bus) -> None:
     with pytest.raises(pybus.InvalidName, match="wildcard stands for whole words"):
         alice.subscribe("a.b*")
-    await asyncio.gather(*(alice.subscribe(f"a.{number}.#") for number in range(16384)))
+    for first in range(0, 16384, 512):
+        await asyncio.gather(*(alice.subscribe(f"a.{number}.#") for number in range(first, first + 512)))
     over = alice.subscribe("b.#")
     with pytest.raises(pybus.LimitExceeded, match="16384 of at most 16384 patterns"):
         await anext(over)

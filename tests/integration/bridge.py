@@ -43,8 +43,8 @@ class Bridge:
         self.wait_until_it_serves()
 
     def launch(self) -> None:
-        """Start the exporter."""
-        command = [sys.executable, "-X", "dev", "-W", "error", "-m", "pybus_services.dbus.export", *self._options]
+        """Start the exporter. Not with `-X dev`, as asyncio then complains of a turn of 0.1 s, which is the load's."""
+        command = [sys.executable, "-W", "error", "-m", "pybus_services.dbus.export", *self._options]
         self.process = subprocess.Popen(command, env=self.environ, stderr=subprocess.PIPE, text=True)
 
     def wait_until_it_serves(self) -> list[str]:

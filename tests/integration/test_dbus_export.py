@@ -544,10 +544,9 @@ def test_a_proxy_of_gjs_works(bridge: Bridge) -> None:
 async def test_changes_of_properties_are_told(bridge: Bridge) -> None:
     async with applets(bridge, 1) as [alice]:
         await alice.hear(PROPERTIES)
-        bob = await pybus.aio.connect(bridge.daemon.address)
-        await bob.register("org.example.Bob", Player())
-        await alice.has_become("NumberOfNames", 1)
-        await bob.close()
+        async with pybus.aio.connect(bridge.daemon.address) as bob:
+            await bob.register("org.example.Bob", Player())
+            await alice.has_become("NumberOfNames", 1)
         await alice.has_become("NumberOfNames", 0)
         assert [await alice.property(name) for name in ("NumberOfNames", "Up", "Version")] == [
             0,

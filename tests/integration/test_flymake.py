@@ -16,7 +16,7 @@ from tests.daemon import PATIENCE, BusDaemon
 
 from .emacs import BACKEND, Emacs, needs_emacs
 
-pytestmark = [needs_emacs, pytest.mark.timeout(180)]
+pytestmark = needs_emacs
 
 EXAMPLES = BACKEND.parent
 

@@ -23,7 +23,7 @@ from .panel_scene import UUID, Panel
 from .service_scene import eventually
 from .user_session import BIN, Session
 
-pytestmark = [*NEEDS, needs_chat, pytest.mark.usefixtures("only_desktop"), pytest.mark.timeout(400)]
+pytestmark = [*NEEDS, needs_chat, pytest.mark.usefixtures("only_desktop"), pytest.mark.timeout(900)]
 
 NO_BUS = ("network-offline-symbolic", "no bus")
 OFFLINE = ("user-offline-symbolic",)

@@ -67,7 +67,7 @@ async def test_asyncio_gets_it_too(daemon: BusDaemon) -> None:
 
 def test_the_command_does_it_and_says_what_went_wrong(scene: Scene, daemon: BusDaemon) -> None:
     daemon.offer("org.example.Crash", toml(exec=["{python}", "-c", CRASHES], topics=["crash.#"]))
-    daemon.offer("org.example.Hang", toml(exec=["{python}", "-c", HANGS], topics=["hang"], start_timeout=0.5))
+    daemon.offer("org.example.Hang", toml(exec=HANGS, topics=["hang"], start_timeout=1))
     scene.offer(PLAYER, topics=["media.#"])
     assert run(daemon, "pybus", "get", TOPIC) == (0, "playing\n", "")
     assert run(daemon, "pybus", "get", "media.volume") == (
@@ -79,7 +79,7 @@ def test_the_command_does_it_and_says_what_went_wrong(scene: Scene, daemon: BusD
     assert (code, out) == (1, "")
     assert err.startswith("pybus get: org.example.Crash exited with status 3 after ")
     assert err.endswith(" before it claimed its name; its last words: no disk | no hope (StartFailed)\n")
-    message = "org.example.Hang did not claim its name in 0.5 s; its last words: thinking"
+    message = "org.example.Hang did not claim its name in 1 s; its last words: thinking"
     assert run(daemon, "pybus", "get", "hang") == (1, "", f"pybus get: {message} (StartFailed)\n")
 
 

@@ -15,7 +15,7 @@ from .gnome_session import NEEDS, GnomeSession, Signals
 from .service_scene import eventually
 from .user_session import BIN
 
-pytestmark = [*NEEDS, *NEEDS_FILM, pytest.mark.usefixtures("only_desktop"), pytest.mark.timeout(400)]
+pytestmark = [*NEEDS, *NEEDS_FILM, pytest.mark.usefixtures("only_desktop"), pytest.mark.timeout(900)]
 
 DELAY = 3.0
 """Seconds without input after which the session counts as idle, and the screen is blanked."""

@@ -23,7 +23,7 @@ pytestmark = [
     *NEEDS_FILM,
     needs("xscreensaver", "xscreensaver-command", "Xvfb"),
     pytest.mark.usefixtures("only_desktop"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 SETTINGS = """\

@@ -90,16 +90,16 @@ def test_one_that_ends_well_before_it_comes_fails_the_calls_too(scene: Scene) ->
 
 
 def test_one_that_hangs_is_ended_in_time_and_the_calls_hear_so(scene: Scene) -> None:
-    scene.offer(HANGS, start_timeout=0.5, restart="no")
-    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 0.5 s; its last words: thinking "):
+    scene.offer(HANGS, start_timeout=1, restart="no")
+    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 1 s; its last words: thinking "):
         scene.alice.call(NAME, "play")
     assert scene.news("stopped") == [
         CALLED,
-        {"event": "failed", "reason": f"{NAME} did not claim its name in 0.5 s; its last words: thinking"},
+        {"event": "failed", "reason": f"{NAME} did not claim its name in 1 s; its last words: thinking"},
         exited(1, "SIGTERM", "thinking"),
         STOPPED,
     ]
-    assert f"{NAME}: failed: {NAME} did not claim its name in 0.5 s; its last words: thinking" in warnings(scene)
+    assert f"{NAME}: failed: {NAME} did not claim its name in 1 s; its last words: thinking" in warnings(scene)
 
 
 def test_one_that_can_not_be_executed_fails_the_calls_at_once_and_comes_when_it_can(scene: Scene) -> None:
@@ -174,7 +174,6 @@ def test_one_that_ignores_sigterm_is_killed_in_time(scene: Scene) -> None:
     assert eventually(lambda: scene.processes() == [])
 
 
-@pytest.mark.timeout(90)
 def test_failures_in_a_row_have_growing_pauses_and_it_is_given_up(scene: Scene) -> None:
     scene.offer(CRASHES)
     crash = exited(1, 3, "no disk", "no hope")
@@ -251,8 +250,8 @@ def test_what_it_leaves_behind_is_ended_before_its_own_end_is_told(scene: Scene,
 
 
 def test_one_that_leaves_a_child_before_it_comes_has_to_come_in_time(scene: Scene) -> None:
-    scene.offer("import subprocess; subprocess.Popen(['sleep', '1000'])", start_timeout=0.5, restart="no")
-    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 0.5 s "):
+    scene.offer("import subprocess; subprocess.Popen(['sleep', '1000'])", start_timeout=2, restart="no")
+    with pytest.raises(StartFailed, match=f"^{NAME} did not claim its name in 2 s "):
         scene.alice.call(NAME, "play")
     *_, ended, stopped = scene.news("stopped")
     assert (ended, stopped) == (exited(2, "SIGTERM"), STOPPED)

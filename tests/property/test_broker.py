@@ -240,4 +240,4 @@ class Bus(RuleBasedStateMachine):
 
 
 TestBus = Bus.TestCase
-TestBus.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBus.settings = settings(max_examples=100, stateful_step_count=40)

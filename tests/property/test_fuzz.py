@@ -12,7 +12,7 @@ from tests.broker.scene import Heard, Person, Scene, body, signal
 from tests.property.streams import chunked, damaged, frames
 from tests.protocol.singles import singles
 
-many = settings(max_examples=1000, deadline=None)
+many = settings(max_examples=1000)
 MOST = 100
 
 CALLS = st.sampled_from(
@@ -95,7 +95,7 @@ def deeds(draw: st.DrawFn, number: int) -> bytes:
             return data[:8] + number.to_bytes(4, "little") + data[12:]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_the_broker_refuses_or_throws_out_and_serves_the_others(data: st.DataObject) -> None:
     scene = Scene(

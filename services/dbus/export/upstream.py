@@ -119,8 +119,10 @@ class Upstream:
         while True:
             await self._news.wait()
             self._news.clear()
-            with contextlib.suppress(pybus.PybusError):
+            try:
                 await self._look(bus)
+            except pybus.PybusError:
+                self._news.set()  # it has seen nothing, so there is still something to see
             await asyncio.sleep(LOOK_PAUSE)
 
     async def _look(self, bus: pybus.aio.Bus) -> None:
