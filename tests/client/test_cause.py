@@ -262,7 +262,8 @@ async def test_plain_and_async_methods_continue_the_chain(alice: pybus.aio.Bus, 
     assert await hear(carol, 1) == [("slow.before", 9)]
     cast(carol, "plain", 2)
     await alice.publish("lamp.outside")
-    assert await hear(carol, 4) == [("lamp.outside", 0), ("plain.task", 3), (f"{END} play", 9), ("slow.task", 9)]
+    heard = await hear(carol, 4)  # in the order of their pauses, unless the machine is busy
+    assert sorted(heard) == [("lamp.outside", 0), (f"{END} play", 9), ("plain.task", 3), ("slow.task", 9)]
     await asyncio.gather(*tasks)
 
 
