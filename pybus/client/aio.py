@@ -159,13 +159,16 @@ class Bus(Connection):
         if self._core.welcome is None or self._core.output.waiting > HIGH:
             await self._ready()
         self._owner.check()
+        if not (retain or ephemeral or confirm or on_change):  # the hot path: no coroutine beside this one
+            self._core.news(topic, body)
+            if not self._write_scheduled:
+                self._schedule_write()
+            return None
         pending = self._core.publish(
             topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change
         )
-        if pending is None:  # the hot path: no coroutine beside this one
-            self._schedule_write()
-            return None
-        return await self._receivers(pending)
+        self._schedule_write()
+        return None if pending is None else await self._receivers(pending)
 
     async def clear(self, topic: str, *, confirm: bool = False) -> int | None:
         """Forget the topic's retained value, and tell its subscribers. As `publish` otherwise."""

@@ -14,7 +14,7 @@ from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
 from pybus.client.service import IncomingCall
 from pybus.client.transport import BULK_SIZE, FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, no_bus
-from pybus.errors import ConnectionLost, DeadlinePassed, NoBus, NotConnected, ProtocolError
+from pybus.errors import ConnectionLost, NoBus, NotConnected, ProtocolError
 
 if TYPE_CHECKING:
     from pybus.client.core import Steps
@@ -42,13 +42,16 @@ class Connection(Face):
         self._write_scheduled = False
         self._failure: Exception | None = None
         self._closing: asyncio.Task[Any] | None = None
+        self._guard: asyncio.TimerHandle | None = None
 
     # --- how it waits -----------------------------------------------------------------------------
 
     async def _call(
         self, name: str, method: str, args: tuple[object, ...], named: dict[str, object], timeout: float
     ) -> Any:
-        await self._ready(timeout)
+        if self._core.welcome is None or self._core.output.waiting > HIGH:
+            await self._ready(timeout)
+        self._owner.check()
         return await self._wait(self._core.call(name, method, args, named, timeout), timeout)
 
     async def _receivers(self, pending: Pending) -> int:
@@ -83,12 +86,8 @@ class Connection(Face):
 
     def _future(self, pending: Pending, timeout: float = TIMEOUT) -> asyncio.Future[object]:
         future: asyncio.Future[object] = self._loop.create_future()
-        guard = self._loop.call_later(
-            timeout + GRACE, lambda: pending.settle(None, DeadlinePassed("the bus itself does not answer"))
-        )
 
         def settled() -> None:
-            guard.cancel()
             if future.done():
                 return
             if pending.error is not None:
@@ -97,9 +96,28 @@ class Connection(Face):
                 future.set_result(pending.value)
 
         pending.notify = settled
-        future.add_done_callback(lambda _: guard.cancel())
-        self._schedule_write()
+        pending.until = self._loop.time() + timeout + GRACE
+        if self._guard is None or pending.until < self._guard.when():
+            self._watch(pending.until)
+        if self._core.awaits_one and not self._write_scheduled and not self._writing:
+            self._write()  # at once, for somebody waits for this alone; many at a time go in one write
+        else:
+            self._schedule_write()
         return future
+
+    def _watch(self, until: float) -> None:
+        """Give up then what the bus has not answered. One timer serves all, and is left alone while answers come."""
+        self._stop_watching()
+        if until < float("inf"):
+            self._guard = self._loop.call_at(until, self._expire)
+
+    def _expire(self) -> None:
+        self._watch(self._core.expire(self._loop.time()))
+
+    def _stop_watching(self) -> None:
+        if self._guard is not None:
+            self._guard.cancel()
+            self._guard = None
 
     def _subscribe(self, inbox: Inbox) -> asyncio.Future[object]:
         """Let an inbox get signals; the future ends when the bus has agreed, or has refused."""
@@ -168,7 +186,7 @@ class Connection(Face):
     # --- the program's work -----------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Do what the core has for the program. What its code raises goes to the loop's handler.
+        """Do what the core has for the program, and write its answers. What its code raises goes to the loop's handler.
 
         Each begins outside of any chain, whatever code it was that connected, or lets this run.
         """
@@ -186,22 +204,20 @@ class Connection(Face):
             except Exception as error:
                 self._loop.call_exception_handler({"message": "a pybus handler failed", "exception": error})
         cause.set(chain)
+        if self._core.output.waiting:
+            self._write()
 
     def _run_handler(self, inbox: Inbox) -> None:
         """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""
-        assert inbox.handler is not None
-        while len(inbox) and not inbox.closed:
-            signal = inbox.take()
-            cause.set(signal.depth + 1)
-            try:
-                result = inbox.handler(signal)
-                if result is not None and isinstance(result, Awaitable):
+        try:
+            while (result := inbox.handle()) is not None:
+                if isinstance(result, Awaitable):
                     wake, inbox.wake = inbox.wake, None
                     self._start(self._await_handler(inbox, wake, result))  # the task continues the chain
                     return
-            except Exception:
-                self._core.work.append(inbox)  # the signals behind it are still to be handled
-                raise
+        except Exception:
+            self._core.work.append(inbox)  # the signals behind it are still to be handled
+            raise
 
     async def _await_handler(self, inbox: Inbox, wake: Callable[[], None] | None, result: Awaitable[object]) -> None:
         try:
@@ -224,7 +240,6 @@ class Connection(Face):
                     task.add_done_callback(lambda _: answer.close())  # if the task was cancelled before it began
                 return
             self._core.services.answer(call, answer)
-        self._schedule_write()
 
     async def _await_answer(self, call: IncomingCall, answer: Awaitable[object]) -> None:
         call.enter()
@@ -280,7 +295,6 @@ class Connection(Face):
         self._sock = sock
         self._loop.add_reader(sock.fileno(), self._read)
         self._up.set()
-        self._write()
         self._work()
 
     def _read(self) -> None:
@@ -296,8 +310,6 @@ class Connection(Face):
         except (OSError, NotConnected, ProtocolError) as error:
             self._disconnected(error)
         self._work()
-        if self._core.output.waiting:
-            self._write()
 
     def _schedule_write(self) -> None:
         """Write what waits at the end of this turn of the loop."""
@@ -359,6 +371,7 @@ class Connection(Face):
     def _finish(self, failure: Exception | None) -> None:
         """Nothing will come any more: wake everybody who waits, with the reason if it was not planned."""
         self._failure = failure
+        self._stop_watching()
         self._ended.set()
         self._up.set()
         self._room.set()

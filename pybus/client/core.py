@@ -11,8 +11,6 @@ asks the new connection for all that the program held.
 
 from __future__ import annotations
 
-from collections import deque
-
 from pybus.client.calls import Calls
 from pybus.client.cause import marked
 from pybus.client.inbox import Inbox, Inboxes
@@ -58,6 +56,7 @@ from pybus.protocol.handshake import Welcome, greeting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Generator
     from typing import Any, TypeAlias, TypeVar
 
@@ -66,6 +65,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Steps: TypeAlias = Generator["Pending", Any, T]
+else:
+    from _collections import deque  # all that collections has beside it takes time to load
 
 _MAX_FRAME = 2**31
 """The bus is trusted to send frames within its own limit, which the client learns only in its welcome."""
@@ -75,17 +76,14 @@ class Core(Calls):
     """One program's side of the bus.
 
     welcome: what the bus told at the last connecting, None while there is no connection.
-    work: what the program has to do, see the module's text. refusals: errors for signals that the
-    bus did not take and that nobody waits for. goodbye: why
-    the bus ended the connection. inboxes: the subscriptions. parted: whether it answered our own goodbye. number: the
-    connection's. most: the largest frame that the bus takes, bytes; 0 until it has told.
+    work: what the program has to do, see the module's text. goodbye: why the bus ended the
+    connection. inboxes: the subscriptions. parted: whether it answered our own goodbye.
     """
 
     def __init__(self, program: str) -> None:
         super().__init__()
         self.welcome: Welcome | None = None
         self.work: deque[Inbox | IncomingCall | Lost | Restored | Gap] = deque()
-        self.refusals: deque[CallError] = deque()
         self.goodbye: CallError | None = None
         self.parted = False
         self._program = program
@@ -173,8 +171,7 @@ class Core(Calls):
         """WELCOME has come: ask for everything that the program held before, then send what waits."""
         again = bool(self._bus)
         self.welcome = Welcome(run)
-        self.number = self.welcome.number
-        self.most = self.welcome.frame
+        self.welcomed(self.welcome.number, self.welcome.frame)
         waiting = [with_sender(one, self.number) for one in self.output.take_all()]
         if self._will is not None:
             self.call_bus("set_will", *self._will)
@@ -230,6 +227,9 @@ class Core(Calls):
 
         Raises `InvalidName`, `BodyError`, `TooLarge`; and the refusal of an earlier signal.
         """
+        if not (retain or ephemeral or confirm or on_change):
+            self.news(topic, body)
+            return None
         if self.refusals:
             raise self.refusals.popleft()
         key = self.keys.get(topic) or self.keys.topic(topic)

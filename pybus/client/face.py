@@ -86,13 +86,10 @@ class Face:
 
     def _handle(self, inbox: Inbox) -> None:
         """Run an inbox's handler for all that is in it; what it raises passes out, the rest waits."""
-        assert inbox.handler is not None
         chain = cause.get()
         try:
-            while len(inbox) and not inbox.closed:
-                signal = inbox.take()
-                cause.set(signal.depth + 1)
-                inbox.handler(signal)
+            while inbox.handle() is not None:
+                pass
         finally:
             cause.set(chain)
             if len(inbox) and not inbox.closed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pybus.errors import InvalidName
 from pybus.names import MAX_BYTES, check_destination, check_method, check_topic
 
-_REMEMBERED = 4096
+REMEMBERED = 4096
 """Keys that are remembered; past it the memory starts anew."""
 
 
@@ -38,7 +38,7 @@ class Keys(dict[str, bytes]):
         return self._remember(way, way)
 
     def _remember(self, way: str, text: str) -> bytes:
-        if len(self) >= _REMEMBERED:
+        if len(self) >= REMEMBERED:
             self.clear()
         key = self[way] = text.encode()
         return key

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from pybus.protocol.frames import CONFIRM, PUBLISH, SIGNAL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+else:
+    from _collections import deque  # all that collections has beside it takes time to load
 
 _AT_ONCE = 256 * 1024
 """About the bytes of one write; a socket takes no more."""

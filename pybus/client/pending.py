@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 
 class Pending:
-    """An answer that is on its way. notify: called once it is here."""
+    """An answer that is on its way. notify: called once it is here. until: when it is given up, by the face's clock."""
 
-    __slots__ = ("done", "error", "notify", "serial", "value")
+    __slots__ = ("done", "error", "notify", "serial", "until", "value")
 
     def __init__(self, serial: int) -> None:
         self.serial = serial
@@ -18,6 +18,7 @@ class Pending:
         self.value: object = None
         self.error: Exception | None = None
         self.notify: Callable[[], None] | None = None
+        self.until = float("inf")
 
     def settle(self, value: object, error: Exception | None = None) -> None:
         """The answer, or the error in its place, is here."""

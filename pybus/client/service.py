@@ -13,11 +13,9 @@ from pybus.protocol.codec import encode, pack, unpack
 from pybus.protocol.frames import ANSWER, CAUSED, ERROR, NO_REPLY, Run, body_of, depth_of, frame
 
 if TYPE_CHECKING:
-    import inspect
-
     from pybus.client.core import Core, Steps
     from pybus.client.pending import Pending
-    from pybus.interface import Method
+    from pybus.interface import Arguments, Method
 
 
 _MAX_MESSAGE = 4000
@@ -53,7 +51,7 @@ class IncomingCall:
 
     __slots__ = ("_depth", "arguments", "caller", "connection", "method", "reply_to", "serial", "wants_reply")
 
-    def __init__(self, method: Method, bound: inspect.BoundArguments, caller: Caller, run: Run) -> None:
+    def __init__(self, method: Method, bound: Arguments, caller: Caller, run: Run) -> None:
         self.method = method
         self.arguments = bound
         self.caller = caller

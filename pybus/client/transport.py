@@ -49,13 +49,25 @@ def _how_to_start(path: str) -> str:
     return "start one with: pybus daemon (or pybus setup, once)"
 
 
+_forks = 0
+"""How often this process and those that it comes from were forked: cheaper to ask than the kernel for a number."""
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 class Owner:
     """Who may use a connection: the thread and the process that made it, until it is closed."""
 
-    __slots__ = ("_pid", "_thread", "closed")
+    __slots__ = ("_forks", "_thread", "closed")
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._forks = _forks
         self._thread = get_ident()
         self.closed = False
 
@@ -65,5 +77,5 @@ class Owner:
             raise UsageError("this connection to the bus is closed; connect again")
         if get_ident() != self._thread:
             raise UsageError("this connection belongs to another thread; connect once in each thread")
-        if os.getpid() != self._pid:
+        if _forks != self._forks:
             raise UsageError("this connection belongs to the parent process; connect again after a fork")

@@ -4,8 +4,11 @@
 """
 
 from pybus.errors import BodyError, ProtocolError
-from pybus.protocol.codec import pack, unpack
+from pybus.protocol.codec import pack, unpack, unpack_map
 from pybus.protocol.frames import BUS, HELLO, PREAMBLE, WELCOME, FrameReader, Run, body_of, frame
+
+_PROGRAM = b"\x81\xa7program"
+"""A map with one key, whose value follows."""
 
 MAX_HELLO = 4096
 """A greeting is small; a peer that is not welcome yet gets no more room than this."""
@@ -22,7 +25,7 @@ _OTHERS = (
 
 def greeting(program: str) -> bytes:
     """What a client writes first. program: its name, for people to read."""
-    return PREAMBLE + frame(HELLO, 0, 0, 0, 0, b"", pack({"program": program}))
+    return PREAMBLE + frame(HELLO, 0, 0, 0, 0, b"", _PROGRAM + pack(program))
 
 
 def welcome(number: int, bus: str, version: str, most: int) -> bytes:
@@ -43,7 +46,7 @@ class Welcome:
     def __init__(self, run: Run) -> None:
         """Raises `ProtocolError` if the run is not a well-formed WELCOME."""
         try:
-            body = unpack(body_of(run))
+            body = unpack_map(body_of(run))
         except BodyError as error:
             raise ProtocolError(f"the bus's welcome can't be read: {error}") from None
         if run[0] != WELCOME or not isinstance(body, dict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,14 @@ def test_send_publishes_one_value_and_is_silent(
     signals = bob.subscribe("#")
     assert run(daemon, "pybus-send", "hal.power.ac", *words, stdin=stdin) == (0, "", "")
     assert heard(signals) == [("hal.power.ac", body)]
+
+
+def test_send_of_a_short_text_starts_without_msgpack(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    signals = bob.subscribe("#")
+    script = "import sys; from pybus.cli.send import main; print(main(['a.b', 'one']), 'msgpack' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], env=daemon.environ, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0 False\n", "")
+    assert heard(signals) == [("a.b", "one")]
 
 
 def test_send_publishes_a_file_as_bytes(daemon: BusDaemon, bob: pybus.Bus, tmp_path: Path) -> None:

@@ -42,6 +42,6 @@ def test_what_can_be_no_route(exchange: str, key: str, complaint: str) -> None:
 
 def test_what_is_remembered_has_an_end() -> None:
     made = Keys()
-    for number in range(keys._REMEMBERED + 1):
+    for number in range(keys.REMEMBERED + 1):
         made.topic(f"t{number}")
-    assert made == {f"t{keys._REMEMBERED}": f"t{keys._REMEMBERED}".encode()}
+    assert made == {f"t{keys.REMEMBERED}": f"t{keys.REMEMBERED}".encode()}

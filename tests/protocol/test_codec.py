@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pybus.errors import BodyError
-from pybus.protocol.codec import Undecodable, decode, encode, pack, unpack, unpack_or_keep
+from pybus.protocol.codec import Undecodable, decode, encode, pack, unpack, unpack_map, unpack_or_keep
 from pybus.protocol.frames import RAW
 
 
@@ -20,6 +20,13 @@ from pybus.protocol.frames import RAW
         (-(2**63), "d3 8000000000000000"),
         (1.5, "cb 3ff8000000000000"),
         ("é", "a2 c3a9"),
+        ("", "a0"),
+        ("a" * 31, "bf" + "61" * 31),
+        ("a" * 32, "d920" + "61" * 32),
+        ("é" * 16, "d920" + "c3a9" * 16),
+        ("a" * 255, "d9ff" + "61" * 255),
+        ("a" * 256, "da0100" + "61" * 256),
+        (False, "c2"),
         ([1, b"\x00"], "92 01 c401 00"),
         ({1: "a", None: []}, "82 01 a161 c0 90"),
         (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "d6 ff 00000001"),
@@ -86,8 +93,30 @@ def test_a_value_that_can_not_be_sent_is_named(value: object, complaint: str) ->
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\xa1\xff", b"\x81\x90\x01", b"\x91" * 100_000, b"\xd6\xff\x00"],
-    ids=["empty", "unused", "cut", "two values", "not UTF-8", "list as key", "deep", "cut time"],
+    [
+        b"",
+        b"\xc1",
+        b"\x92\x01",
+        b"\x01\x01",
+        b"\xa1",
+        b"\xa1aa",
+        b"\xa1\xff",
+        b"\x81\x90\x01",
+        b"\x91" * 100_000,
+        b"\xd6\xff\x00",
+    ],
+    ids=[
+        "empty",
+        "unused",
+        "cut",
+        "two values",
+        "cut text",
+        "text and more",
+        "not UTF-8",
+        "list as key",
+        "deep",
+        "cut time",
+    ],
 )
 def test_bytes_that_are_not_one_value_are_refused_and_can_be_kept(body: bytes) -> None:
     with pytest.raises(BodyError, match=r"^the body is not valid msgpack: ."):
@@ -95,6 +124,31 @@ def test_bytes_that_are_not_one_value_are_refused_and_can_be_kept(body: bytes) -
     kept = unpack_or_keep(0, body)
     assert type(kept) is Undecodable
     assert kept == body
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"number": 1, "bus": "b" * 40, "frame": 2**24, "version": "é"},
+        {1: 2**8, 2: 2**16, 3: 2**32, 4: 2**64 - 1, "": 127},
+        {"limit": -1, "inner": {"a": [None]}},
+        dict.fromkeys(range(16), "more than fifteen"),
+        ["no map"],
+    ],
+)
+def test_a_map_is_read_alike_with_and_without_msgpack(value: object) -> None:
+    assert unpack_map(pack(value)) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x81", b"\x81\xa1a", b"\x81\xa1a\xcd\x01", b"\x81\xa1a\xa2b", b"\x80\x80", b"\x81\xa1\xff\x01"],
+    ids=["empty", "no key", "no value", "cut number", "cut text", "two maps", "not UTF-8"],
+)
+def test_a_map_that_is_broken_is_refused(body: bytes) -> None:
+    with pytest.raises(BodyError, match=r"^the body is not valid msgpack: ."):
+        unpack_map(body)
 
 
 def test_a_good_body_is_not_kept_but_read() -> None:

@@ -1,0 +1,5 @@
+cpdef bytes pack(object value)
+
+cpdef object unpack(bytes body)
+
+cpdef object unpack_or_keep(int flags, bytes body)
