@@ -209,7 +209,13 @@ Their bodies are maps; `name` is a unique name but in the three lines where it s
     bus.monitor       to a connection that called `monitor` only, one for each run of frames that passes:
                       at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
                       receivers, missed (of these, who was full), all numbers of connections; key,
-                      serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire)
+                      serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire),
+                      queues (names of those that get it). So too for messages of queues (see 12), with key
+                      the routing key, and further exchange, queue, service, consumer, reason, age (seconds),
+                      properties; kind is then "publish" (queues: where it is routed to; service: the one that it
+                      calls), "deliver" (from queue to consumer, a tag, or nil for get_message), "ack", "nack",
+                      "reject" (in queue), "return", or "died" (queue gave it up for reason; exchange, key and
+                      queues are of the dead letter, exchange is nil if there is none)
 
 12. Queues
 ----------

@@ -118,6 +118,8 @@ class Consuming:
             raise TooLarge(f"the next message has {len(message.data)} bytes, more than an answer can have")
         queue.take()
         tag = channel.got(queue, message, no_ack)
+        if self._broker.watchers:
+            self._queueing.observing.delivered(queue, message, channel.peer, None)
         self.look_after(queue)
         if no_ack:
             self._done(queue, message)
@@ -144,6 +146,8 @@ class Consuming:
                 return
             queue.take()
             consumer.channel.deliver(queue, message, consumer)
+            if self._broker.watchers:
+                self._queueing.observing.delivered(queue, message, consumer.channel.peer, consumer.tag)
             self._broker.effort += 1
             if consumer.no_ack:
                 self._done(queue, message)
@@ -201,6 +205,9 @@ class Consuming:
         self._broker.effort += len(deliveries)
         channel.release(deliveries)
         touched: dict[Queue, None] = {}
+        if self._broker.watchers:
+            kind = "ack" if not nack else "nack" if requeue else "reject"
+            self._queueing.observing.settled(kind, channel.peer, deliveries)
         for queue, message, consumer in deliveries:
             if queue.deleted:
                 self._queueing.release(queue, message)
@@ -239,6 +246,8 @@ class Consuming:
         if channel.transaction is not None:
             unsettled += [one for taken, _, _ in channel.transaction.settled for one in taken.values()]
         channel.release(unsettled)
+        if self._broker.watchers:
+            self._queueing.observing.settled("nack", channel.peer, unsettled, "its consumer has gone")
         for queue, message, _ in unsettled:
             if queue.deleted:
                 self._queueing.release(queue, message)

@@ -106,6 +106,8 @@ class Publishing:
         self._broker.effort = count * (1 + len(route.queues))
         journal = self._queueing.journal
         most = largest_message(self._broker.limits.frame)
+        if plain and self._broker.watchers:
+            self._queueing.observing.run_published(run, route)
         for one in frames_of(data, count):
             failure: BusError | InvalidName | None = None
             before = journal.changes
@@ -123,6 +125,8 @@ class Publishing:
                 self._refuse(channel.peer, run, [one], failure)
             elif flags & CONFIRM:
                 batch = journal.current if journal.changes != before else 0
+                if failure is not None and self._broker.observers:
+                    self._broker.observe_answer(self._error(channel.peer, run, one, failure), channel.peer, None)
                 channel.confirms.add(serial_of(one), taken=failure is None, batch=batch)
                 self._queueing.finish_later(channel)
             if journal.changes != before:
@@ -135,12 +139,17 @@ class Publishing:
         copies = _copies(given.headers)
         if route.reads_headers or copies:
             route = find_route(route.exchange, (route.key, *copies), given.headers, self._vhost.exchanges)
-        failure, reached = self.distribute(route, content, data if content is given else content.frame())
-        if not reached and not given.exchange and self._queueing.replying.knows(given.key):
+        calls = not (route.queues or given.exchange) and self._queueing.replying.knows(given.key)
+        if self._broker.watchers:
+            self._queueing.observing.published(content, len(data), route, calls=calls)
+        if calls:
             self._queueing.replying.call(channel, content)
             return None
+        failure, reached = self.distribute(route, content, data if content is given else content.frame())
         if not reached and given.flags & MANDATORY:
             channel.outlet.give_back(data)
+            if self._broker.watchers:
+                self._queueing.observing.returned(content, len(data))
         return failure
 
     def distribute(self, route: Route, content: Content, data: bytes) -> tuple[BusError | None, int]:
@@ -279,15 +288,18 @@ class Publishing:
 
     def _refuse(self, peer: Peer, run: Run, frames: list[bytes], error: InvalidName | BusError) -> None:
         """Tell a publisher that its messages are not taken: each one that was to be confirmed, others together."""
-        name, message = self._broker.as_answer(error)
+        more = ""
         if not run[1] & CONFIRM:
-            if len(frames) > 1:
-                message += f" ({len(frames)} messages)"
+            more = f" ({len(frames)} messages)" if len(frames) > 1 else ""
             frames = frames[-1:]
         for one in frames:
-            data = frame(ERROR, 0, BUS, peer.number, serial_of(one), run[5], pack([name, message]))
+            data = self._error(peer, run, one, error, more)
             self._broker.observe_answer(data, peer, None)
             peer.owe(data)
+
+    def _error(self, peer: Peer, run: Run, one: bytes, error: InvalidName | BusError, more: str = "") -> bytes:
+        name, message = self._broker.as_answer(error)
+        return frame(ERROR, 0, BUS, peer.number, serial_of(one), run[5], pack([name, message + more]))
 
 
 def _copies(headers: dict[str, object]) -> list[str]:

@@ -11,6 +11,7 @@ from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
 from pybus.broker.queues.native import NativeOutlet
+from pybus.broker.queues.observing import Observing
 from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
@@ -46,6 +47,7 @@ class Queueing:
         self.consuming = Consuming(self)
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
+        self.observing = Observing(broker)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
