@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
+from pybus.broker.topics import is_match
 
 if TYPE_CHECKING:
     from pybus.broker.queues.publishing import Publishing
@@ -46,6 +47,9 @@ class SignalExchange(Exchange):
 
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return [one.destination for one in self._signals.index.match(key) if isinstance(one, Listener)]
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return is_match(binding.key, key, guarded=True)
 
     def _add(self, key: str, destination: Destination) -> None:
         listener = self._listeners.get(destination)

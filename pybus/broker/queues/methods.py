@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.queues import replies
 from pybus.broker.queues.consuming import Wish
-from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue
+from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue, describe_way
 from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
@@ -52,8 +52,9 @@ METHODS = (
     "queues",
     "queue",
     "bindings",
+    "route",
 )
-_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings"}
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings", "route"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
 _MAX_COUNT = 2**32
@@ -281,6 +282,17 @@ class QueueMethods:
             for _, exchange in sorted(self._vhost.exchanges.items())
             for binding in exchange.bindings.values()
         ]
+
+    def route(self, exchange: str, key: str = "", headers: dict[str, object] | None = None) -> dict[str, object]:
+        """Where a message would go, without sending it: queues (names), service, and the steps of its way.
+
+        service: the one that it would call, as its key is no queue's name. A step has exchange, type, reached (to,
+        destination, and the bindings by which it goes there) and alternate. Raises as publishing does.
+        """
+        found, way = self._broker.queueing.publishing.trace(exchange, key, _checked(headers))
+        calls = not (found.queues or exchange) and self._broker.queueing.replying.knows(key)
+        queues = [queue.name for queue in found.queues]
+        return {"queues": queues, "service": key if calls else None, "steps": describe_way(way)}
 
     # --- of the call in hand --------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.exchange import Exchange
-from pybus.broker.exchanges.routing import Route, find_route
+from pybus.broker.exchanges.exchange import Exchange, Headers
+from pybus.broker.exchanges.routing import Route, Step, find_route
 from pybus.broker.queues import replies
 from pybus.broker.queues.arguments import DROP_HEAD, REJECT_DLX
 from pybus.broker.queues.message import Content, Message, expiration, parse
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queueing import Queueing
 
 _AMQ_TOPIC = "amq.topic"
+_NONE: Headers = MappingProxyType({})
 _RUN_OVERHEAD = 200
 """About what messages that wait for a commit cost beside their frames, bytes."""
 
@@ -275,16 +277,25 @@ class Publishing:
         name, divider, routing_key = decode_key(key).partition("\0")
         if not divider:
             raise InvalidName(f"the key {key[:40]!r} of a message must be an exchange, a NUL and a routing key")
-        exchange = self._vhost.exchange(name)
-        if exchange.properties.internal:
-            raise replies.internal_exchange(name)
-        route = find_route(exchange, (check_key(routing_key),), {}, self._vhost.exchanges)
-        if route.signal and is_own(routing_key):
-            check_publishable(routing_key)
+        route = self._find(name, routing_key)
         if len(self._routes) >= self._broker.limits.routes:
             self._routes.clear()
         self._routes[key] = route
         return route
+
+    def _find(self, name: str, key: str, headers: Headers = _NONE, steps: list[Step] | None = None) -> Route:
+        exchange = self._vhost.exchange(name)
+        if exchange.properties.internal:
+            raise replies.internal_exchange(name)
+        route = find_route(exchange, (check_key(key),), headers, self._vhost.exchanges, steps=steps)
+        if route.signal and is_own(key):
+            check_publishable(key)
+        return route
+
+    def trace(self, exchange: str, key: str, headers: Headers) -> tuple[Route, list[Step]]:
+        """Where a message would go, and its way there. Raises as publishing it does."""
+        steps: list[Step] = []
+        return self._find(exchange, key, headers, steps), steps
 
     def _refuse(self, peer: Peer, run: Run, frames: list[bytes], error: InvalidName | BusError) -> None:
         """Tell a publisher that its messages are not taken: each one that was to be confirmed, others together."""
