@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pybus.client.messages import Delivered, Tray
+from pybus.client.replies import reply_properties
 
 if TYPE_CHECKING:
     from pybus.client.aio import Bus
@@ -40,6 +41,14 @@ class Message(Delivered):
     async def reject(self) -> bool:
         """It can't be done by anybody: `nack(requeue=False)`."""
         return await self.nack(requeue=False)
+
+    async def reply(self, body: object = None, **how: Any) -> None:
+        """Answer who sent it by `request`, or with a `reply_to`. how: as for `Bus.publish_to`.
+
+        That settles nothing: `ack` it as well. Raises `UsageError` if nobody asked for a reply.
+        """
+        queue, properties = reply_properties(self, how)
+        await self._bus.publish_to("", queue, body, **properties)
 
     async def __aenter__(self) -> Message:
         return self
@@ -139,6 +148,10 @@ class Queue:
         """Publish a message to this queue alone. how: as for `Bus.publish_to`."""
         await self._bus.publish_to("", self.name, body, **how)
 
+    async def request(self, body: object = None, **how: Any) -> Message:
+        """Publish a message to this queue, and return the reply of who takes it. how: as for `Bus.request`."""
+        return await self._bus.request("", self.name, body, **how)
+
     async def consume(
         self, *, prefetch: int = 10, tag: str = "", exclusive: bool = False, priority: int = 0, no_ack: bool = False
     ) -> Consumer:
@@ -193,6 +206,10 @@ class Exchange:
     async def publish(self, key: str = "", body: object = None, **how: Any) -> None:
         """Publish a message to this exchange. how: as for `Bus.publish_to`."""
         await self._bus.publish_to(self.name, key, body, **how)
+
+    async def request(self, key: str = "", body: object = None, **how: Any) -> Message:
+        """Publish a message to this exchange, and return the first reply to it. how: as for `Bus.request`."""
+        return await self._bus.request(self.name, key, body, **how)
 
     async def bind(self, source: str, key: str = "", arguments: Mapping[str, object] | None = None) -> None:
         """Let messages that come to another exchange and match come to this one. Raises `NotFound`."""

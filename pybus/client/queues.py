@@ -10,7 +10,8 @@ from functools import partial
 
 from pybus.client.cause import marked
 from pybus.client.pending import Pending
-from pybus.errors import CallError, Nacked, TooLarge, Unroutable, UsageError
+from pybus.client.replies import REPLY_TO, Replies
+from pybus.errors import CallError, ConsumerCancelled, Nacked, TooLarge, Unroutable, UsageError
 from pybus.protocol.codec import encode, pack
 from pybus.protocol.frames import (
     CONFIRM,
@@ -92,6 +93,7 @@ class Queues:
         self._unconfirmed: dict[int, Pending] = {}
         self._returned: dict[int, str] = {}
         self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
+        self._replies: Replies | None = None
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
         self._queues: dict[str, Declared] = {}
@@ -146,7 +148,7 @@ class Queues:
             self._core.abandon(pending)
             where = self._returned.pop(one, None)
             if flags & NACK:
-                pending.settle(None, Nacked("a queue took the message not, as it is full"))
+                pending.settle(None, Nacked("a queue is full and did not take the message"))
             elif where is not None:
                 pending.settle(None, Unroutable(f"the message to {where} reached no queue"))
             else:
@@ -188,7 +190,10 @@ class Queues:
                     self._send_settle(self._tag, _PUT_BACK)
         elif error is not None:
             if serial in self._consumers:
-                self._consumers.pop(serial).tray.close(error)
+                wanted = self._consumers.pop(serial)
+                if isinstance(error, ConsumerCancelled):  # somebody deleted the queue: it is not declared again
+                    self._queues.pop(wanted.queue.name, None)
+                wanted.tray.close(error)
             self._unconfirmed.pop(serial, None)
 
     # --- settling ---------------------------------------------------------------------------------
@@ -297,9 +302,9 @@ class Queues:
     def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
         """The next message of a queue, as a frame and its tag; None if there is none.
 
-        If nobody waits for it any more when it comes it is put back, unless that is too late by `no_ack`.
+        If nobody waits for it any more when it comes it is put back. no_ack: it is acked here, once it is taken.
         """
-        pending = self._core.call_bus("get_message", queue.name, no_ack)
+        pending = self._core.call_bus("get_message", queue.name)
         stream = self.stream
         self._gets[pending.serial] = False
         found: dict[str, Any] | None
@@ -307,11 +312,46 @@ class Queues:
             found = yield pending
         except BaseException:
             if pending.serial in self._gets:
-                self._gets[pending.serial] = not no_ack
-            elif isinstance(pending.value, dict) and not no_ack and stream is self.stream:
+                self._gets[pending.serial] = True
+            elif isinstance(pending.value, dict) and stream is self.stream:
                 self._send_settle(pending.value["tag"], _PUT_BACK)
             raise
-        return None if found is None else (found["message"], 0 if no_ack else found["tag"])
+        if found is None or not no_ack:
+            return None if found is None else (found["message"], found["tag"])
+        if stream is self.stream:
+            self._send_settle(found["tag"], _ACK)
+        return found["message"], 0
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def request(
+        self, exchange: str, key: str, body: object, properties: dict[str, object], *, persistent: bool
+    ) -> Steps[Pending]:
+        """Publish a message that is to be answered. Returns what its reply is to be awaited by, a frame.
+
+        `abandon` it in the end. Raises what publishing does, `Unroutable` if it reaches no queue.
+        """
+        for name in ("reply_to", "correlation_id"):
+            if name in properties:
+                raise UsageError(f"a request has a {name} of its own")
+        if self._replies is None or self._replies.closed:
+            self._replies = Replies()
+            self._ask(Wanted(Declared(REPLY_TO, False, {}), self._replies, {"no_ack": True}), REPLY_TO)
+        reply = self._replies.expect(self._core.await_reply())
+        properties = {**properties, "reply_to": REPLY_TO, "correlation_id": str(reply.serial)}
+        try:
+            pending = self.publish(exchange, key, body, properties, persistent=persistent, mandatory=True, confirm=True)
+            yield pending
+        except BaseException:
+            self.abandon(reply)
+            raise
+        return reply
+
+    def abandon(self, reply: Pending) -> None:
+        """Nobody waits for this reply any more; it is dropped when it comes."""
+        if self._replies is not None:
+            self._replies.forget(reply)
+        self._core.abandon(reply)
 
     def _ask(self, wanted: Wanted, name: str) -> Pending:
         pending = self._core.call_bus("consume", name, wanted.tray.tag, **wanted.how)

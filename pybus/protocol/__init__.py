@@ -124,7 +124,7 @@ without RETAIN the bit says nothing, nor do the bits of `target` of which neithe
 
 A signal that is refused is answered by ERROR with the signal's serial, and its topic as key. Signals
 to one topic that arrive together are refused by one ERROR, with the serial of the last.
-With CONFIRM it is answered by ANSWER: the number of connections that it was handed to.
+With CONFIRM it is answered by ANSWER: the number of connections and queues (see 12) that it was handed to.
 
 If a connection's outgoing bytes pass the limit, signals to it are dropped and counted until half of
 them are taken. Then a MISSED frame comes, at the place in the stream where the gap is: how many

@@ -76,7 +76,7 @@ def test_an_exchange_that_is_not_there_is_told_with_amqps_text(daemon: BusDaemon
 def test_a_full_queue_is_told(daemon: BusDaemon, bob: pybus.Bus) -> None:
     jobs = bob.queue("jobs", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
     code, out, err = run(daemon, "pybus-send", "--queue", "jobs", "--lines", "--confirm", stdin="1\n2\n")
-    assert (code, out, err) == (1, "", "pybus-send: a queue took the message not, as it is full (Nacked)\n")
+    assert (code, out, err) == (1, "", "pybus-send: a queue is full and did not take the message (Nacked)\n")
     assert [one.body for one in taken(jobs)] == ["1"]
 
 

@@ -27,10 +27,9 @@ class Listener:
         self.destination = destination
         self._publishing = publishing
 
-    def offer(self, data: bytes, count: int, key: bytes) -> bool:
-        """Take a run of `count` signals to one topic; False, as no connection has got them by that."""
-        self._publishing.take_signals(self.destination, data, count, key)
-        return False
+    def offer(self, data: bytes, count: int, key: bytes) -> int:
+        """Take a run of `count` signals to one topic. Returns how many queues have got all of them by that."""
+        return self._publishing.take_signals(self.destination, data, count, key)
 
 
 class SignalExchange(Exchange):

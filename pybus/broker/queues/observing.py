@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pybus.broker.exchanges.routing import find_route
 from pybus.broker.observers import Event
 from pybus.broker.queues.message import Content, parse
+from pybus.names import AMQ_TOPIC
 from pybus.protocol.frames import BUS, REDELIVERED, Run, bodies_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pybus.broker.queues.message import Message
     from pybus.broker.queues.queue import Queue
 
-AMQ_TOPIC = "amq.topic"
 _GONE = Content("", "", {}, b"", 0, BUS, 0)
 """What is known of a message that is on disk only."""
 

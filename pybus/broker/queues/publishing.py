@@ -13,7 +13,7 @@ from pybus.broker.queues.message import Content, Message, expiration, parse
 from pybus.broker.queues.vhost import check_key
 from pybus.broker.topics import check_publishable, decode_key
 from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed, TooLarge
-from pybus.names import is_own
+from pybus.names import AMQ_TOPIC, is_own
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
     BUS,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
-_AMQ_TOPIC = "amq.topic"
 _NONE: Headers = MappingProxyType({})
 _RUN_OVERHEAD = 200
 """About what messages that wait for a commit cost beside their frames, bytes."""
@@ -190,25 +189,31 @@ class Publishing:
 
     # --- from signals -----------------------------------------------------------------------------
 
-    def take_signals(self, destination: Destination, data: bytes, count: int, key: bytes) -> None:
-        """Signals to one topic came to a destination that is bound to it. They are transient messages."""
+    def take_signals(self, destination: Destination, data: bytes, count: int, key: bytes) -> int:
+        """Signals to one topic came to a destination that is bound to it. They are transient messages.
+
+        Returns how many queues took all of them.
+        """
         queues = (destination,) if not isinstance(destination, Exchange) else self._beyond(destination, key.decode())
         skip = HEADER_SIZE + len(key)
         flags = data[5] & (RAW | CAUSED)
         target = message_target(int.from_bytes(data[12:16], "little"), 0) if flags & CAUSED else 0
-        where = _AMQ_TOPIC.encode() + b"\0" + key
+        where = AMQ_TOPIC.encode() + b"\0" + key
         sender = sender_of(data)
+        refused: set[Queue] = set()
         for body in frames_of(data, count, skip):
             made = frame(PUBLISH, flags, sender, target, 0, where, body)
             for queue in queues:
-                self.enqueue(queue, Message(made, len(body), self._broker.now))
+                if self.enqueue(queue, Message(made, len(body), self._broker.now)) is not None:
+                    refused.add(queue)
+        return len(queues) - len(refused)
 
     def _beyond(self, exchange: Exchange, key: str) -> tuple[Queue, ...]:
         """The queues behind the exchanges that are bound to a topic, for the first of these; the others add nothing.
 
         A queue that is bound to the topic itself, or is behind several of them, gets each signal once.
         """
-        topics = self._vhost.exchanges[_AMQ_TOPIC]
+        topics = self._vhost.exchanges[AMQ_TOPIC]
         bound = topics.match(key, {})
         first, *others = (one for one in bound if isinstance(one, Exchange))
         if first is not exchange:

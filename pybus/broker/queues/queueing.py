@@ -16,6 +16,7 @@ from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
+from pybus.names import AMQ_TOPIC
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -52,7 +53,7 @@ class Queueing:
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
         self.faults: list[tuple[str, Exception]] = []
-        self.vhost.add(SignalExchange("amq.topic", broker.signals, self.publishing))
+        self.vhost.add(SignalExchange(AMQ_TOPIC, broker.signals, self.publishing))
 
     def channel(self, peer: Peer) -> Channel:
         """The channel of a native connection, made when it is first used."""
