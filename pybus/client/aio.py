@@ -296,10 +296,11 @@ class Bus(Connection):
         comes in time, the service's error if it is one, and `ConnectionLost` if the connection ends first: then
         somebody may have taken the message or not. Cancel-safe: the reply is dropped when it comes.
         """
-        properties.setdefault("expiration", timeout)
         try:
             async with asyncio.timeout(timeout):
-                steps = self._core.queues.request(exchange, key, body, properties, persistent=persistent)
+                steps = self._core.queues.request(
+                    exchange, key, body, properties, persistent=persistent, timeout=timeout
+                )
                 reply = await self._drive(steps)
                 try:
                     data = await self._future(reply, timeout)

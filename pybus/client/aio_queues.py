@@ -11,7 +11,7 @@ from pybus.client.replies import reply_properties
 
 if TYPE_CHECKING:
     from pybus.client.aio import Bus
-    from pybus.client.queues import Declared
+    from pybus.client.declared import Declared
 
 
 class Message(Delivered):
@@ -33,7 +33,10 @@ class Message(Delivered):
         return done
 
     async def nack(self, *, requeue: bool = True) -> bool:
-        """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters."""
+        """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters.
+
+        Cancel-safe as `ack` is.
+        """
         done = self._bus._core.queues.nack(self, requeue=requeue)
         await self._bus._written()
         return done
@@ -101,7 +104,10 @@ class Consumer:
         return message
 
     async def close(self) -> None:
-        """Get no more messages. Those that were not taken yet go back to the queue."""
+        """Get no more messages. Those that were not taken yet go back to the queue.
+
+        Cancel-safe: the consumer ends all the same.
+        """
         if not self._tray.closed and not self._bus._owner.closed:
             await self._bus._drive(self._bus._core.queues.cancel(self._tray))
 
@@ -122,7 +128,10 @@ class Consumer:
 
 
 class Queue:
-    """A queue that this program has declared. name: the bus's choice, if none was given."""
+    """A queue that this program has declared. name: the bus's choice, if none was given.
+
+    If a method is cancelled whose docstring does not say otherwise, the bus may have carried it out or not.
+    """
 
     def __init__(self, bus: Bus, declared: Declared) -> None:
         self._bus = bus
@@ -160,6 +169,7 @@ class Queue:
         prefetch: how many may be on their way or in hand without being acked; 0 for any number. exclusive: be the
         only one. priority: a higher one is served first. no_ack: each is acked by being taken.
         Raises `AccessRefused` if the queue is in exclusive use, `ResourceLocked`, `LimitExceeded`.
+        Cancel-safe: cancelled, there is no consumer, and no message is lost.
         """
         bus = self._bus
         tray = Tray(tag, lambda data, number: Message(bus, data, number))
@@ -172,7 +182,7 @@ class Queue:
     async def get(self, *, no_ack: bool = False) -> Message | None:
         """The next message, or None if none waits. no_ack: it need not be acked.
 
-        Cancel-safe: a message that comes when nobody waits for it goes back to its place; with no_ack it is lost.
+        Cancel-safe: a message that comes when nobody waits for it goes back to its place.
         """
         found = await self._bus._drive(self._bus._core.queues.get(self._declared, no_ack))
         return None if found is None else Message(self._bus, *found)
@@ -183,7 +193,10 @@ class Queue:
         return count
 
     async def delete(self, *, if_unused: bool = False, if_empty: bool = False) -> int:
-        """Delete the queue; how many messages waited. Raises `PreconditionFailed` if it is in use or not empty."""
+        """Delete the queue; how many messages waited. Raises `PreconditionFailed` if it is in use or not empty.
+
+        Cancelled, it is deleted all the same if it may be, and not declared again when a lost connection comes back.
+        """
         return await self._bus._drive(self._bus._core.queues.delete_queue(self._declared, if_unused, if_empty))
 
     async def status(self) -> dict[str, Any]:

@@ -262,8 +262,9 @@ class Bus(Connection):
         from pybus.client.blocking_queues import Message
 
         until = monotonic() + timeout
-        properties.setdefault("expiration", timeout)
-        reply = self._drive(self._core.queues.request(exchange, key, body, properties, persistent=persistent))
+        reply = self._drive(
+            self._core.queues.request(exchange, key, body, properties, persistent=persistent, timeout=timeout)
+        )
         try:
             while not reply.done:
                 if monotonic() > until or not self._exchange(until):

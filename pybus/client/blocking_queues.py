@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pybus.client.blocking import Bus
+    from pybus.client.declared import Declared
     from pybus.client.pending import Pending
-    from pybus.client.queues import Declared
 
 _AT_ONCE = 64 * 1024
 """Bytes of messages that are written together while a block of them is to be confirmed."""
@@ -34,11 +34,17 @@ class Message(Delivered):
 
     def ack(self) -> bool:
         """It is done. False if the bus does not wait for that any more, as the connection was lost since."""
-        return self._settled(self._bus._core.queues.ack(self))
+        self._bus._owner.check()
+        done = self._bus._core.queues.ack(self)
+        self._bus._send()
+        return done
 
     def nack(self, *, requeue: bool = True) -> bool:
         """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters."""
-        return self._settled(self._bus._core.queues.nack(self, requeue=requeue))
+        self._bus._owner.check()
+        done = self._bus._core.queues.nack(self, requeue=requeue)
+        self._bus._send()
+        return done
 
     def reject(self) -> bool:
         """It can't be done by anybody: `nack(requeue=False)`."""
@@ -51,11 +57,6 @@ class Message(Delivered):
         """
         queue, properties = reply_properties(self, how)
         self._bus.publish_to("", queue, body, **properties)
-
-    def _settled(self, done: bool) -> bool:
-        self._bus._owner.check()
-        self._bus._send()
-        return done
 
     def __enter__(self) -> Message:
         return self
