@@ -10,10 +10,11 @@ from pybus.cli.bindings import (
     add_amqp_arguments,
     add_key,
     amqp_arguments,
+    bind,
     binding_facts,
-    change_binding,
     declared,
     named,
+    unbind,
 )
 from pybus.cli.command import OK
 from pybus.cli.pages import all_bindings, all_exchanges
@@ -97,11 +98,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    return change_binding(options, "bind_exchange", options.exchange, options.source)
+    return bind(options, "exchange", options.exchange, options.source)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    return change_binding(options, "unbind_exchange", options.exchange, options.source)
+    return unbind(options, PROGRAM, "exchange", options.exchange, options.source)
 
 
 _BINDING = ("exchange", "source")

@@ -13,10 +13,11 @@ from pybus.cli.bindings import (
     add_amqp_arguments,
     add_key,
     amqp_arguments,
+    bind,
     binding_facts,
-    change_binding,
     declared,
     named,
+    unbind,
 )
 from pybus.cli.command import NOBODY, OK, complain
 from pybus.cli.messages import message_json
@@ -158,11 +159,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    return change_binding(options, "bind_queue", options.queue, options.exchange)
+    return bind(options, "queue", options.queue, options.exchange)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    return change_binding(options, "unbind_queue", options.queue, options.exchange)
+    return unbind(options, PROGRAM, "queue", options.queue, options.exchange)
 
 
 # --- messages -------------------------------------------------------------------------------------

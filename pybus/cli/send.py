@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from pybus.cli.command import NOBODY, OK, WRONG_USE, complain, run_command
+from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain, run_command
 from pybus.client.blocking import connect
-from pybus.errors import Unroutable
+from pybus.errors import NotFound, Unroutable
 from pybus.names import AMQ_TOPIC, BUS_NAME
 
 TYPE_CHECKING = False
@@ -172,7 +172,13 @@ def _send_messages(options: argparse.Namespace) -> int:
     except Unroutable:
         if options.queue is None:
             raise
-        return complain(PROGRAM, f"there is no queue {options.queue!r}", NOBODY)
+        from pybus.cli.misnamed import near
+
+        return complain(PROGRAM, f"there is no queue {options.queue!r}{near('queue', options.queue)}", NOBODY)
+    except NotFound as error:
+        from pybus.cli.misnamed import not_there
+
+        return complain(PROGRAM, not_there(error), REFUSED)
     return OK
 
 
