@@ -227,6 +227,38 @@ async def test_a_bus_that_comes_back_finds_all_declared_again(
     assert (await take(consumer)).body == "new"
 
 
+async def test_what_was_written_to_a_dead_bus_gets_into_the_queue_that_is_declared_again(
+    daemon: BusDaemon, bob: pybus.aio.Bus
+) -> None:
+    queue = await bob.queue("jobs")
+    consumer = await queue.consume()
+    daemon.kill()
+    await queue.publish("kept")  # the loop did not turn: nobody knows yet that the bus is gone
+    await asyncio.to_thread(daemon.restart)
+    assert (await take(consumer)).body == "kept"
+
+
+async def test_what_was_in_hand_when_the_bus_died_comes_again(daemon: BusDaemon, bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs", durable=True)
+    for number in range(3):
+        await queue.publish(number, persistent=True, confirm=True)
+    consumer = await queue.consume(prefetch=2)
+    before = [await take(consumer) for _ in range(2)]
+    assert await before[0].ack()
+    await bob.flush()
+    await asyncio.to_thread(daemon.kill)
+    confirming = asyncio.create_task(queue.publish(3, persistent=True, confirm=True))
+    await asyncio.to_thread(daemon.restart)
+    again = await take(consumer)
+    assert (again.body, again.redelivered, await before[1].ack(), await again.ack()) == (1, True, False, True)
+    assert (await take(consumer)).body == 2
+    try:
+        await confirming
+    except pybus.ConnectionLost:  # it was on its way when the connection ended
+        await queue.publish(3, persistent=True, confirm=True)
+    assert (await take(consumer)).body == 3
+
+
 async def test_a_queue_that_somebody_deleted_is_not_declared_again(
     daemon: BusDaemon, alice: pybus.aio.Bus, bob: pybus.aio.Bus
 ) -> None:
