@@ -4,7 +4,9 @@ python examples/answer.py
 python examples/ask.py "6 * 7"
 
 A worker that ends before it has answered costs nothing: the question goes to another one. Every service
-can be asked like that, too, by its name as the queue: `bus.request("", "org.pybus.Hal", [["usb"], {}], type="devices")`.
+can be asked like that, too, by its name as the queue:
+
+    bus.request("", "org.pybus.Hal", [["usb"], {}], type="devices")
 """
 
 import sys
