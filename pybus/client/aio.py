@@ -287,14 +287,9 @@ class Bus(Connection):
         persistent: bool = False,
         **properties: object,
     ) -> Message:
-        """Publish a message to an exchange as `publish_to` does, and return the reply of who takes it (`reply`).
+        """Publish a message to an exchange, and return the reply of who takes it, which needs no ack.
 
-        With "" as the exchange the key is a queue's name, or that of a service, of which the property `type` names the
-        method and the body is the arguments: `[[...], {...}]`. timeout: seconds until the reply has to be here; the
-        message itself expires with it, unless an `expiration` is given. The reply needs no ack.
-        Raises what `publish_to` does with confirm, `Unroutable` if it reaches no queue; `DeadlinePassed` if no reply
-        comes in time, the service's error if it is one, and `ConnectionLost` if the connection ends first: then
-        somebody may have taken the message or not. Cancel-safe: the reply is dropped when it comes.
+        As the blocking face's `request`. Cancel-safe: the reply is dropped when it comes.
         """
         try:
             async with asyncio.timeout(timeout):
