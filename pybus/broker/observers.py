@@ -71,7 +71,7 @@ class Observer:
         found = self._broker.signals.receivers(key)
         receivers = [one for one in found if isinstance(one, Peer)]
         queues: tuple[str, ...] = ()
-        if any(isinstance(one, Listener) for one in found):
+        if self.messages and any(isinstance(one, Listener) for one in found):
             queues = self._broker.queueing.observing.queues_of(key.decode())
         self.see_signals(data, count, key, receivers, queues)
         return False
