@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What is compiled where a C compiler is; pybus is built anew when it changes.
+HOT := $(foreach hot,$(wildcard pybus/*/*.pxd pybus/*/*/*.pxd),$(hot) $(hot:.pxd=.py))
 
 .PHONY: run test lint bench clean
 
@@ -27,17 +29,18 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade pip
 
-$(VENV)/.run: $(BIN)/python pyproject.toml
+$(VENV)/.run: $(BIN)/python pyproject.toml setup.py $(HOT)
 	$(BIN)/python -m pip install -qq --editable '.[services]'
 	@touch $@
 
-$(VENV)/.test: $(BIN)/python pyproject.toml
+$(VENV)/.test: $(BIN)/python pyproject.toml setup.py $(HOT)
 	$(BIN)/python -m pip install -qq --editable '.[services,test]'
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.bench: $(BIN)/python pyproject.toml
+$(VENV)/.bench: $(BIN)/python pyproject.toml setup.py $(HOT)
 	$(BIN)/python -m pip install -qq --editable '.[bench]'
 	@touch $@ $(VENV)/.test $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info pybus/not-compiled.txt
+	find pybus -name '*.so' -delete

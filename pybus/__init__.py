@@ -10,6 +10,13 @@
 Everything public is here. Names are imported when first used, so that `import pybus` costs nothing.
 """
 
+import os
+
+from pybus import plain
+
+if os.environ.get(plain.PURE):
+    plain.insist()
+
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False
@@ -68,6 +75,7 @@ if TYPE_CHECKING:
     from pybus.names import check_pattern as check_pattern
     from pybus.names import check_topic as check_topic
     from pybus.names import matches as matches
+    from pybus.plain import is_compiled as is_compiled
     from pybus.protocol.codec import Undecodable as Undecodable
 
 _HOMES = {
@@ -76,6 +84,7 @@ _HOMES = {
     "pybus.client.inbox": ("Signal",),
     "pybus.client.service": ("Caller", "caller"),
     "pybus.names": ("check_pattern", "check_topic", "matches"),
+    "pybus.plain": ("is_compiled",),
     "pybus.protocol.codec": ("Undecodable",),
     "pybus.errors": (
         "AccessDenied",

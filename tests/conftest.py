@@ -1,10 +1,24 @@
 """Fixtures for all tests."""
 
 from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import pytest
 
+import pybus
 from tests.daemon import BusDaemon
+
+
+def pytest_configure() -> None:
+    """Refuse to test compiled modules that are older than their source."""
+    if not pybus.is_compiled():
+        return
+    for types in Path(pybus.__file__).parent.rglob("*.pxd"):
+        changed = max(types.stat().st_mtime, types.with_suffix(".py").stat().st_mtime)
+        built = types.with_suffix(EXTENSION_SUFFIXES[0])
+        if not built.exists() or built.stat().st_mtime < changed:
+            raise pytest.UsageError(f"{types.with_suffix('.py')} is newer than {built.name}: use make, which builds it")
 
 
 @pytest.fixture

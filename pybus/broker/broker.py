@@ -1,6 +1,6 @@
 """The broker: runs of frames from peers in, frames in peers' outboxes out.
 
-`receive` is the way in. A plain signal is one look-up in `routes` (topic bytes to receivers). Other
+`receive` is the way in. A plain signal is one look-up in `routes.py` (topic bytes to receivers). Other
 signals are in `signals.py`, calls and answers in `dispatch.py`, what the bus itself offers in
 `driver.py`, services that start when needed in `services.py`.
 
@@ -9,7 +9,7 @@ refusal and becomes an error answer; a `ProtocolError` passes out of `receive` a
 connection; anything else is a bug, passes out too, and ends that connection only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pybus.broker.calls import Call
 from pybus.broker.dispatch import Dispatch
@@ -35,7 +35,7 @@ from pybus.errors import (
 )
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, RAW, SETTLE, SIGNAL, Run, frame
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, SETTLE, SIGNAL, Run, frame
 from pybus.protocol.handshake import welcome
 from pybus.storage import Store
 
@@ -161,7 +161,7 @@ class Broker:
 
     # --- the way in -------------------------------------------------------------------------------
 
-    def receive(self, peer: Peer, runs: Sequence[Run], now: float) -> list[Run]:
+    def receive(self, peer: Peer, runs: list[Run], now: float) -> list[Run]:
         """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
 
         Returns the runs that were not handled, because the peer's turn is over (`Limits.turn`) or it
@@ -169,35 +169,25 @@ class Broker:
         has taken its answers. After a BYE the rest is ignored and `peer.leaving` is set.
         """
         self.now = now
-        number = peer.number
-        if number != self._latest and runs and runs[0][0] != CALL:
-            self._before, self._latest, self._changed = self._latest, number, now
+        if peer.number != self._latest and runs and runs[0][0] != CALL:
+            self._before, self._latest, self._changed = self._latest, peer.number, now
         routes = self.signals.routes
-        left = self.limits.turn
-        rest = iter(runs)
-        for run in rest:
-            kind, flags, sender, _, _, key, data, count = run
-            if sender != number:
-                raise ProtocolError(f"a frame from connection {number} names {sender} as its sender")
-            peer.sent += count
-            if kind == SIGNAL and flags <= RAW:
-                receivers = routes.get(key)
-                if receivers is None:
-                    receivers = self.signals.find_route(peer, run)
-                for receiver in receivers:
-                    receiver.offer(data, count, key)
-                left -= 1 + len(receivers)
-            else:
-                self._receive_other(peer, run)
-                if peer.leaving:
-                    return []
-                if peer.must_wait:
-                    return list(rest)
-                left -= self.effort
-                self.effort = _USUAL_EFFORT
-            if left <= 0:
-                return list(rest)
-        return []
+        routes.left = self.limits.turn
+        at = 0
+        while True:
+            at = routes.forward(peer, runs, at)
+            if at == len(runs) or routes.left <= 0:
+                return runs[at:]
+            run = runs[at]
+            at += 1
+            peer.sent += run[7]
+            self._receive_other(peer, run)
+            if peer.leaving:
+                return []
+            routes.left -= self.effort
+            self.effort = _USUAL_EFFORT
+            if peer.must_wait or routes.left <= 0:
+                return runs[at:]
 
     def _receive_other(self, peer: Peer, run: Run) -> None:
         kind = run[0]
@@ -352,8 +342,7 @@ class Broker:
         self.limits = limits
         self.signals.retained.use(limits)
         for peer in self.peers.values():
-            peer.limits = limits
-            peer.budget.change(limits)
+            peer.use(limits)
 
     @property
     def waits_for_time(self) -> bool:

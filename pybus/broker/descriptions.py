@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.life import FAILED, PAUSING, RUNNING
 from pybus.broker.observers import Monitor
+from pybus.plain import is_compiled
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -20,11 +21,12 @@ def describe_bus(broker: Broker) -> dict[str, object]:
     queues = broker.queueing.vhost.queues.values()
     return {
         "version": broker.version,
+        "compiled": is_compiled(),
         "uptime": broker.now - broker.started,
         "peers": len(peers),
         "names": len(broker.registry.names()),
         "patterns": sum(len(peer.patterns) for peer in peers),
-        "routes": len(broker.signals.routes),
+        "routes": len(broker.signals.routes.known),
         "retained": len(broker.signals.retained),
         "retained_bytes": broker.signals.retained.bytes,
         "open_calls": len(broker.dispatch.open),

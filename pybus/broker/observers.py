@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.exchanges.amq_topic import Listener
-from pybus.broker.peer import OTHERS, Peer
+from pybus.broker.peer import OTHERS, Peer, Receiver
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, EPHEMERAL, ERROR, HEADER_SIZE, RETAIN, SIGNAL, Run, bodies_of, frame, sender_of
 
@@ -56,7 +56,7 @@ class Event(NamedTuple):
     properties: Mapping[str, object] = MappingProxyType({})
 
 
-class Observer:
+class Observer(Receiver):
     """One who watches, on behalf of a peer. messages: whether it is to see events of messages."""
 
     messages = False

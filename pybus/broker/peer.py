@@ -6,7 +6,6 @@ limit; everything else goes in by `put`. The shell takes bytes out and says so w
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.budget import Budget
@@ -49,7 +48,17 @@ class Will(NamedTuple):
     body: bytes
 
 
-class Peer:
+class Receiver:
+    """Who gets signals that match a pattern."""
+
+    __slots__ = ()
+
+    def offer(self, data: bytes, count: int, key: bytes) -> int:
+        """Hand over a run of `count` signals to one topic; how many connections and queues got them by that."""
+        raise NotImplementedError
+
+
+class Peer(Receiver):
     """One connection.
 
     ready: shared with the broker; the peer puts itself there when bytes begin to wait for it.
@@ -65,6 +74,7 @@ class Peer:
     """
 
     __slots__ = (
+        "_most",
         "_owed_until",
         "acquainted",
         "answer_time",
@@ -103,9 +113,10 @@ class Peer:
         self.number = number
         self.credentials = credentials
         self.limits = limits
+        self._most = limits.outbox
         self.ready = ready
         self.since = since
-        self.outbox: deque[bytes] = deque()
+        self.outbox: list[bytes] = []
         self.queued = 0
         self.owed = 0
         self._owed_until = 0
@@ -147,10 +158,16 @@ class Peer:
         """Whether it sends more than it may, within the last second."""
         return self.slowed_at is not None and now - self.slowed_at < 1.0
 
+    def use(self, limits: Limits) -> None:
+        """Other limits hold from now on; the frame size stays as the connection was told."""
+        self.limits = limits
+        self._most = limits.outbox
+        self.budget.change(limits)
+
     @property
     def full(self) -> bool:
         """Whether so much waits for this peer that it gets no more signals or calls for now."""
-        return self.missed is not None or self.queued >= self.limits.outbox
+        return self.missed is not None or self.queued >= self._most
 
     @property
     def must_wait(self) -> bool:
@@ -159,7 +176,7 @@ class Peer:
 
     def offer(self, data: bytes, count: int, key: bytes) -> bool:
         """Hand over a run of `count` signals to one topic, or count them as missed; tell which."""
-        if self.missed is not None or self.queued >= self.limits.outbox:
+        if self.missed is not None or self.queued >= self._most:
             self._miss(key, count)
             return False
         if not self.outbox:
@@ -194,7 +211,7 @@ class Peer:
             self._owed_until -= size
             if self._owed_until <= 0:
                 self.owed = 0
-        if self.missed is not None and self.queued <= self.limits.outbox // 2:
+        if self.missed is not None and self.queued <= self._most // 2:
             topics = {key.decode(): count for key, count in self.missed.items()}
             self.missed = None
             self.put(frame(MISSED, 0, BUS, self.number, 0, b"", pack(topics)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.amq_topic import Listener
 from pybus.broker.observers import Observer
-from pybus.broker.peer import Peer
+from pybus.broker.peer import Peer, Receiver
 from pybus.broker.retained import Retained, RetainedTable
+from pybus.broker.routes import Receivers, Routes
 from pybus.broker.topics import TopicIndex, check_publishable, decode_key
 from pybus.errors import AccessDenied, BusError, InvalidName, LimitExceeded, ProtocolError
 from pybus.protocol.codec import pack
@@ -34,21 +34,18 @@ if TYPE_CHECKING:
     from pybus.broker.broker import Broker
     from pybus.broker.queues.message import Content
 
-Receiver = Peer | Observer | Listener
-Receivers = tuple[Receiver, ...]
-
 
 class Signals:
     """The topics of the bus.
 
-    index: who has which patterns. routes: topic bytes to receivers, filled from the index on a miss
-    and emptied whenever a pattern comes or goes. retained: the kept values.
+    index: who has which patterns. routes: what was found in it, emptied whenever a pattern comes or goes.
+    retained: the kept values.
     """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.index: TopicIndex[Receiver] = TopicIndex(guarded=True)
-        self.routes: dict[bytes, Receivers] = {}
+        self.routes = Routes(self._find_route)
         self._shared: dict[Receivers, Receivers] = {}
         self.retained = RetainedTable(broker.limits)
 
@@ -66,9 +63,9 @@ class Signals:
 
     def receivers(self, key: bytes) -> Receivers:
         """Who gets signals to a topic that has been checked: peers, then observers, then queues."""
-        return self.routes.get(key) or self._match(key.decode())
+        return self.routes.known.get(key) or self._match(key.decode())
 
-    def find_route(self, peer: Peer, run: Run) -> Receivers:
+    def _find_route(self, peer: Peer, run: Run) -> Receivers:
         """The receivers of a topic that is not in `routes`; none if the topic is refused."""
         key = run[5]
         try:
@@ -76,10 +73,10 @@ class Signals:
         except (InvalidName, AccessDenied) as error:
             self._refuse(peer, run, error)
             return ()
-        if len(self.routes) >= self._broker.limits.routes:
+        if len(self.routes.known) >= self._broker.limits.routes:
             self._forget_routes()
         found = self._match(topic)
-        receivers = self.routes[key] = self._shared.setdefault(found, found)
+        receivers = self.routes.known[key] = self._shared.setdefault(found, found)
         return receivers
 
     def _match(self, topic: str) -> Receivers:
@@ -89,7 +86,7 @@ class Signals:
         return tuple(found)
 
     def _forget_routes(self) -> None:
-        self.routes.clear()
+        self.routes.known.clear()
         self._shared.clear()
 
     # --- signals from peers -----------------------------------------------------------------------
@@ -109,9 +106,9 @@ class Signals:
             return
         reached = 0
         if passes:
-            receivers = self.routes.get(key)
+            receivers = self.routes.known.get(key)
             if receivers is None:
-                receivers = self.find_route(peer, run)
+                receivers = self._find_route(peer, run)
             reached = sum([receiver.offer(data, 1, key) for receiver in receivers])
             self._broker.effort += len(receivers)
         if flags & CONFIRM:

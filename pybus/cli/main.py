@@ -12,6 +12,7 @@ from pybus import __version__
 from pybus.cli import listen, send
 from pybus.cli.command import ALREADY_RUNNING, EXIT_CODES, WRONG_USE, complain, open_missing_streams
 from pybus.cli.parsing import Command, run
+from pybus.plain import form
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(_help())
         return 0
     if first == "--version":
-        print(f"pybus {__version__}")
+        print(f"pybus {__version__} ({form()})")
         return 0
     command = COMMANDS.get(first) or _HIDDEN.get(first)
     if command is None:

@@ -71,7 +71,8 @@ _STATES = ("stopped", "starting", "running", "stopping", "pausing", "failed")
 
 def exposition(stats: Entry, peers: list[Entry], services: list[Entry]) -> str:
     """All of it as text, from what the bus's methods `stats`, `peers` and `services` answered."""
-    lines = _family("info", "gauge", "The version of the bus.", [(_labels(version=stats["version"]), 1)])
+    form = _labels(version=stats["version"], compiled="yes" if stats["compiled"] else "no")
+    lines = _family("info", "gauge", "The version of the bus, and whether it runs compiled.", [(form, 1)])
     for metric in _BUS:
         lines += _family(metric.name, metric.kind, metric.meaning, [("", stats[metric.key])])
     lines += _each(_PEER, peers, lambda peer: _labels(name=peer["name"], program=peer["program"]))

@@ -143,4 +143,6 @@ def _for_people(key: str, value: Any) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.1f}" if isinstance(value, float) else plain(value)

@@ -11,6 +11,12 @@ from struct import Struct
 
 from pybus.errors import ProtocolError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import cython
+else:
+    from pybus import plain as cython
+
 PREAMBLE = b"PYBUS\x00\x00\x01"
 HEADER_SIZE = 20
 BUS = 0
@@ -80,8 +86,7 @@ Run = tuple[int, int, int, int, int, bytes, bytes, int]
 """kind, flags, sender, target, serial (of the last frame), key, the frames' bytes, their number."""
 
 _pack = Struct("<IBBHIII").pack
-_peek = Struct("<I12sI").unpack_from
-_unpack_middle = Struct("<BBHII").unpack
+_peek = Struct("<IQII").unpack_from
 _peek_length = Struct("<I").unpack_from
 
 
@@ -136,6 +141,11 @@ def properties_size(target: int) -> int:
     return target & MAX_CAUSED_TIME
 
 
+def _word(data: bytes, pos: int) -> int:
+    """Four bytes as a number, for compiled code; in plain Python `_peek` reads a header at once."""
+    return data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16 | data[pos + 3] << 24
+
+
 def key_of(data: bytes) -> bytes:
     """The key in a frame's bytes."""
     return data[HEADER_SIZE : HEADER_SIZE + int.from_bytes(data[6:8], "little")]
@@ -170,7 +180,7 @@ def serial_of(data: bytes) -> int:
 
 
 _JOINED = (PUBLISH, DELIVER, SETTLE)
-_NOTHING = (b"", 0, 0, 0, 0, 0)
+_NOTHING = (0, -1, 0, 0, 0, 0, False)
 
 
 class FrameReader:
@@ -203,14 +213,15 @@ class FrameReader:
         While little happens, a read holds exactly one frame, like the one before it: that case comes
         first, as its time is what a person waits for.
         """
-        if not self._parts and len(data) >= HEADER_SIZE:
-            length, middle, serial = _peek(data)
-            known, kind, flags, sender, target, least = self._known
-            if middle == known and length == len(data) and least <= length <= self._most:
+        size = len(data)
+        if not self._parts and size >= HEADER_SIZE:
+            length, this_first, this_target, serial = _peek(data)
+            first, target, kind, flags, sender, least, _ = self._known
+            if this_first == first and this_target == target and length == size and least <= length <= self._most:
                 return [(kind, flags, sender, target, serial, data[HEADER_SIZE:least], data, 1)]
         if self._parts:
             self._parts.append(data)
-            self._have += len(data)
+            self._have += size
             if self._have < self._need:
                 return []
             data = b"".join(self._parts)
@@ -228,36 +239,51 @@ class FrameReader:
     def _cut(self, data: bytes, runs: list[Run]) -> int:
         """Append the complete runs in `data`; return where the first incomplete frame begins.
 
-        The twelve middle bytes of a header (kind, flags, key length, sender, target) are taken apart
-        and checked only if they differ from those of the frame before; so what each frame costs is
-        its length's check and the comparison of its key.
+        `first` is the header from its kind to its sender. It and the target are checked, and `first` is taken apart,
+        only if they differ from those of the frame before; so what each frame costs is its length's check and the
+        comparison of its key.
         """
+        header = HEADER_SIZE
         most = self._most
         size = len(data)
-        known, kind, flags, sender, target, least = self._known
+        first, target, kind, flags, sender, least, joins = self._known
         start = pos = count = serial = 0
         run_key = b""
-        self._need = HEADER_SIZE
-        while size - pos >= HEADER_SIZE:
-            length, middle, this_serial = _peek(data, pos)
-            end = pos + length
-            if middle != known:
+        self._need = header
+        while size - pos >= header:
+            if cython.compiled:
+                length = _word(data, pos)
+                this_first = _word(data, pos + 8)
+                this_first = this_first << 32 | _word(data, pos + 4)
+                this_target = _word(data, pos + 12)
+                this_serial = _word(data, pos + 16)
+            else:
+                length, this_first, this_target, this_serial = _peek(data, pos)
+            if this_first != first or this_target != target:
                 if count:
                     runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
                     count = 0
-                kind, flags, key_length, sender, target = _unpack_middle(middle)
+                kind = this_first & 0xFF
+                flags = this_first >> 8 & 0xFF
                 if kind not in FLAGS or flags & ~FLAGS[kind]:
                     self.failure = self._explain(kind, flags)
                     break
-                known = middle
-                least = HEADER_SIZE + key_length
+                first = this_first
+                target = this_target
+                sender = first >> 32
+                least = header + (first >> 16 & 0xFFFF)
+                joins = (kind == SIGNAL and flags <= RAW) or kind in _JOINED
             if not least <= length <= most:
                 self.failure = self._explain_length(length, least)
                 break
+            end = pos + length
             if end > size:
                 self._need = length
                 break
-            key = data[pos + HEADER_SIZE : pos + least]
+            if cython.compiled and count and data.startswith(run_key, pos + header):
+                key = run_key
+            else:
+                key = data[pos + header : pos + least]
             if count:
                 if key == run_key:
                     serial = this_serial
@@ -265,18 +291,17 @@ class FrameReader:
                     pos = end
                     continue
                 runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
-                count = 0
-            if (kind == SIGNAL and flags <= RAW) or kind in _JOINED:
-                run_key = key
+            run_key = key
+            if joins:
                 serial = this_serial
                 start = pos
                 count = 1
             else:
-                runs.append((kind, flags, sender, target, this_serial, key, data[pos:end], 1))
+                runs.append((kind, flags, sender, target, this_serial, run_key, data[pos:end], 1))
             pos = end
         if count:
             runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
-        self._known = (known, kind, flags, sender, target, least) if self.failure is None else _NOTHING
+        self._known = (first, target, kind, flags, sender, least, joins) if self.failure is None else _NOTHING
         return pos
 
     def _explain_length(self, length: int, least: int) -> ProtocolError:

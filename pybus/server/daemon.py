@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pybus import __version__
 from pybus.broker.broker import Broker
 from pybus.limits import Limits
+from pybus.plain import form
 from pybus.server.config import load_config
 from pybus.server.listener import Listener
 from pybus.server.log import LEVELS, WARNING, Log
@@ -81,7 +82,7 @@ class Daemon:
         self._configure()
         self.log.info(
             f"pybus {__version__} listens on unix:{self.listener.path}"
-            f" (pid {os.getpid()}, {self.descriptors} descriptors)"
+            f" (pid {os.getpid()}, {self.descriptors} descriptors, {form()})"
         )
         self._ready()
         if self.systemd.watchdog:

@@ -364,19 +364,17 @@ class Session:
 def _gather(peer: Peer) -> bytes:
     """Take the next bytes from an outbox that holds some: all of it, or about as much as one write takes."""
     outbox = peer.outbox
-    if len(outbox) == 1:
-        return outbox.popleft()
-    if peer.queued <= _WRITE_SIZE:
-        data = b"".join(outbox)
+    if peer.queued <= _WRITE_SIZE or len(outbox) == 1:
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
         outbox.clear()
         return data
-    parts = []
-    size = 0
-    while outbox and size < _WRITE_SIZE:
-        part = outbox.popleft()
-        parts.append(part)
-        size += len(part)
-    return b"".join(parts)
+    size = end = 0
+    while size < _WRITE_SIZE and end < len(outbox):
+        size += len(outbox[end])
+        end += 1
+    data = b"".join(outbox[:end])
+    del outbox[:end]
+    return data
 
 
 def refuse(sock: socket.socket, reason: BusError) -> None:

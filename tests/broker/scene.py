@@ -191,7 +191,7 @@ class Person:
 
     def take_one(self) -> bytes:
         """The first bytes that wait, as one write of the shell would take them."""
-        data = self.peer.outbox.popleft()
+        data = self.peer.outbox.pop(0)
         self.peer.taken(len(data))
         return data
 

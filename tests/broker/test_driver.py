@@ -14,6 +14,7 @@ from pybus.errors import (
     UnknownMethod,
 )
 from pybus.names import BUS_NAME
+from pybus.plain import is_compiled
 from pybus.protocol.frames import CALL, RAW, RETAIN, frame
 from tests.broker.scene import Person, Scene, acquaintance, call, name_change, refusal, signal
 
@@ -254,6 +255,7 @@ def test_the_bus_tells_its_numbers() -> None:
     scene.wait(4)
     assert alice.ask("stats") == {
         "version": "1.2.3",
+        "compiled": is_compiled(),
         "uptime": 4.0,
         "peers": 2,
         "names": 1,

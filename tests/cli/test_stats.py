@@ -73,14 +73,14 @@ def test_on_a_terminal_the_uptime_has_a_unit(daemon: BusDaemon) -> None:
     os.close(theirs)
     lines = os.read(ours, 65536).decode().splitlines()
     os.close(ours)
-    assert re.fullmatch(r"uptime +\d s", lines[1])
+    assert re.fullmatch(r"uptime +\d s", lines[2])
 
 
 def test_watching_in_a_pipe_is_a_record_each_time_under_one_header(daemon: BusDaemon) -> None:
     code, out, err = run(daemon, "pybus", "stats", "--watch", "0.1", "--count", "3")
     header, *records = [line.split("\t") for line in out.splitlines()]
     assert (code, err, len(records)) == (0, "", 3)
-    assert header[:2] == ["version", "uptime"]
+    assert header[:2] == ["version", "compiled"]
     assert header[-5:] == ["received/s", "delivered/s", "dropped/s", "bytes_received/s", "bytes_delivered/s"]
     assert {len(record) for record in records} == {len(header)}
     assert all(record[header.index("peers")] == "1" for record in records)
@@ -111,7 +111,7 @@ def test_watching_on_a_terminal_is_redrawn_in_place(daemon: BusDaemon) -> None:
     for block in (first, second):
         lines = block.removeprefix("\x1b[J").splitlines()
         assert (len(lines), lines[0].split()) == (9, ["NOW", "PER", "SECOND"])
-        assert re.fullmatch(r"uptime +\d s", lines[2])
+        assert re.fullmatch(r"uptime +\d s", lines[3])
 
 
 def test_watching_waits_for_a_bus_that_went_away(daemon: BusDaemon) -> None:
@@ -159,13 +159,14 @@ def test_prometheus_reads_all_numbers_with_peers_by_name_and_program(daemon: Bus
     assert (code, err) == (0, "")
     bob_labels = f'name="{bob.name}",program="{program_of(bob)}"'
     assert samples["pybus_peers", ""] == 2
-    assert samples["pybus_info", f'version="{pybus.__version__}"'] == 1
+    compiled = "yes" if pybus.is_compiled() else "no"
+    assert samples["pybus_info", f'version="{pybus.__version__}",compiled="{compiled}"'] == 1
     assert samples["pybus_peer_sent_total", bob_labels] >= 3
     assert samples["pybus_peer_slowed", bob_labels] == 0
     assert samples["pybus_service_state", 'service="org.example.Player",state="stopped"'] == 1
     stats = json.loads(run(daemon, "pybus", "stats", "--json")[1])
     of_the_bus = [name for name, labels in samples if not labels]
-    assert len(of_the_bus) == len(stats) - 2, "all numbers are there, beside the version, and who is slowed"
+    assert len(of_the_bus) == len(stats) - 3, "all numbers are there, beside version, form, and who is slowed"
 
 
 def program_of(bus: pybus.Bus) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
+from pybus.broker.peer import Receiver
 from pybus.broker.topics import is_match
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pybus.broker.signals import Signals
 
 
-class Listener:
+class Listener(Receiver):
     """A destination of `amq.topic` as a receiver of signals. peer: nobody stands behind it."""
 
     peer = None

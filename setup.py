@@ -1,0 +1,79 @@
+"""Compiles the hot modules (those with a .pxd beside them) where a C compiler is; all else is in pyproject.toml.
+
+Where there is no compiler, or no Python.h, pybus is built plain, and `pybus --version` says why. A compiler
+that works but fails on our modules is another matter: the build fails and says what to do.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).parent
+PURE = "PYBUS_PURE"
+HOT = sorted(path.relative_to(ROOT).with_suffix("") for path in (ROOT / "pybus").rglob("*.pxd"))
+DIRECTIVES = {
+    "language_level": 3,
+    # C types stand in the .pxd files only; the hints in the source are for people and mypy.
+    "annotation_typing": False,
+    # Bytes come from anybody: no index is unchecked.
+    "boundscheck": True,
+    "wraparound": True,
+}
+PROBE = "#include <Python.h>\nint main(void) { return PY_VERSION_HEX == 0; }\n"
+
+
+class Build(build_ext):
+    """Builds all of the extensions, or none and leaves the reason where `pybus --version` finds it."""
+
+    def build_extensions(self) -> None:
+        self.parallel = self.parallel or os.cpu_count()
+        folder = (ROOT if self.inplace else Path(self.build_lib)) / "pybus"
+        reason_file = folder / "not-compiled.txt"
+        reason_file.unlink(missing_ok=True)
+        missing = self._missing()
+        if missing:
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.extensions = []
+            folder.mkdir(parents=True, exist_ok=True)
+            reason_file.write_text(f"{missing}\n", encoding="utf-8")
+            say(f"pybus is built as plain Python: {missing}")
+            return
+        try:
+            super().build_extensions()
+        except BaseException:
+            say(f"THE COMPILED PARTS OF pybus COULD NOT BE BUILT (see above). {PURE}=1 builds it without them.")
+            raise
+
+    def _missing(self) -> str:
+        """What is missing for compiling anything at all; "" if nothing is."""
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder, "probe.c")
+            probe.write_text(PROBE)
+            try:
+                self.compiler.compile([str(probe)], output_dir=folder)
+            except Exception as error:
+                return f"there was no C compiler with Python's headers when it was built ({error})"
+        return ""
+
+
+def extensions() -> list[Extension]:
+    """What Cython makes of the hot modules; plain extensions without Cython would be of no use."""
+    if os.environ.get(PURE):
+        return []
+    from Cython.Build import cythonize
+
+    modules = [Extension(".".join(path.parts), [f"{path}.py"]) for path in HOT]
+    return cythonize(modules, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True)
+
+
+def say(text: str) -> None:
+    """Tell whoever builds."""
+    print(text, file=sys.stderr, flush=True)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": Build})
