@@ -35,7 +35,7 @@ from pybus.errors import (
 )
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
-from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, SETTLE, SIGNAL, Run, frame
+from pybus.protocol.frames import ANSWER, BUS, BYE, CALL, ERROR, PUBLISH, SETTLE, SEVERAL, SIGNAL, Run, apart, frame
 from pybus.protocol.handshake import welcome
 from pybus.storage import Store
 
@@ -110,6 +110,7 @@ class Broker:
         or asked for it, finds nothing left of the one who had it.
         """
         self.now = now
+        self.signals.routes.stirred = True
         del self.peers[peer.number]
         self.gone.add(peer)
         for pattern in peer.patterns:
@@ -164,6 +165,8 @@ class Broker:
     def receive(self, peer: Peer, runs: list[Run], now: float) -> list[Run]:
         """Handle what a peer sent. Raises `ProtocolError` when it broke the protocol.
 
+        runs: as a reader with our `signals.routes.ways` has cut them just now, or as this gave them back.
+
         Returns the runs that were not handled, because the peer's turn is over (`Limits.turn`) or it
         owes too much (`Limits.owed`): they are to come again when all others had their turn, and it
         has taken its answers. After a BYE the rest is ignored and `peer.leaving` is set.
@@ -172,12 +175,15 @@ class Broker:
         if peer.number != self._latest and runs and runs[0][0] != CALL:
             self._before, self._latest, self._changed = self._latest, peer.number, now
         routes = self.signals.routes
-        routes.left = self.limits.turn
+        routes.begin(self.limits.turn)
         at = 0
         while True:
             at = routes.forward(peer, runs, at)
-            if at == len(runs) or routes.left <= 0:
-                return runs[at:]
+            if at == len(runs):
+                return []
+            if routes.left <= 0:
+                return _for_later(runs[at:])
+            routes.stirred = True
             run = runs[at]
             at += 1
             peer.sent += run[7]
@@ -187,7 +193,7 @@ class Broker:
             routes.left -= self.effort
             self.effort = _USUAL_EFFORT
             if peer.must_wait or routes.left <= 0:
-                return runs[at:]
+                return _for_later(runs[at:])
 
     def _receive_other(self, peer: Peer, run: Run) -> None:
         kind = run[0]
@@ -371,6 +377,11 @@ class Broker:
         if isinstance(error, CallError):
             return error.name, error.message[:_MAX_MESSAGE]
         return PREFIX + BadName.__name__, str(error)[:_MAX_MESSAGE]
+
+
+def _for_later(runs: list[Run]) -> list[Run]:
+    """Runs that wait: by then the topics of one may go different ways."""
+    return [one for run in runs for one in (apart(run) if run[0] == SEVERAL else (run,))]
 
 
 def _no_file(name: str) -> StartFailed:

@@ -4,7 +4,9 @@ from pybus.broker.peer cimport Peer, Receiver
 
 
 cdef class Routes:
-    cdef readonly dict known
+    cdef readonly dict known, ways
+    cdef public bint stirred
+    cdef bint _has_changed
     cdef public Py_ssize_t left
     cdef object _find
 

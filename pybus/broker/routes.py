@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.peer import Peer, Receiver
 from pybus.errors import ProtocolError
-from pybus.protocol.frames import RAW, SIGNAL, Run
+from pybus.protocol.frames import RAW, SEVERAL, SIGNAL, Run, apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +21,38 @@ Receivers = tuple[Receiver, ...]
 class Routes:
     """Who gets which topic, as far as it has been found out.
 
-    known: topic bytes to receivers. left: what is left of a sender's turn, in deliveries.
+    known: topic bytes to receivers. ways: those of them that are connections only, for the readers to join
+    signals by. left: what is left of a sender's turn, in deliveries. stirred: whether anything has happened beyond
+    signals going to connections, so that the shell has to look for what else is to be done.
     """
 
-    __slots__ = ("_find", "known", "left")
+    __slots__ = ("_find", "_has_changed", "known", "left", "stirred", "ways")
 
     def __init__(self, find: Callable[[Peer, Run], Receivers]) -> None:
         """find: finds the receivers of a run whose topic is not known; it may make it known."""
         self.known: dict[bytes, Receivers] = {}
+        self.ways: dict[bytes, Receivers] = {}
         self.left = 0
+        self.stirred = False
+        self._has_changed = False
         self._find = find
+
+    def add(self, key: bytes, receivers: Receivers) -> None:
+        """Make the receivers of a topic known. Those of topics that go the same way must be one object."""
+        self.known[key] = receivers
+        if all(isinstance(receiver, Peer) for receiver in receivers):
+            self.ways[key] = receivers
+
+    def clear(self) -> None:
+        """Forget all, as a pattern has come or gone."""
+        self.known.clear()
+        self.ways.clear()
+        self._has_changed = True
+
+    def begin(self, left: int) -> None:
+        """A turn begins, with runs that have been cut by what is in `ways` now."""
+        self.left = left
+        self._has_changed = False
 
     def forward(self, peer: Peer, runs: list[Run], at: int) -> int:
         """Hand on plain signals from `runs[at]` on. Returns the place of the first run that was not handed on.
@@ -47,15 +69,27 @@ class Routes:
             kind, flags, sender, _, _, key, data, count = run
             if sender != number:
                 raise ProtocolError(f"a frame from connection {number} names {sender} as its sender")
-            if kind != SIGNAL or flags > RAW or left <= 0:
+            if kind not in (SIGNAL, SEVERAL) or flags > RAW or left <= 0:
                 break
+            if kind == SEVERAL and not self._stays_together(key):
+                runs[at : at + 1] = apart(run)
+                end = len(runs)
+                continue
             at += 1
             peer.sent += count
             receivers = known.get(key)
             if receivers is None:
+                self.stirred = True
                 receivers = self._find(peer, run)
             for receiver in receivers:
-                receiver.offer(data, count, key)
+                if not receiver.offer(data, count, key):
+                    self.stirred = True
             left -= 1 + len(receivers)
         self.left = left
         return at
+
+    def _stays_together(self, key: bytes) -> bool:
+        """Whether a run of several topics still goes one way, and nobody there misses any of it."""
+        if self._has_changed:
+            return False
+        return not any(receiver.full for receiver in self.ways[key] if isinstance(receiver, Peer))

@@ -76,7 +76,8 @@ class Signals:
         if len(self.routes.known) >= self._broker.limits.routes:
             self._forget_routes()
         found = self._match(topic)
-        receivers = self.routes.known[key] = self._shared.setdefault(found, found)
+        receivers = self._shared.setdefault(found, found)
+        self.routes.add(key, receivers)
         return receivers
 
     def _match(self, topic: str) -> Receivers:
@@ -86,7 +87,7 @@ class Signals:
         return tuple(found)
 
     def _forget_routes(self) -> None:
-        self.routes.known.clear()
+        self.routes.clear()
         self._shared.clear()
 
     # --- signals from peers -----------------------------------------------------------------------

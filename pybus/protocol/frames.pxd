@@ -9,9 +9,20 @@ cdef class FrameReader:
     cdef Py_ssize_t _most, _have, _need
     cdef list _parts
     cdef tuple _known
+    cdef dict _ways
     cdef public object failure
 
-    @cython.locals(size=cython.Py_ssize_t, rest=cython.Py_ssize_t)
+    @cython.locals(
+        size=cython.Py_ssize_t,
+        rest=cython.Py_ssize_t,
+        length=cython.Py_ssize_t,
+        first=cython.ulonglong,
+        this_first=cython.ulonglong,
+        target=cython.longlong,
+        this_target=cython.longlong,
+        serial=cython.uint,
+        least=cython.Py_ssize_t,
+    )
     cpdef list feed(self, bytes data)
 
     @cython.locals(
@@ -26,7 +37,9 @@ cdef class FrameReader:
         flags=cython.int,
         sender=cython.uint,
         least=cython.Py_ssize_t,
-        joins=cython.bint,
+        joins=cython.int,
+        run_kind=cython.int,
+        ways=dict,
         start=cython.Py_ssize_t,
         pos=cython.Py_ssize_t,
         end=cython.Py_ssize_t,

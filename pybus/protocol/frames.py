@@ -7,12 +7,16 @@ make runs in the same way. Any other frame is a run of one. On a stream of 64-by
 this costs 0.3 us a frame in plain Python.
 """
 
+from __future__ import annotations
+
 from struct import Struct
 
 from pybus.errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import cython
 else:
     from pybus import plain as cython
@@ -21,6 +25,9 @@ PREAMBLE = b"PYBUS\x00\x00\x01"
 HEADER_SIZE = 20
 BUS = 0
 """The bus's own number, as sender or target."""
+
+SEVERAL = 0
+"""No frame's kind: that of a run of plain signals to several topics that go the same way."""
 
 HELLO = 1
 WELCOME = 2
@@ -141,6 +148,18 @@ def properties_size(target: int) -> int:
     return target & MAX_CAUSED_TIME
 
 
+def apart(run: Run) -> list[Run]:
+    """The runs of one frame that a run consists of, in order."""
+    _, flags, sender, target, _, _, data, count = run
+    return [(data[4], flags, sender, target, serial_of(one), key_of(one), one, 1) for one in frames_of(data, count)]
+
+
+def _joining(kind: int, flags: int) -> int:
+    if kind == SIGNAL and flags <= RAW:
+        return _BY_WAY
+    return _BY_KEY if kind in (PUBLISH, DELIVER, SETTLE) else _ALONE
+
+
 def _word(data: bytes, pos: int) -> int:
     """Four bytes as a number, for compiled code; in plain Python `_peek` reads a header at once."""
     return data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16 | data[pos + 3] << 24
@@ -179,8 +198,9 @@ def serial_of(data: bytes) -> int:
     return int.from_bytes(data[16:20], "little")
 
 
-_JOINED = (PUBLISH, DELIVER, SETTLE)
-_NOTHING = (0, -1, 0, 0, 0, 0, False)
+_ALONE, _BY_KEY, _BY_WAY = 0, 1, 2
+"""How frames join a run: not at all, with the same key, or also with a key that goes the same way."""
+_NOTHING = (0, -1, 0, 0, 0, 0, _ALONE)
 
 
 class FrameReader:
@@ -191,11 +211,17 @@ class FrameReader:
     a length is believed only as far as bytes have come, and checked against `most` first.
     """
 
-    __slots__ = ("_have", "_known", "_most", "_need", "_parts", "failure")
+    __slots__ = ("_have", "_known", "_most", "_need", "_parts", "_ways", "failure")
 
-    def __init__(self, most: int) -> None:
-        """most: the largest frame that is accepted, bytes, header included."""
+    def __init__(self, most: int, ways: Mapping[bytes, object] | None = None) -> None:
+        """most: the largest frame that is accepted, bytes, header included.
+
+        ways: by topic, where its signals go. Neighbouring plain signals whose topics have the very same object there
+        join a run, of the kind SEVERAL if the topics differ; its key is the first one's. They can be taken apart by
+        `apart`, if that changes before the run is handed on.
+        """
         self._most = most
+        self._ways = {} if ways is None else ways
         self._parts: list[bytes] = []
         self._have = 0
         self._need = 0
@@ -215,7 +241,14 @@ class FrameReader:
         """
         size = len(data)
         if not self._parts and size >= HEADER_SIZE:
-            length, this_first, this_target, serial = _peek(data)
+            if cython.compiled:
+                length = _word(data, 0)
+                this_first = _word(data, 8)
+                this_first = this_first << 32 | _word(data, 4)
+                this_target = _word(data, 12)
+                serial = _word(data, 16)
+            else:
+                length, this_first, this_target, serial = _peek(data)
             first, target, kind, flags, sender, least, _ = self._known
             if this_first == first and this_target == target and length == size and least <= length <= self._most:
                 return [(kind, flags, sender, target, serial, data[HEADER_SIZE:least], data, 1)]
@@ -247,7 +280,9 @@ class FrameReader:
         most = self._most
         size = len(data)
         first, target, kind, flags, sender, least, joins = self._known
-        start = pos = count = serial = 0
+        ways = self._ways
+        way: object = None
+        start = pos = count = serial = run_kind = 0
         run_key = b""
         self._need = header
         while size - pos >= header:
@@ -261,7 +296,7 @@ class FrameReader:
                 length, this_first, this_target, this_serial = _peek(data, pos)
             if this_first != first or this_target != target:
                 if count:
-                    runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
+                    runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
                     count = 0
                 kind = this_first & 0xFF
                 flags = this_first >> 8 & 0xFF
@@ -272,7 +307,7 @@ class FrameReader:
                 target = this_target
                 sender = first >> 32
                 least = header + (first >> 16 & 0xFFFF)
-                joins = (kind == SIGNAL and flags <= RAW) or kind in _JOINED
+                joins = _joining(kind, flags)
             if not least <= length <= most:
                 self.failure = self._explain_length(length, least)
                 break
@@ -290,17 +325,25 @@ class FrameReader:
                     count += 1
                     pos = end
                     continue
-                runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
-            run_key = key
+                if way is not None and ways.get(key) is way:
+                    run_kind = SEVERAL
+                    serial = this_serial
+                    count += 1
+                    pos = end
+                    continue
+                runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
             if joins:
+                way = ways.get(key) if joins == _BY_WAY else None
+                run_kind = kind
+                run_key = key
                 serial = this_serial
                 start = pos
                 count = 1
             else:
-                runs.append((kind, flags, sender, target, this_serial, run_key, data[pos:end], 1))
+                runs.append((kind, flags, sender, target, this_serial, key, data[pos:end], 1))
             pos = end
         if count:
-            runs.append((kind, flags, sender, target, serial, run_key, data[start:pos], count))
+            runs.append((run_kind, flags, sender, target, serial, run_key, data[start:pos], count))
         self._known = (first, target, kind, flags, sender, least, joins) if self.failure is None else _NOTHING
         return pos
 

@@ -35,6 +35,7 @@ class Loop:
     """Calls handlers for descriptors that are ready and timers that are due, in one thread.
 
     Handlers are level-triggered and each gets one turn a round, so that none starves another.
+    running: whether `run` goes on.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Loop:
         self._soon: list[Callable[[], None]] = []
         self._order = count()
         self._crowded = 64
-        self._running = True
+        self.running = True
 
     def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)` whenever the descriptor is ready for READ or WRITE, or has ended."""
@@ -82,7 +83,7 @@ class Loop:
 
     def stop(self) -> None:
         """Let `run` return when the round is over."""
-        self._running = False
+        self.running = False
 
     def run(self) -> None:
         """Run until `stop`. What a handler raises passes out."""
@@ -90,16 +91,20 @@ class Loop:
         handlers = self._handlers
         forgotten = self._forgotten
         timers = self._timers
-        while self._running:
-            forgotten.clear()
-            soon, self._soon = self._soon, []
+        while self.running:
+            if forgotten:
+                forgotten.clear()
+            soon = self._soon
+            if soon:
+                self._soon = []
             for fd, events in poll(0 if soon else self._timeout() if timers else -1, _EVENTS_A_ROUND):
                 # A handler before it in this round may have forgotten it; its number may even be that of
                 # another descriptor by now, whose own events come in the next round.
                 if fd not in forgotten:
                     handlers[fd](events)
-            for action in soon:
-                action()
+            if soon:
+                for action in soon:
+                    action()
             if timers:
                 self._run_timers()
 

@@ -169,8 +169,22 @@ class Server:
 
     # --- after each event -------------------------------------------------------------------------
 
+    def flush_signals(self) -> None:
+        """Write to every peer that got something, where nothing but signals has gone to connections.
+
+        This is all of a busy bus's work, and all that a person waits for; so it looks at nothing else.
+        """
+        ready = self.broker.ready
+        while ready:
+            session = self._sessions.get(ready.pop().number)
+            if session is not None:
+                session.flush()
+        if self._resuming or self.broker.queueing.hungry:
+            self.flush()
+
     def flush(self) -> None:
         """Write to every peer that got something; then see when the next thing is due."""
+        self.broker.signals.routes.stirred = False
         ready, todo, queueing = self.broker.ready, self.broker.todo, self.broker.queueing
         while ready or self._resuming or todo or queueing.unfinished:
             if todo:

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from pybus.server.server import Server
 
 _READ_SIZE = 64 * 1024
+_SMALL_READ = 1000
+"""Bytes of a read while little comes: so small a buffer comes and goes at no cost, a large one stirs up the heap."""
 _WRITE_SIZE = 256 * 1024
 _WRITES_PER_TURN = 4
 _SMALL_STEP = 16 * 1024
 """Bytes of one read from a peer that sends too much. The budget is looked at after each read's worth of
 bytes, so a peer that says little never pays for it, and a storm comes in small pieces."""
+_now = time.monotonic
 _SHORTEST_REST = 0.002
 """Seconds. A storm is slowed in steps that cost next to nothing."""
 
@@ -50,6 +53,7 @@ class Session:
     """The shell around one `Peer`."""
 
     __slots__ = (
+        "_broker",
         "_credentials",
         "_events",
         "_greeter",
@@ -61,6 +65,8 @@ class Session:
         "_reckoned",
         "_reckoned_sent",
         "_resting",
+        "_room",
+        "_routes",
         "_server",
         "_sock",
         "_step",
@@ -74,6 +80,8 @@ class Session:
         """Takes over a connected, non-blocking socket whose owner has been admitted."""
         self._server = server
         self._sock = sock
+        self._broker = server.broker
+        self._routes = server.broker.signals.routes
         self._credentials = credentials
         self._greeter: Greeter | None = Greeter()
         self._reader: FrameReader | None = None
@@ -85,6 +93,7 @@ class Session:
         self._resting: Timer | None = None
         self._reckoned = self._reckoned_sent = 0
         self._step = _READ_SIZE
+        self._room = _SMALL_READ
         self._last_key = b""
         self._pidfd = peer_pidfd(sock)
         self.peer: Peer | None = None
@@ -105,7 +114,10 @@ class Session:
                 self._read()
             elif ended(events):
                 self._hang_up(was_reading)
-            self._server.flush()
+            if self._routes.stirred or self.peer is None:
+                self._server.flush()
+            else:
+                self._server.flush_signals()
         except Exception as error:  # a bug of ours costs this connection, never the bus
             self._fail(error)
 
@@ -143,15 +155,20 @@ class Session:
         if self._turn_over:
             return
         try:
-            data = self._sock.recv(self._step)
+            data = self._sock.recv(self._room)
         except BlockingIOError:
             return
         except OSError:
             self._lose()
             return
-        if not data:
+        size = len(data)
+        if not size:
             self._lose()
             return
+        if size == self._room:
+            self._room = self._step
+        elif size < _SMALL_READ:
+            self._room = _SMALL_READ
         try:
             if self._reader is None:
                 self._greet(data)
@@ -159,7 +176,7 @@ class Session:
                 runs = self._reader.feed(data)
                 self._handle(runs)
                 assert self.peer is not None
-                self.peer.bytes_sent += len(data)
+                self.peer.bytes_sent += size
                 if self.peer.bytes_sent - self._reckoned >= self._step:
                     self._reckon(runs)
         except ProtocolError as error:
@@ -188,8 +205,8 @@ class Session:
         assert reader is not None
         assert peer is not None
         if runs:
-            held = self._server.broker.receive(peer, runs, time.monotonic())
-            if peer.must_wait:
+            held = self._broker.receive(peer, runs, _now())
+            if self._routes.stirred and peer.must_wait:
                 self._held = held
                 self._adjust()
                 return
@@ -211,10 +228,12 @@ class Session:
         messages = peer.sent - self._reckoned_sent
         over = self._server.broker.reckon(peer, messages, peer.bytes_sent - self._reckoned)
         self._step = _SMALL_STEP if over else _READ_SIZE
+        self._room = min(self._room, self._step)
         self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
         if runs:
             self._last_key = runs[-1][5]
         if over and not self._parted:
+            self._routes.stirred = True
             over = max(over, _SHORTEST_REST)
             self._server.broker.storms.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)
@@ -234,7 +253,7 @@ class Session:
         self._credentials = with_own_name(self._credentials, program)
         self.peer = server.broker.join(self._credentials, time.monotonic())
         self._greeter = None
-        self._reader = FrameReader(server.broker.limits.frame)
+        self._reader = FrameReader(server.broker.limits.frame, server.broker.signals.routes.ways)
         self._stop_timer()
         server.joined(self)
 
@@ -364,8 +383,10 @@ class Session:
 def _gather(peer: Peer) -> bytes:
     """Take the next bytes from an outbox that holds some: all of it, or about as much as one write takes."""
     outbox = peer.outbox
-    if peer.queued <= _WRITE_SIZE or len(outbox) == 1:
-        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+    if len(outbox) == 1:
+        return outbox.pop()
+    if peer.queued <= _WRITE_SIZE:
+        data = b"".join(outbox)
         outbox.clear()
         return data
     size = end = 0

@@ -102,7 +102,7 @@ class Person:
         self.peer = scene.broker.join(Credentials(1000, 100 + number, program, f"/bin/{program}"), scene.now)
         self.number = self.peer.number
         self.name = self.peer.name
-        self._reader = FrameReader(scene.broker.limits.frame)
+        self._reader = FrameReader(scene.broker.limits.frame, scene.broker.signals.routes.ways)
         self._serial = 0
         self._letters: list[Heard] = []
         data = self._take()
@@ -202,6 +202,12 @@ def content_of(run: Run) -> object:
     data = body_of(run)
     value = unpack_or_keep(run[1], data[size:])
     return (unpack(data[:size]), value) if size else value
+
+
+def trio(limits: Limits | None = None) -> tuple[Scene, Person, Person, Person]:
+    """A bus with alice, bob and carol on it."""
+    scene = Scene(limits)
+    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
 
 
 def body(*args: object, **named: object) -> bytes:

@@ -19,13 +19,7 @@ from pybus.protocol.frames import (
     WELCOME,
     frame,
 )
-from tests.broker.scene import IDENTITY, Person, Scene, answer, goodbye, name_change, refusal, signal
-
-
-def trio(limits: Limits | None = None) -> tuple[Scene, Person, Person, Person]:
-    scene = Scene(limits)
-    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
-
+from tests.broker.scene import IDENTITY, Scene, answer, goodbye, name_change, refusal, signal, trio
 
 # --- coming and going -----------------------------------------------------------------------------
 

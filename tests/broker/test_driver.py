@@ -16,14 +16,9 @@ from pybus.errors import (
 from pybus.names import BUS_NAME
 from pybus.plain import is_compiled
 from pybus.protocol.frames import CALL, RAW, RETAIN, frame
-from tests.broker.scene import Person, Scene, acquaintance, call, name_change, refusal, signal
+from tests.broker.scene import Person, Scene, acquaintance, call, name_change, refusal, signal, trio
 
 NAME = "org.example.Player"
-
-
-def trio() -> tuple[Scene, Person, Person, Person]:
-    scene = Scene()
-    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
 
 
 def refused(error: type[BusError], who: Person, method: str, *args: object) -> str:

@@ -7,14 +7,9 @@ from pybus.errors import LimitExceeded, ServiceDied
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import CAUSED, CLEAR, CONFIRM, EPHEMERAL, ON_CHANGE, RETAIN, RETAINED, SIGNAL, caused_target
-from tests.broker.scene import Heard, Person, Scene, answer, name_change, refusal, signal
+from tests.broker.scene import Heard, Person, Scene, answer, name_change, refusal, signal, trio
 
 AC = "hal.power.ac"
-
-
-def trio() -> tuple[Scene, Person, Person, Person]:
-    scene = Scene()
-    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
 
 
 def say(who: Person, value: object, flags: int = RETAIN, topic: str = AC) -> Heard:

@@ -9,14 +9,9 @@ from pybus.errors import BadName, NameHasNoOwner
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import CONFIRM, EPHEMERAL, RETAIN, SIGNAL
-from tests.broker.scene import Person, Scene
+from tests.broker.scene import Person, Scene, trio
 
 NAME = "org.example.Player"
-
-
-def trio() -> tuple[Scene, Person, Person, Person]:
-    scene = Scene()
-    return scene, scene.join("alice"), scene.join("bob"), scene.join("carol")
 
 
 def seen(monitor: Person) -> list[dict[str, Any]]:

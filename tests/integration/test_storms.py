@@ -217,12 +217,14 @@ def test_a_flood_that_came_first_does_not_go_before_everybody_else(written: str)
 
 
 def test_a_flooder_is_held_up_by_no_other_flooder() -> None:
-    with BusDaemon({"turn": 16}) as daemon, RawPeer(daemon.path) as bob:
+    topics = [f"flood.{way}.{number}" for number in range(100) for way in ("both", "one")]
+    with BusDaemon({"turn": 16}) as daemon, RawPeer(daemon.path) as bob, RawPeer(daemon.path) as carol:
         bob.ask("subscribe", ["flood.#"])
+        carol.ask("subscribe", ["flood.both.#"])  # so neighbours go different ways, and none leave as one slice
         with RawPeer(daemon.path) as mallory, RawPeer(daemon.path) as trudy:
             with paused(daemon):
                 for one in (mallory, trudy):
-                    one.sock.sendall(b"".join(flood(one, 1, f"flood.{number % 200}") for number in range(1000)))
+                    one.sock.sendall(b"".join(flood(one, 1, topic) for topic in topics) * 5)
             senders = [bob.read()[2] for _ in range(2000)]
         assert senders.count(mallory.number) == senders.count(trudy.number) == 1000
         assert max(len(list(turn)) for _, turn in groupby(senders)) <= 16

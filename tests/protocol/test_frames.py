@@ -38,10 +38,12 @@ from pybus.protocol.frames import (
     RETAINED,
     RETURN,
     SETTLE,
+    SEVERAL,
     SIGNAL,
     WELCOME,
     FrameReader,
     allowed_time,
+    apart,
     bodies_of,
     body_of,
     caused_target,
@@ -179,6 +181,54 @@ def test_another_topic_flag_sender_or_target_begins_another_run(other: bytes) ->
 def test_signals_with_a_special_flag_are_runs_of_one(flag: int) -> None:
     runs = FrameReader(100).feed(note(1, b"1", flags=flag) * 2)
     assert [(run[1], run[7]) for run in runs] == [(flag, 1), (flag, 1)]
+
+
+def test_neighbouring_topics_that_go_the_same_way_are_one_run() -> None:
+    to_bob, to_carol = ("bob",), ("carol",)
+    ways = {b"a": to_bob, b"b": to_bob, b"c": to_carol}
+    parts = [note(1, b"1", b"a"), note(2, b"2", b"b"), note(3, b"3", b"a"), note(4, b"4", b"c"), note(5, b"5", b"c")]
+    runs = FrameReader(100, ways).feed(b"".join(parts))
+    assert runs == [
+        (SEVERAL, 0, 7, 0, 3, b"a", b"".join(parts[:3]), 3),
+        (SIGNAL, 0, 7, 0, 5, b"c", b"".join(parts[3:]), 2),
+    ]
+    assert apart(runs[0]) == [
+        (SIGNAL, 0, 7, 0, 1, b"a", parts[0], 1),
+        (SIGNAL, 0, 7, 0, 2, b"b", parts[1], 1),
+        (SIGNAL, 0, 7, 0, 3, b"a", parts[2], 1),
+    ]
+
+
+def test_a_way_is_the_same_if_it_is_the_same_object() -> None:
+    ways = {b"a": ["bob"], b"b": ["bob"]}
+    data = note(1, b"1", b"a") + note(2, b"2", b"b")
+    assert [(run[0], run[5]) for run in FrameReader(100, ways).feed(data)] == [(SIGNAL, b"a"), (SIGNAL, b"b")]
+
+
+@pytest.mark.parametrize("kind", [PUBLISH, DELIVER])
+def test_messages_of_queues_join_by_key_only(kind: int) -> None:
+    way = ("bob",)
+    data = frame(kind, 0, 7, 0, 1, b"a") + frame(kind, 0, 7, 0, 2, b"b")
+    runs = FrameReader(100, {b"a": way, b"b": way}).feed(data)
+    assert [(run[0], run[5]) for run in runs] == [(kind, b"a"), (kind, b"b")]
+
+
+@pytest.mark.parametrize("flags", [RAW | RETAIN, CONFIRM])
+def test_a_special_flag_ends_a_run_of_several_topics(flags: int) -> None:
+    way = ("bob",)
+    parts = [note(1, b"1", b"a"), note(2, b"2", b"b"), note(3, b"3", b"a", flags), note(4, b"4", b"b")]
+    runs = FrameReader(100, {b"a": way, b"b": way}).feed(b"".join(parts))
+    assert [(run[0], run[6]) for run in runs] == [
+        (SEVERAL, parts[0] + parts[1]),
+        (SIGNAL, parts[2]),
+        (SIGNAL, parts[3]),
+    ]
+
+
+def test_no_frame_has_the_kind_of_several() -> None:
+    reader = FrameReader(100)
+    assert reader.feed(frame(SEVERAL, 0, 7, 0, 1, b"a")) == []
+    assert str(reader.failure) == "unknown kind of frame: 0"
 
 
 def test_calls_are_runs_of_one() -> None:

@@ -54,7 +54,7 @@ class Desk:
 
     def wait(self) -> None:
         """Until the bus is told of one batch."""
-        self.loop._running = True
+        self.loop.running = True
         self.loop.run()
 
     def write(self) -> None:

@@ -86,7 +86,7 @@ class Scene:
             else:
                 self.loop.after(0.002, look)
 
-        self.loop._running = True
+        self.loop.running = True
         look()
         self.loop.run()
 
