@@ -21,7 +21,8 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m tests.bench $(ARGS)
+	@# Debian keeps some of the brokers where a person's PATH does not lead.
+	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.bench $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

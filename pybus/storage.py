@@ -1,7 +1,8 @@
 """What the bus keeps on disk, and how it says so: the interface between the broker and a store.
 
 The broker collects what has to become durable in a `Batch`; whoever runs it gives the batch to a `Store`, and
-tells the broker when it is safe. Points in time are seconds since 1970, as the store outlives the daemon.
+tells the broker when it is safe. Points in time are those of the bus, monotonic seconds; a store, which outlives the
+daemon, keeps them as times of day.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class StoredMessage(NamedTuple):
 
     returns: how often it came back, at least 1 if it may have been delivered. size: the bytes of its payload. due: None
     if it does not expire. volatile: it is here for want of memory only, and does not outlive the daemon. data: its
-    frame; b"" where only the rest was asked for.
+    frame, the same object in each message of a batch that came of the same one; b"" where only the rest was asked for.
     """
 
     place: int
@@ -112,10 +113,13 @@ class StoreError(Exception):
 
 
 class Store(Protocol):
-    """A place for batches. `commit` is called from one thread, `read` from another one."""
+    """A place for batches. `commit` and `tidy` are called from one thread, `read` from another one."""
 
     def commit(self, batch: Batch) -> None:
         """Write a batch, whole or not at all. When this returns it is on the disk. Raises `StoreError`."""
+
+    def tidy(self) -> None:
+        """Do what is left to do after a batch, now that nobody waits for it any more. Raises nothing."""
 
     def read(self, places: list[int]) -> dict[int, bytes]:
         """The frames of messages that were committed, by place. Raises `StoreError`."""

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import subprocess
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -32,3 +33,16 @@ def daemon() -> Iterator[BusDaemon]:
 def bus_env(daemon: BusDaemon) -> dict[str, str]:
     """The environment for programs that are to find the test's bus."""
     return daemon.environ
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MiB, in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

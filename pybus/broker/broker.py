@@ -9,7 +9,7 @@ refusal and becomes an error answer; a `ProtocolError` passes out of `receive` a
 connection; anything else is a bug, passes out too, and ends that connection only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pybus.broker.calls import Call
 from pybus.broker.dispatch import Dispatch
@@ -52,22 +52,30 @@ class Broker:
 
     ready: peers whose outbox began to hold something since the shell last looked; the shell empties
     the list. todo: orders to the shell and news, in order, for `settle`. now: the time given with the
-    last event, monotonic seconds. watchers: the observers that see messages of queues. effort: what the
-    frame in hand takes from its sender's turn.
+    last event, monotonic seconds. wall_time: returns the time of day, seconds since 1970. watchers: the observers that
+    see messages of queues. effort: what the frame in hand takes from its sender's turn.
     """
 
     def __init__(
-        self, limits: Limits, identity: str, version: str, now: float, *, wall: float = 0.0, store: Store | None = None
+        self,
+        limits: Limits,
+        identity: str,
+        version: str,
+        now: float,
+        *,
+        wall_time: Callable[[], float] = lambda: 0.0,
+        store: Store | None = None,
     ) -> None:
-        """identity: 32 hexadecimal digits, new for each start of the daemon. wall: the time of day, since 1970.
+        """identity: 32 hexadecimal digits, new for each start of the daemon.
 
-        store: for what is durable; without one it lives as long as this.
+        wall_time: see `Broker`; it goes on while the machine sleeps, and `now` does not. store: for what is durable;
+        without one it lives as long as this.
         """
         self.limits = limits
         self.identity = identity
         self.version = version
         self.started = self.now = now
-        self._midnight = wall - now
+        self.wall_time = wall_time
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
         self.observers: list[Observer] = []
@@ -78,7 +86,7 @@ class Broker:
         self.dispatch = Dispatch(self)
         self.storms = Storms(self)
         self.services = Services(self.todo, lambda name: self.registry.owner(name) is not None, self._last_use)
-        self.queueing = Queueing(self, Journal(store, wall - now))
+        self.queueing = Queueing(self, Journal(store))
         self.driver = Driver(self)
         self.gone = Totals()
         self.effort = _USUAL_EFFORT
@@ -367,10 +375,6 @@ class Broker:
         for name in self.services.expire(now):
             self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
         self.queueing.consuming.expire(now)
-
-    def wall_time(self) -> float:
-        """The time of day of the last event, seconds since 1970."""
-        return self.now + self._midnight
 
     def as_answer(self, error: InvalidName | CallError) -> tuple[str, str]:
         """The name and message to send; what a peer wrote may be in the message, so it has an end."""

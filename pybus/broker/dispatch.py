@@ -9,6 +9,8 @@ from pybus.broker.driver import NotYet, no_value
 from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
 from pybus.broker.queues.disk import NotOnDisk
+from pybus.broker.queues.methods import CARRIERS
+from pybus.broker.queues.works import Unfinished
 from pybus.broker.topics import decode_key
 from pybus.errors import (
     BusError,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from pybus.broker.broker import Broker
 
 _BUS_KEY = BUS_NAME.encode()
+_CARRIERS = {name.encode() for name in CARRIERS}
 
 
 class Dispatch:
@@ -104,22 +107,32 @@ class Dispatch:
                     self._check_room(peer, None, b"", reply)
                     call = self.open.open(peer, serial, key, self._broker.now, deadline)
                     self._ask(Held(peer, call, data, value.topic))
+            except Unfinished as work:
+                self._broker.queueing.works.go_on_later(work, (peer, serial) if reply else None)
             else:
                 if reply:
-                    answer = self._answer_of_bus(peer, serial, body)
+                    answer = self._answer_of_bus(peer, serial, body, carries=method in _CARRIERS)
                     if self._broker.queueing.journal.promises != promises:
                         self._broker.queueing.disk.answer_later(peer, answer)
-                        return
-                    self._broker.observe_answer(answer, peer, None)
-                    peer.owe(answer)
+                    else:
+                        self._give_own_answer(answer, peer)
         except (InvalidName, BusError) as error:
             if reply:
                 self.refuse(peer, serial, error)
 
-    def _answer_of_bus(self, peer: Peer, serial: int, body: bytes) -> bytes:
-        """The frame of an answer of the bus itself. Raises `TooLarge`."""
+    def answer_bus_call(self, peer: Peer, serial: int, body: bytes) -> None:
+        """A call to the bus itself that took its time is done; its caller may have gone."""
+        if peer.number in self._broker.peers:
+            self._give_own_answer(self._answer_of_bus(peer, serial, body), peer)
+
+    def _give_own_answer(self, answer: bytes, peer: Peer) -> None:
+        self._broker.observe_answer(answer, peer, None)
+        peer.owe(answer)
+
+    def _answer_of_bus(self, peer: Peer, serial: int, body: bytes, *, carries: bool = False) -> bytes:
+        """The frame of an answer of the bus itself. carries: a message, so that it has no limit. Raises `TooLarge`."""
         size = HEADER_SIZE + len(body)
-        if size > self._broker.limits.frame:
+        if size > self._broker.limits.frame and not carries:
             raise TooLarge(f"the answer has {size} bytes; the limit is {self._broker.limits.frame}")
         return frame(ANSWER, 0, BUS, peer.number, serial, b"", body)
 

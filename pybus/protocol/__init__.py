@@ -240,20 +240,26 @@ but for the kind, before it is confirmed. CAUSED is as in 10.
 `consume(queue, tag, no_ack, exclusive, prefetch, arguments)` makes a consumer. Its messages come as DELIVER: the
 publisher's own bytes but for kind, flags and serial, which is that of the consume call, so that must not be the
 serial of another consumer of yours. They may come before the answer. An ERROR with that serial after the answer
-says that the consumer is one no more (ConsumerCancelled). Deliveries are counted from 1 on for each connection:
-the first DELIVER has the delivery tag 1, and so on; what `get_message` answers has a tag and is counted like that,
-at its place among the frames.
+says that the consumer is one no more (ConsumerCancelled; PreconditionFailed, where it did not settle a delivery
+within the queue's `x-consumer-timeout`, and what it had went back). Deliveries are counted from 1 on for each
+connection: the first DELIVER has the delivery tag 1, and so on; what `get_message` answers has a tag and is counted
+like that, at its place among the frames.
 
 A PUBLISH frame may be as large as the frame limit but for 4096 bytes, or but for a quarter of a limit under 16 KiB:
-a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge).
+a message grows on its way, by its history or by the answer that it is in. A larger one is refused (TooLarge). What
+the bus has taken it hands out, even if it has become larger than the limit by a very long history, or the limit was
+lowered since: of all frames from the bus only DELIVER and the answers of `get_message` and `peek_messages` may be so.
+
+In a queue that limits deliveries (`x-delivery-limit`) a message that came back has the header `x-delivery-count`.
 
 SETTLE says what became of a delivery: done, or with NACK thrown away (to the dead letters, if the queue has any),
 or with NACK and REQUEUE given back. What is given back again and again pauses, and counts for `x-delivery-limit`;
 not so with UNTAKEN, for what the program has not looked at, which does not wait for a commit either. `target` is the
 higher and `serial` the lower half of its tag; with MULTIPLE all up to this tag are meant, and by tag 0 all there are.
 An unknown tag is refused by ERROR with serial 0 and the key `settle`. What is not settled when the connection ends
-goes back to its queue. A consumer gets no more than `prefetch` unsettled messages, and none while more than 256 KiB
-wait for its connection.
+goes back to its queue, and has come back once more, whether or not the program has looked at it: the bus can't know.
+Where that is limited, a prefetch keeps a program that dies of one message from taking others along. A consumer gets
+no more than `prefetch` unsettled messages, and none while more than 256 KiB wait for its connection.
 
 `amq.topic` is the topics of section 6: a queue that is bound to it gets the signals that match as messages, and
 a message to it reaches subscribers as a SIGNAL without its properties, if its routing key can be a topic.

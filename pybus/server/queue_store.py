@@ -39,6 +39,7 @@ class QueueStore:
         if not os.path.exists(self._path):
             return True
         contents: Contents | None = None
+        damaged = False
         try:
             contents = self._store.load(_PATIENCE)
             if contents is not None:
@@ -49,11 +50,14 @@ class QueueStore:
         except Exception as error:  # whatever it is that such a file has in it
             log.write(ERROR, f"what {self._path} holds is damaged: {type(error).__name__}: {error}")
             self._store.put_aside()
+            damaged = True
+        if self._store.damaged:
+            log.write(ERROR, self._store.damaged)
         if self._store.set_aside:
             log.write(ERROR, f"{self._path} can't be read and was moved to {self._store.set_aside}")
         if contents is None:
             return True
-        if self._store.set_aside:
+        if damaged:
             return False
         queueing.consuming.begin()
         return True
@@ -61,6 +65,10 @@ class QueueStore:
     def commit(self, batch: Batch) -> None:
         """Write a batch, see `pybus.storage.Store`."""
         self._store.commit(batch)
+
+    def tidy(self) -> None:
+        """Tidy up after a batch, see `pybus.storage.Store`."""
+        self._store.tidy()
 
     def read(self, places: list[int]) -> dict[int, bytes]:
         """Read messages, see `pybus.storage.Store`."""

@@ -60,7 +60,7 @@ class Server:
         self._resuming: list[Session] = []
         self._deadline: Timer | None = None
         self._deadline_at = 0.0
-        self._feeding = False
+        self._feeding = self._working = False
         self._accepting = True
         self.stopping = False
         loop.watch(listener.sock.fileno(), READ, self._accept)
@@ -209,8 +209,17 @@ class Server:
         if queueing.hungry and not self._feeding:
             self._feeding = True
             self.loop.soon(self._feed)
+        if queueing.works.ready and not self._working:
+            self._working = True
+            self.loop.soon(self._work)
         if self._deadline is not None or self.broker.waits_for_time:
             self._set_deadline()
+
+    def _work(self) -> None:
+        """Do a slice of what is too long for one turn, now that all others had theirs."""
+        self._working = False
+        self._alone(self.broker.queueing.works.go_on)
+        self._flush_alone()
 
     def _feed(self) -> None:
         """Give those who have room more of what waits in queues, now that all others had their turn."""

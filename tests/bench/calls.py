@@ -1,40 +1,37 @@
-"""The round trip of a method call through Python clients, a text and a float as arguments.
+"""A method call through Python clients: the round trip, and how many a second with a hundred under way.
 
-A service and a caller, each a process of its own; calls one after the other. pybus' asyncio client is
-compared with dbus-next's, which is asyncio too; its blocking client stands beside. The service is
-written as each library's documentation shows it. For dbus-next the caller uses `MessageBus.call`, which
-is quicker than the library's proxies. As in `roundtrip`, all is measured once as the kernel places the
-processes, and once with all of them on one core.
+A service and a caller, each a process of its own. The service is written as each library's documentation shows it,
+and takes a text and a float; NATS, whose client encodes nothing, carries 64 bytes there and back. The round trip is
+that of calls one after the other, measured, as in `roundtrip`, once as the kernel places the processes and once with
+all of them on one core. Clients that can have many calls under way have a hundred at any moment for the other figure.
 """
 
 import asyncio
-import importlib.util
-from collections.abc import Awaitable, Callable
-from time import perf_counter
+from time import monotonic, perf_counter
 
-import pybus
-from tests.bench.buses import Bus, NotAvailable
-from tests.bench.crew import Crew, Pipe, Role, hear
+from tests.bench.buses import Bus
+from tests.bench.client import Calls, Client, under_way
+from tests.bench.crew import Crew, Pipe, hear
 from tests.bench.figures import percentile
 
-_NAME = "org.example.Bench"
-_GUESS = 250e-6
+_IN_FLIGHT = 100
+
+_FIRST = 100
+"""Calls of the first round, from which the number for the others is found."""
 
 
-class Calls:
-    """A service and a caller on a bus, ready for rounds. blocking: with pybus' blocking client."""
+class CallByCall:
+    """A service and a caller on a bus, ready for rounds."""
 
-    def __init__(self, crew: Crew, bus: Bus, measure: str, *, blocking: bool) -> None:
+    def __init__(self, crew: Crew, bus: Bus, client: Client, measure: str) -> None:
         self._measure = measure
-        serve, call = _roles(bus, blocking)
-        hear(crew.start(serve, bus.address))
-        self._caller = crew.start(call, bus.address)
+        hear(crew.start(serve, client, bus.address))
+        self._caller = crew.start(call, client, bus.address)
         hear(self._caller)
-        self._times = 1
+        self._times = _FIRST
 
     def warm_up(self, seconds: float) -> None:
-        self._times = max(10, round(seconds / _GUESS))
-        self.round()
+        self._times = max(10, round(seconds * 1e6 / self.round()[f"{self._measure}_p50"]))
 
     def round(self) -> dict[str, float]:
         """Many calls, one after the other; microseconds."""
@@ -46,85 +43,63 @@ class Calls:
         }
 
 
-def need_dbus_next() -> None:
-    """Raises `NotAvailable` if there is no D-Bus client to compare with."""
-    if importlib.util.find_spec("dbus_next") is None:
-        raise NotAvailable("dbus-next is not installed, so there are no Python clients to compare with")
+class CallsInFlight:
+    """A service and a caller on a bus, ready for rounds."""
+
+    def __init__(self, crew: Crew, bus: Bus, client: Client) -> None:
+        hear(crew.start(serve, client, bus.address))
+        self._caller = crew.start(call_many, client, bus.address)
+        hear(self._caller)
+        self._times = 10 * _IN_FLIGHT
+
+    def warm_up(self, seconds: float) -> None:
+        self._times = max(_IN_FLIGHT, round(self.round()["call_100_in_flight"] * seconds))
+
+    def round(self) -> dict[str, float]:
+        """Many calls, a hundred at any moment; how many a second were answered."""
+        self._caller.send(self._times)
+        (seconds,) = hear(self._caller)
+        return {"call_100_in_flight": self._times / seconds}
 
 
-def _roles(bus: Bus, blocking: bool) -> tuple[Role, Role]:
-    if bus.protocol == "dbus":
-        need_dbus_next()
-        from tests.bench import dbus_next_roles
-
-        return dbus_next_roles.serve, dbus_next_roles.call
-    return (serve_blocking, call_blocking) if blocking else (serve_aio, call_aio)
+def serve(pipe: Pipe, client: Client, address: str) -> None:
+    """Role: the service."""
+    asyncio.run(_serve(pipe, client.calls(), address))
 
 
-class _Scale:
-    """The service."""
-
-    def scale(self, name: str, factor: float) -> str:
-        """Take a text and a float, return a text."""
-        return name
+async def _serve(pipe: Pipe, calls: Calls, address: str) -> None:
+    await calls.open(address)
+    await calls.serve(lambda: pipe.send("ready"))
 
 
-def serve_blocking(pipe: Pipe, address: str) -> None:
-    """Role: the service, with the blocking client."""
-    with pybus.connect(address) as bus:
-        bus.register(_NAME, _Scale())
-        pipe.send("ready")
-        bus.run()
+def call(pipe: Pipe, client: Client, address: str) -> None:
+    """Role: the caller, one after the other; the seconds of each."""
+    asyncio.run(time_calls(pipe, client.calls(), address))
 
 
-def call_blocking(pipe: Pipe, address: str) -> None:
-    """Role: the caller, with the blocking client."""
-    with pybus.connect(address) as bus:
-        pipe.send("ready")
-        while True:
-            seconds = []
-            for _ in range(pipe.recv()):
-                started = perf_counter()
-                result = bus.call(_NAME, "scale", "front", 0.5)
-                seconds.append(perf_counter() - started)
-                assert result == "front"
-            pipe.send(seconds)
-
-
-def serve_aio(pipe: Pipe, address: str) -> None:
-    """Role: the service, with the asyncio client."""
-    asyncio.run(_serve_aio(pipe, address))
-
-
-async def _serve_aio(pipe: Pipe, address: str) -> None:
-    async with pybus.aio.connect(address) as bus:
-        await bus.register(_NAME, _Scale())
-        pipe.send("ready")
-        await bus.run()
-
-
-def call_aio(pipe: Pipe, address: str) -> None:
-    """Role: the caller, with the asyncio client."""
-    asyncio.run(_call_aio(pipe, address))
-
-
-async def _call_aio(pipe: Pipe, address: str) -> None:
-    async with pybus.aio.connect(address) as bus:
-
-        async def once() -> object:
-            return await bus.call(_NAME, "scale", "front", 0.5)
-
-        await time_calls(pipe, once)
-
-
-async def time_calls(pipe: Pipe, once: Callable[[], Awaitable[object]]) -> None:
-    """Call as often as the harness says, each time; report the seconds. Used for each asyncio client."""
+async def time_calls(pipe: Pipe, calls: Calls, address: str) -> None:
+    """Call as often as the harness says, each time; report the seconds."""
+    await calls.open(address)
     pipe.send("ready")
     while True:
         seconds = []
         for _ in range(pipe.recv()):
             started = perf_counter()
-            result = await once()
+            await calls.call()
             seconds.append(perf_counter() - started)
-            assert result == "front"
         pipe.send(seconds)
+
+
+def call_many(pipe: Pipe, client: Client, address: str) -> None:
+    """Role: the caller, a hundred at any moment; the seconds of all."""
+    asyncio.run(_call_many(pipe, client.calls(), address))
+
+
+async def _call_many(pipe: Pipe, calls: Calls, address: str) -> None:
+    await calls.open(address)
+    pipe.send("ready")
+    while True:
+        times: int = pipe.recv()
+        started = monotonic()
+        await under_way(_IN_FLIGHT, calls.call, times)
+        pipe.send(monotonic() - started)

@@ -6,11 +6,16 @@ are; otherwise they would share an interpreter, and one would wait for the other
 
 import multiprocessing
 import os
+import pickle
+import signal
+import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -29,9 +34,14 @@ class Failure(Exception):
 
 
 class Crew:
-    """The roles of one measurement; `with` ends their processes. core: where all of them run, None for anywhere."""
+    """The roles of one measurement; `with` ends their processes. core: where all of them run, None for anywhere.
+
+    environment: what the roles that are started from now on have in theirs besides, before they import anything.
+    """
 
     def __init__(self, core: int | None = None) -> None:
+        _ensure_forkserver()
+        self.environment: Mapping[str, str] = {}
         self._core = core
         self._processes: list[ForkServerProcess] = []
         self._pipes: list[Pipe] = []
@@ -39,7 +49,8 @@ class Crew:
     def start(self, role: Role, *arguments: object) -> Pipe:
         """Start a role; its first word has to be awaited with `hear`."""
         ours, theirs = _context.Pipe()
-        process = _context.Process(target=_play, args=(role, self._core, theirs, arguments), daemon=True)
+        about = (pickle.dumps(role), dict(self.environment), self._core)
+        process = _context.Process(target=_play, args=(*about, theirs, arguments), daemon=True)
         process.start()
         theirs.close()
         self._processes.append(process)
@@ -68,18 +79,25 @@ class Crew:
 
 @contextmanager
 def on_core(core: int | None, processes: Iterable[int]) -> Iterator[None]:
-    """Let some processes of ours run on this core only, for a while; None for no change."""
+    """Let some processes of ours, with all their threads, run on this core only, for a while; None for no change."""
     if core is None:
         yield
         return
-    before = {pid: os.sched_getaffinity(pid) for pid in processes}
-    for pid in before:
-        os.sched_setaffinity(pid, {core})
+    before = {process: os.sched_getaffinity(process) for process in processes}
+    for process in before:
+        _bind(process, {core})
     try:
         yield
     finally:
-        for pid, cores in before.items():
-            os.sched_setaffinity(pid, cores)
+        for process, cores in before.items():
+            _bind(process, cores)
+
+
+def _bind(process: int, cores: set[int]) -> None:
+    with suppress(FileNotFoundError):  # the process has ended meanwhile
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with suppress(ProcessLookupError):  # the thread has
+                os.sched_setaffinity(int(thread), cores)
 
 
 def hear(*pipes: Pipe) -> list[Any]:
@@ -105,12 +123,39 @@ def _receive(pipe: Pipe) -> Any:
     return word
 
 
-def _play(role: Role, core: int | None, pipe: Pipe, arguments: tuple[object, ...]) -> None:
+def _ensure_forkserver() -> None:
+    """Have roles not feel Ctrl-C, from their first moment; the harness does, and ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_with_the_harness() -> None:
+    """Wait until the harness has ended, killed perhaps; a role that waits for its bus would not notice."""
+    harness = multiprocessing.parent_process()
+    assert harness is not None
+    wait([harness.sentinel])
+    os._exit(1)
+
+
+def _play(
+    pickled: bytes, environment: dict[str, str], core: int | None, pipe: Pipe, arguments: tuple[object, ...]
+) -> None:
+    """In the new process. pickled: the role, which is loaded when the environment is as it should be."""
+    assert not environment or "pybus" not in sys.modules, "an argument imports pybus before its form is chosen"
+    os.environ.update(environment)
     if core is not None:
         os.sched_setaffinity(0, {core})
+    Thread(target=_end_with_the_harness, daemon=True).start()
+    role: Role = pickle.loads(pickled)
     try:
         role(pipe, *arguments)
     except EOFError:
         pass  # the harness has closed its end: the measurement is over
-    except Exception:
-        pipe.send(Failure(f"{role.__module__}.{role.__name__} failed:\n{traceback.format_exc()}"))
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        with suppress(BrokenPipeError):  # the harness is being ended as well
+            pipe.send(Failure(f"{role.__module__}.{role.__name__}: {type(error).__name__}: {error} ({place})"))

@@ -19,9 +19,9 @@ from types import TracebackType
 import pybus
 from pybus_services.dbus.bus import Bus as DBus
 from pybus_services.dbus.bus import Signal
-from tests.bench import dbus_next_roles
 from tests.bench.buses import Bus, Pybus
-from tests.bench.calls import need_dbus_next, serve_aio
+from tests.bench.calls import call, serve, time_calls
+from tests.bench.client import client_of, need
 from tests.bench.crew import Crew, Failure, Pipe, hear
 from tests.bench.figures import percentile
 
@@ -36,7 +36,8 @@ class Export:
 
     def __init__(self, crew: Crew, dbus: Bus, pybus: Pybus) -> None:
         """Raises `NotAvailable` without dbus-next."""
-        need_dbus_next()
+        self._caller = need(client_of("dbus-next"))
+        crew.environment = pybus.environment
         self._crew = crew
         self._dbus = dbus
         self._pybus = pybus
@@ -45,20 +46,21 @@ class Export:
     def __enter__(self) -> "Export":
         environment = {
             **os.environ,
+            **self._pybus.environment,
             "PYBUS_ADDRESS": self._pybus.address,
             "DBUS_SESSION_BUS_ADDRESS": self._dbus.address,
         }
         command = [sys.executable, "-m", "pybus_services.dbus.export"]
-        self._exporter = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self._exporter = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0)
         assert self._exporter.stderr is not None
         line = self._exporter.stderr.readline()
         if line != "pybus-dbus-export: serving\n":
             raise Failure(f"the exporter did not start: {line}")
-        hear(self._crew.start(serve_aio, self._pybus.address))
-        hear(self._crew.start(dbus_next_roles.serve, self._dbus.address))
+        hear(self._crew.start(serve, client_of("asyncio"), self._pybus.address))
+        hear(self._crew.start(serve, self._caller, self._dbus.address))
         self._callers = {
-            "export_bare": self._crew.start(dbus_next_roles.call, self._dbus.address),
-            "export_call": self._crew.start(dbus_next_roles.call_exported, self._dbus.address),
+            "export_bare": self._crew.start(call, self._caller, self._dbus.address),
+            "export_call": self._crew.start(call_exported, self._dbus.address),
         }
         hear(*self._callers.values())
         self._publisher = self._crew.start(publish, self._pybus.address)
@@ -96,6 +98,13 @@ class Export:
         self._probe.send("end")
         (longest,) = hear(self._probe)
         return {"export_wait": longest * 1e3, "export_burst": _BURST / (ended - begun)}
+
+
+def call_exported(pipe: Pipe, address: str) -> None:
+    """Role: the caller on D-Bus of a service on pybus."""
+    from tests.bench.clients.dbus_next_client import ExportedCalls
+
+    asyncio.run(time_calls(pipe, ExportedCalls(), address))
 
 
 def publish(pipe: Pipe, address: str) -> None:

@@ -50,7 +50,9 @@ def measure_hardware(bus: Bus, events: int) -> dict[str, float]:
 
 
 def _by_pyudev(events: int) -> float:
-    with subprocess.Popen([sys.executable, "-c", _PYUDEV], stdout=subprocess.PIPE, text=True) as printer:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PYUDEV], stdout=subprocess.PIPE, text=True, process_group=0
+    ) as printer:
         try:
             return _time_events(printer, events)
         finally:
@@ -58,14 +60,16 @@ def _by_pyudev(events: int) -> float:
 
 
 def _by_pybus(bus: Bus, events: int) -> float:
-    environment = {**os.environ, "PYBUS_ADDRESS": bus.address}
+    environment = {**os.environ, **bus.environment, "PYBUS_ADDRESS": bus.address}
     command = [sys.executable, "-m", "pybus_services.hal", "--source", _SOURCE]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as service:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0) as service:
         try:
             assert service.stderr is not None
             _wait_for(service.stderr.readline, "pybus-hal: serving\n")
             command = [sys.executable, "-c", _LISTENER]
-            with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as listener:
+            with subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, text=True, process_group=0
+            ) as listener:
                 try:
                     return _time_events(listener, events)
                 finally:

@@ -4,6 +4,8 @@
   ones in a durable queue, after which the bus is killed and started again: the time until it greets a client.
 - Bound: queues with ten bindings each on `amq.topic`, which are declared by one client; how long that takes. Before and
   after, messages are published to a thousand keys of that exchange, of which one queue gets all; their speed.
+
+The client is in the harness's own process, and so in the same form beside a plain bus and a compiled one.
 """
 
 from time import perf_counter
@@ -11,9 +13,9 @@ from time import perf_counter
 import pybus
 from pybus.client.blocking_queues import Queue
 from tests.bench.buses import Pybus
+from tests.bench.client import BODY
 from tests.bench.crew import Failure
 from tests.bench.idle import memory_of
-from tests.bench.queue_clients import BODY
 
 BINDINGS = 10
 """Of each queue."""

@@ -1,4 +1,4 @@
-"""RabbitMQ for the queue measurements: a node of the run's own, on loopback, with nothing in common with another.
+"""RabbitMQ: a node of the run's own, on loopback, with nothing in common with another.
 
 It has its own name, cookie, folders and ports, and its own epmd (the name server without which no Erlang node
 starts), which would otherwise stay behind. The server's script turns into the Erlang machine when it believes to run
@@ -8,33 +8,42 @@ under systemd, so that ending our process ends it.
 import os
 import select
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from time import monotonic
 
-from tests.bench.buses import Bus, NotAvailable
+from tests.bench.buses import WITH_US, Bus, NotAvailable, free_port
 
+_LIBRARY = "/usr/lib/rabbitmq/lib"
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _READY = b"completed with"
 _PATIENCE = 60
 
 
 class RabbitMQ(Bus):
-    """A node. address: an amqp URL."""
+    """A node with its defaults. address: an amqp URL."""
 
     name = "rabbitmq"
     protocol = "amqp"
-    measures = frozenset({"queues"})
+    measures = frozenset({"signals", "matching", "python", "queues"})
+
+    @classmethod
+    def version(cls) -> str | None:
+        folders = list(Path(_LIBRARY).glob("rabbitmq_server-*"))
+        return folders[0].name.partition("-")[2] if folders else None
 
     @property
     def address(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self._port}/%2F?heartbeat=0"
+        return f"amqp://guest:guest@{self.endpoint}/%2F?heartbeat=0"
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self._port}"
 
     def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
         if not os.path.exists(_SERVER) or shutil.which("epmd") is None:
             raise NotAvailable("rabbitmq-server is not installed")
-        self._port, names, nodes = (_free_port() for _ in range(3))
+        self._port, names, nodes = (free_port() for _ in range(3))
         (folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{self._port}\n")
         (folder / "plugins").write_text("[].\n")
         environment = {
@@ -62,7 +71,12 @@ class RabbitMQ(Bus):
     def _spawn(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         """Start a process that ends with the bus, also when this is interrupted before the bus is ready."""
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log
+            [*WITH_US, *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            process_group=0,
         )
         self._stack.callback(_end, process)
         return process
@@ -83,10 +97,3 @@ def _says(process: "subprocess.Popen[bytes]", wanted: bytes) -> bool:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -1,209 +1,250 @@
-"""The report: where it was measured, the figures side by side, and the targets beside them."""
+"""The report of a run, for a terminal and as Markdown: when and where it was, the figures side by side, the targets.
 
-import importlib.metadata
-import os
-import platform
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
+All measures are there, each with a line for whoever was measured, the best first. Markdown begins with a table of
+the most telling ones, with a column for each bus, as a README shows it; the whole is folded below.
+"""
+
+import textwrap
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybus import __version__
-from tests.bench.figures import MEASURES, Figures, Measure
+from tests.bench.figures import LEGS, MEASURES, Figures, Measure, bus_of
+from tests.bench.record import Record
+from tests.bench.targets import Outcome, outcomes
 
+_SECTIONS = {
+    "Signals, bytes in and bytes out": ("signals_",),
+    "Two signals there and back": ("roundtrip_",),
+    "Beside many patterns": ("matching_",),
+    "Through Python clients": ("python_", "call_"),
+    "Beside a flooder": ("storm_",),
+    "Queues": ("queue", "bound_"),
+    "What it costs": ("idle_", "scale_", "wake_", "start_", "event_"),
+    "From D-Bus": ("export_",),
+}
+"""How the measures of each part of the report begin."""
 
-class Target(NamedTuple):
-    """What pybus aims at. value: the figure to hold against the limit, None if it was not measured."""
+_PROMISES = {
+    "queue_persistent": "When they confirm, pybus, RabbitMQ and Redis always have a message on disk; Redis everysec "
+    "has it there within a second, NATS jetstream within two minutes."
+}
+"""What has to be known beside a measure: bus and peer don't promise the same."""
 
-    text: str
-    value: Callable[[Figures], float | None]
-    limit: float
-    more: bool
-
-
-def _ours(measure: str) -> Callable[[Figures], float | None]:
-    return lambda figures: figures.median(measure, "pybus")
-
-
-def _times_better(measure: str, bus: str) -> Callable[[Figures], float | None]:
-    return lambda figures: figures.ratio(measure, bus)
-
-
-def _start_ratio(figures: Figures) -> float | None:
-    sends, least = (figures.values.get(measure, {}).get("pybus", []) for measure in ("start_send", "start_pass"))
-    return median([ours / bare for ours, bare in zip(sends, least, strict=True)]) if sends else None
-
-
-def _event_ratio(figures: Figures) -> float | None:
-    ours, theirs = figures.median("event_listener", "pybus"), figures.median("event_pyudev", "pybus")
-    return ours / theirs if ours is not None and theirs is not None else None
-
-
-def _export_ratio(bus: str) -> Callable[[Figures], float | None]:
-    def ratio(figures: Figures) -> float | None:
-        ours, bare = (figures.values.get(f"export_{one}_p50", {}).get(bus, []) for one in ("call", "bare"))
-        return median([one / other for one, other in zip(ours, bare, strict=True)]) if ours else None
-
-    return ratio
-
-
-def _times_the_disk(disk: str) -> Callable[[Figures], float | None]:
-    def ratio(figures: Figures) -> float | None:
-        confirmed, alone = (figures.values.get(one, {}).get("pybus", []) for one in ("queue_confirmed_p50", disk))
-        return median([ours / least for ours, least in zip(confirmed, alone, strict=True)]) if confirmed else None
-
-    return ratio
-
-
-def _most(measure: str) -> Callable[[Figures], float | None]:
-    return lambda figures: max((max(values) for values in figures.values.get(measure, {}).values()), default=None)
-
-
-TARGETS = (
-    Target("signals 1 to 1, a second", _ours("signals_1_1"), 1_000_000, True),
-    Target("signals 1 to 1, times dbus-broker's", _times_better("signals_1_1", "dbus-broker"), 5, True),
-    Target("two signals, times faster than dbus-broker", _times_better("roundtrip_p50", "dbus-broker"), 1, True),
-    Target("the same on one core", _times_better("roundtrip_core_p50", "dbus-broker"), 1, True),
-    Target("call, times faster than dbus-next on dbus-broker", _times_better("call_aio_p50", "dbus-broker"), 2, True),
-    Target("the same on one core", _times_better("call_aio_core_p50", "dbus-broker"), 2, True),
-    Target("call, times faster than dbus-next on dbus-daemon", _times_better("call_aio_p50", "dbus-daemon"), 2, True),
-    Target("the same on one core", _times_better("call_aio_core_p50", "dbus-daemon"), 2, True),
-    Target("Python to Python, messages a second", _ours("python"), 250_000, True),
-    Target("a pair's p99 beside a flood to 1, times alone", _ours("storm_1_growth"), 5, False),
-    Target("the same beside a flood to 8", _ours("storm_8_growth"), 5, False),
-    Target("call through org.pybus.Bus1, times a bare one", _export_ratio("dbus-broker"), 2, False),
-    Target("the same on dbus-daemon", _export_ratio("dbus-daemon"), 2, False),
-    Target("the exporter's longest wait in a burst, ms", _most("export_wait"), 100, False),
-    Target("start of pybus-send, times python -c pass", _start_ratio, 2.2, False),
-    Target("idle daemon, MB", _ours("idle_memory"), 28, False),
-    Target("idle connection, KB", _ours("connection_memory"), 12, False),
-    Target("wake-ups of the idle daemon", _ours("wake_ups"), 0, False),
-    Target("kernel event to a listener's print, times pyudev's", _event_ratio, 2, False),
-    Target("transient messages, times RabbitMQ's", _times_better("queue_transient", "rabbitmq"), 3, True),
-    Target("persistent messages confirmed, a second", _ours("queue_persistent"), 30_000, True),
-    Target("the same, times RabbitMQ's", _times_better("queue_persistent", "rabbitmq"), 3, True),
-    Target("one message confirmed, times an fdatasync", _times_the_disk("queue_confirmed_over"), 1.5, False),
-    Target("the same, at the end of a file", _times_the_disk("queue_confirmed_after"), 1.5, False),
-    Target("a million messages queued, MB", _ours("queued_memory"), 400, False),
-    Target("restart with them, s", _ours("queued_restart"), 10, False),
-    Target("routing beside 100 000 bindings, times slower", _ours("bound_slower"), 1.5, False),
+_TELLING = (
+    "signals_1_1",
+    "signals_16_topics",
+    "signals_1000_topics",
+    "signals_1_8",
+    "signals_1_64",
+    "signals_1k",
+    "signals_64k",
+    "matching_1000000",
+    "roundtrip_p50",
+    "roundtrip_core_p50",
+    "roundtrip_loaded_p99",
+    "python_to_python",
+    "call_p50",
+    "call_core_p50",
+    "call_100_in_flight",
+    "queue_transient",
+    "queue_persistent",
+    "queue_confirmed_p50",
+    "queue_latency_p50",
+    "start_daemon",
+    "idle_memory",
+    "scale_2000_memory",
+    "wake_ups",
 )
+"""The measures of the table in a README."""
+
+_COLUMNS = ("nats", "redis", "dbus-broker", "dbus-daemon", "mosquitto", "rabbitmq", "zmq")
+"""The peers side by side there; what is called `nats-jetstream` stands in the column of `nats`."""
+
+_NAMES = {
+    **LEGS,
+    "nats": "NATS",
+    "redis": "Redis",
+    "mosquitto": "Mosquitto",
+    "rabbitmq": "RabbitMQ",
+    "zmq": "ZeroMQ",
+}
+"""As they are written; all others are written as they are called."""
 
 
-_QUEUES = ("queue", "bound")
-"""How the measures of queues begin."""
+class Line(NamedTuple):
+    """Who was measured, what came out, and how many times better each leg of pybus is, as texts."""
+
+    who: str
+    value: str
+    ratios: list[str]
 
 
-def machine() -> dict[str, str]:
-    """What the figures depend on, by name."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    cores = len(os.sched_getaffinity(0))
-    load = f"{os.getloadavg()[0]:.1f}"
-    udevd = "yes" if os.path.exists("/run/udev/control") else "no"
-    return {"cpu": model, "cores": str(cores), "load before": load, "kernel": platform.release(), "udevd": udevd}
+def as_text(record: Record) -> str:
+    """The whole run for a terminal."""
+    figures, legs = record.figures, _legs(record.figures)
+    lines = [f"{name}: {text}" for name, text in _about(record).items()]
+    if legs:
+        lines.append("Beside each peer stands how many times better pybus is.")
+    heads = "".join(f"{_leg_name(leg):>11}" for leg in legs)
+    for heading, measures in sections(figures):
+        lines += ["", heading.upper()]
+        for measure in measures:
+            lines.append(f"{_title(MEASURES[measure]):58}{heads}".rstrip())
+            for who, value, ratios in _ranking(figures, measure):
+                lines.append(f"  {who:40}{value:>16}{''.join(f'{ratio:>11}' for ratio in ratios)}".rstrip())
+            lines += textwrap.wrap(_PROMISES.get(measure, ""), 80)
+    if reached := outcomes(figures):
+        lines += ["", "TARGETS"]
+        lines += [
+            f"  {one.target.text:51}{_leg_name(one.leg):10}{number(one.value):>8}  {_verdict(one)}" for one in reached
+        ]
+    return "\n".join([*lines, "", *_notes(record)]).rstrip()
 
 
-def versions() -> dict[str, str]:
-    """What was measured with what, by name; programs that are not installed are absent."""
-    found = {"pybus": __version__, "Python": platform.python_version()}
-    for package in ("msgpack", "dbus-next", "pika"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    for folder in Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"):
-        found["rabbitmq"] = folder.name.partition("-")[2]
-    for program in ("dbus-broker", "dbus-daemon"):
-        try:
-            answer = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-        except FileNotFoundError:
-            continue
-        found[program] = answer.splitlines()[0].split()[-1]
-    return found
+def as_markdown(record: Record) -> str:
+    """The same for a README."""
+    figures, about = record.figures, _about(record)
+    parts = [f"Measured on {record.date.partition('T')[0]} ({about['scope']}). Machine: {about['machine']}."]
+    parts += [*_matrix(figures), *_targets(figures), f"Versions: {about['versions']}.", *_notes(record)]
+    legs = [f"times better: {_leg_name(leg)}" for leg in _legs(figures)]
+    for heading, measures in sections(figures):
+        rows = [
+            ["" if index else _title(MEASURES[measure]), who, value, *ratios]
+            for measure in measures
+            for index, (who, value, ratios) in enumerate(_ranking(figures, measure))
+        ]
+        table = _table(["", "", "median", *legs], rows, words=2)
+        promises = [_PROMISES[measure] for measure in measures if measure in _PROMISES]
+        folded = "\n\n".join([f"<details><summary>{heading}</summary>", table, *promises, "</details>"])
+        parts.append(folded)
+    return "\n\n".join(parts)
 
 
-def as_data(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict[str, str]]) -> dict[str, object]:
-    """The whole result for a JSON file. notes: `left out` and `failed`. about: `machine` and `versions`."""
-    found = [
-        {
-            "measure": measure,
-            "title": MEASURES[measure].title,
-            "unit": MEASURES[measure].unit,
-            "bus": bus,
-            "median": figures.median(measure, bus),
-            "rounds": values,
-            "pybus_is_better_by": figures.ratio(measure, bus) if bus != "pybus" else None,
-        }
-        for measure, buses in figures.values.items()
-        for bus, values in buses.items()
-    ]
-    targets = [
-        {"target": one.text, "limit": one.limit, "value": value, "met": _met(one, value)}
-        for one in TARGETS
-        if (value := one.value(figures)) is not None
-    ]
-    return {**about, "figures": found, "targets": targets, **notes}
+def _about(record: Record) -> dict[str, str]:
+    """When, how much, where and with what."""
+    scope = f"{record.scope['name']}, {record.scope['rounds']} rounds taken in turn, of which the medians are shown"
+    machine = ", ".join(f"{name} {value}" for name, value in record.machine.items())
+    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
+    return {"measured": record.date, "scope": scope, "machine": machine, "versions": versions}
 
 
-def as_text(figures: Figures, notes: dict[str, list[str]], about: dict[str, dict[str, str]]) -> str:
-    """The whole result for people."""
-    parts = [", ".join(f"{name} {value}" for name, value in part.items()) for part in about.values()]
-    parts += ["", *_table(figures), "", *_targets(figures)]
-    for kind, texts in notes.items():
-        parts += [f"{kind}: {text}" for text in texts]
-    return "\n".join(parts)
+def _notes(record: Record) -> list[str]:
+    return [f"Left out: {text}" for text in record.left_out] + [f"Failed: {text}" for text in record.failed]
 
 
-def _table(figures: Figures) -> list[str]:
-    """Signals beside the D-Buses, then queues beside RabbitMQ, as far as each was measured."""
-    lines: list[str] = []
-    for rivals, of_queues in ((["dbus-broker", "dbus-daemon"], False), (["rabbitmq"], True)):
-        keys = [key for key in MEASURES if key in figures.values and key.startswith(_QUEUES) == of_queues]
-        columns = [bus for bus in ["pybus", *rivals] if any(bus in figures.values[key] for key in keys)]
-        if columns:
-            lines += [""] if lines else []
-            lines.append(f"{'median of the rounds':52}" + "".join(f"{bus:>22}" for bus in columns))
-        for key in keys:
-            lines.append(f"{_title(MEASURES[key]):52}" + "".join(_cell(figures, key, bus) for bus in columns))
-        if len(columns) > 1:
-            lines.append("(in brackets: how many times better pybus is)")
-    return lines
+def sections(figures: Figures) -> Iterator[tuple[str, list[str]]]:
+    """The parts of the report with their measures, as far as there are figures."""
+    for heading, beginnings in _SECTIONS.items():
+        measures = [measure for measure in MEASURES if measure in figures.values and measure.startswith(beginnings)]
+        if measures:
+            yield heading, measures
 
 
-def _title(measure: Measure) -> str:
-    return f"{measure.title}, {measure.unit}" if measure.unit not in ("", "/s") else measure.title + measure.unit
+def _ranking(figures: Figures, measure: str) -> list[Line]:
+    """Whoever was measured, the best first."""
+    medians = [(value, who) for who in figures.values[measure] if (value := figures.median(measure, who)) is not None]
+    medians.sort(key=lambda pair: pair[0], reverse=MEASURES[measure].more)
+    return [Line(name_of(who), number(value), _ratios(figures, measure, who)) for value, who in medians]
 
 
-def _cell(figures: Figures, measure: str, bus: str) -> str:
-    value = figures.median(measure, bus)
-    if value is None:
-        return f"{'-':>22}"
-    ratio = figures.ratio(measure, bus) if bus != "pybus" else None
-    return f"{_number(value):>13}" + (f"{f'({ratio:.2f}x)':>9}" if ratio is not None else " " * 9)
+def _ratios(figures: Figures, measure: str, who: str) -> list[str]:
+    """How many times better pybus is than a peer, for each leg; beside pybus itself, and beside nothing, no text."""
+    if bus_of(who) in LEGS or not MEASURES[measure].compared:
+        return ["" for _ in _legs(figures)]
+    ratios = [figures.ratio(measure, who, leg) for leg in _legs(figures)]
+    return ["" if ratio is None else _times(ratio) for ratio in ratios]
 
 
-def _number(value: float) -> str:
-    if value >= 1000 or value == int(value):
-        return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.1f}"
+def _times(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"{ratio:.2g}x"
+    return f"{ratio:.2f}x" if ratio < 10 else f"{ratio:.0f}x"
 
 
-def _met(target: Target, value: float) -> bool:
-    return value >= target.limit if target.more else value <= target.limit
+def _matrix(figures: Figures) -> list[str]:
+    """The telling measures with a column for each bus, the best peer's figure in bold, and what that means."""
+    measures = [measure for measure in _TELLING if measure in figures.values]
+    families = {_family(who) for measure in measures for who in figures.values[measure]}
+    columns = [column for column in (*LEGS, *_COLUMNS) if column in families]
+    if not columns:
+        return []
+    rows = [[_title(MEASURES[one]), *(_cell(figures, one, column) for column in columns)] for one in measures]
+    legs = " and ".join(_leg_name(leg) for leg in _legs(figures))
+    legend = f"In brackets: how many times better pybus is ({legs}), each round beside its own. In bold: the best peer."
+    promises = [text for measure, text in _PROMISES.items() if measure in measures]
+    return [_table(["", *map(name_of, columns)], rows), *([legend] if legs else []), *promises]
+
+
+def _cell(figures: Figures, measure: str, column: str) -> str:
+    """The best of a column's clients, with its name if that says more than the column's, and the ratios."""
+    if column in LEGS:
+        who = figures.ours(measure, column)
+    else:
+        who = figures.best(measure, [one for one in figures.values[measure] if _family(one) == column])
+    value = figures.median(measure, who) if who else None
+    if who is None or value is None:
+        return ""
+    shown = number(value) if who != figures.best(measure) else f"**{number(value)}**"
+    more = who.removeprefix(column).strip("- ").replace("(", "").replace(")", "")
+    ratios = ", ".join(filter(None, _ratios(figures, measure, who)))
+    return " ".join([shown, *([more] if more else []), *([f"({ratios})"] if ratios else [])])
 
 
 def _targets(figures: Figures) -> list[str]:
-    lines = []
-    for target in TARGETS:
-        value = target.value(figures)
-        if value is not None:
-            sign = ">=" if target.more else "<="
-            verdict = "met" if _met(target, value) else "MISSED"
-            shown = f"{value:.2f}" if value < 100 else _number(value)
-            lines.append(f"{target.text:50}{shown:>12}  {sign} {_number(target.limit):>9}  {verdict}")
-    return lines
+    """The targets with what each leg reached."""
+    found: dict[str, dict[str, str]] = {}
+    for one in outcomes(figures):
+        verdict = _verdict(one) if one.met else f"**{_verdict(one)}**"
+        found.setdefault(one.target.text, {})[one.leg] = f"{number(one.value)} ({verdict})"
+    legs = [leg for leg in LEGS if any(leg in reached for reached in found.values())]
+    rows = [[text, *(reached.get(leg, "") for leg in legs)] for text, reached in found.items()]
+    return [_table(["target", *(LEGS[leg] for leg in legs)], rows)] if rows else []
+
+
+def _table(head: list[str], rows: list[list[str]], words: int = 1) -> str:
+    """A table in Markdown. words: how many columns hold words; the others hold numbers and stand to the right."""
+    rules = ["---" if column < words else "--:" for column in range(len(head))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rules, *rows])
+
+
+def _legs(figures: Figures) -> list[str]:
+    """The legs of pybus that were measured."""
+    whos = {bus_of(who) for found in figures.values.values() for who in found}
+    return [leg for leg in LEGS if leg in whos]
+
+
+def _leg_name(leg: str) -> str:
+    """`plain` or `compiled`."""
+    return LEGS[leg].removeprefix("pybus ")
+
+
+def name_of(who: str) -> str:
+    """As people read it: which leg or product, and which client."""
+    bus = bus_of(who)
+    if bus in _NAMES:
+        return _NAMES[bus] + who.removeprefix(bus)
+    product, _, variant = who.partition("-")
+    return f"{_NAMES[product]} {variant}" if product in _NAMES else who
+
+
+def _family(who: str) -> str:
+    """The column in which somebody stands."""
+    bus = bus_of(who)
+    return bus if bus in (*LEGS, *_COLUMNS) else bus.partition("-")[0]
+
+
+def _title(measure: Measure) -> str:
+    unit = "a second" if measure.unit == "/s" else measure.unit
+    return f"{measure.title}, {unit}" if unit else measure.title
+
+
+def number(value: float) -> str:
+    """With three digits that count."""
+    value = float(f"{value:.3g}")
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:g}M"
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
+
+
+def _verdict(one: Outcome) -> str:
+    return f"{'>=' if one.target.more else '<='} {number(one.limit)}, {'met' if one.met else 'MISSED'}"

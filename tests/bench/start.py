@@ -16,7 +16,7 @@ from tests.bench.installation import Installation
 
 def measure_start(installation: Installation, bus: Bus) -> dict[str, float]:
     """One run of each; milliseconds."""
-    environment = {**os.environ, "PYBUS_ADDRESS": bus.address}
+    environment = {**os.environ, **bus.environment, "PYBUS_ADDRESS": bus.address}
     return {
         "start_send": _run([installation.send, "hal.power.ac", "unplugged"], environment),
         "start_pass": _run([installation.python, "-c", "pass"], environment),

@@ -6,9 +6,7 @@ share. Each publishes when it is time to, whether or not the other's signals com
 for a while shows in every signal that waited. Both ways count, so 1000 exchanges are 2000 values.
 
 That is measured with nobody else on the bus, then beside one who publishes small signals as fast as the
-bus takes them to one subscriber, and then to eight. The flooder is the publisher of the measurement of
-signals a second, with the same bytes, chunks and acknowledgements outside of the bus: it is at most 16
-chunks ahead, so that no bus drops signals or throws somebody out. The processes of a flood share the cores
+bus takes them to one subscriber, and then to eight (see `flood`). The processes of a flood share the cores
 with the bus and the pair, on every bus in the same way; a bus that lets the flooder send more takes
 more of them. How many signals a second the flooder got through is shown, too.
 
@@ -22,7 +20,8 @@ from time import monotonic
 from tests.bench.buses import Bus
 from tests.bench.crew import Crew, Failure, Pipe, hear
 from tests.bench.figures import Figures, percentile
-from tests.bench.signals import AHEAD, CHUNK
+from tests.bench.flood import Flood
+from tests.bench.signals import READ_SIZE
 from tests.bench.wire import PATIENCE, RawClient, raw_client
 
 PERIOD = 0.01
@@ -31,17 +30,15 @@ PERIOD = 0.01
 FLOODS = {1: "f", 8: "g"}
 """The topic of each flood, by how many subscribers it has."""
 
-_SECONDS = 25
+_SECONDS = 8
 """The pair is measured for so many times a usual round, as it mostly waits."""
-
-_READ_SIZE = 256 * 1024
 
 
 class Storm:
     """A pair and some flooders on a bus, ready for rounds."""
 
     def __init__(self, crew: Crew, bus: Bus) -> None:
-        self._pair = [crew.start(exchange, bus.protocol, bus.path, *topics) for topics in ("xy", "yx")]
+        self._pair = [crew.start(exchange, bus.protocol, bus.endpoint, *topics) for topics in ("xy", "yx")]
         hear(*self._pair)
         for pipe in self._pair:
             pipe.send("publish one")
@@ -83,36 +80,14 @@ def add_growth(figures: Figures) -> None:
                 figures.add(bus, {f"storm_{count}_growth": beside / min(alone)})
 
 
-class Flood:
-    """A flooder and its subscribers, at rest until `start`."""
-
-    def __init__(self, crew: Crew, bus: Bus, topic: str, subscribers: int) -> None:
-        links = [crew.link() for _ in range(subscribers)]
-        self._subscribers = [crew.start(swallow, bus.protocol, bus.path, topic, link[1]) for link in links]
-        hear(*self._subscribers)
-        self._flooder = crew.start(flood, bus.protocol, bus.path, topic, [link[0] for link in links])
-        hear(self._flooder, *self._subscribers)
-
-    def start(self) -> None:
-        """Returns when the bus has as much of it as it gets ahead of the subscribers."""
-        self._flooder.send("start")
-        hear(self._flooder)
-
-    def stop(self) -> float:
-        """End it; how many signals a second were published. Returns when all of them have arrived."""
-        self._flooder.send("stop")
-        (speed,) = hear(self._flooder)
-        return float(speed)
-
-
-def exchange(pipe: Pipe, protocol: str, path: str, own: str, other: str) -> None:
+def exchange(pipe: Pipe, protocol: str, endpoint: str, own: str, other: str) -> None:
     """Role: publish `own` every 10 ms and get `other`; the times of both, as often as the harness says."""
-    client = raw_client(protocol, path)
-    client.subscribe(other)
+    client = raw_client(protocol, endpoint)
+    client.subscribe([other])
     pipe.send("subscribed")
     pipe.recv()
     signal = client.signal(own)
-    client.sock.sendall(signal)
+    client.out.sendall(signal)
     size = len(client.read_message())
     pipe.send("ready")
     while True:
@@ -127,9 +102,9 @@ def _exchange(client: RawClient, signal: bytes, size: int, times: int, begin: fl
         due = begin + len(sent) * PERIOD if len(sent) < times else now + PATIENCE
         if now >= due:
             sent.append(now)
-            client.sock.sendall(signal)
+            client.out.sendall(signal)
         elif select([client.sock], [], [], due - now)[0]:
-            data = client.sock.recv(_READ_SIZE)
+            data = client.sock.recv(READ_SIZE)
             arrived += [monotonic()] * _signals(data, size)
         elif len(sent) == times:
             raise Failure(f"{times - len(arrived)} of {times} signals did not arrive")
@@ -140,52 +115,6 @@ def _signals(data: bytes, size: int) -> int:
     if not data or len(data) % size:
         raise Failure(f"{len(data)} bytes came in place of signals of {size}")
     return len(data) // size
-
-
-def flood(pipe: Pipe, protocol: str, path: str, topic: str, acknowledged: list[Pipe]) -> None:
-    """Role: publish as fast as the bus and the subscribers take it, from "start" to "stop"; signals a second."""
-    ahead = max(2, AHEAD // len(acknowledged))
-    client = raw_client(protocol, path)
-    signal = client.signal(topic)
-    client.sock.sendall(signal)
-    pipe.send("ready")
-    while True:
-        pipe.recv()
-        started = monotonic()
-        chunks = 0
-        while not pipe.poll():
-            if chunks >= ahead:
-                _await(acknowledged)
-            client.sock.sendall(signal * CHUNK)
-            chunks += 1
-            if chunks == ahead:
-                pipe.send("flowing")
-        for _ in range(ahead):
-            _await(acknowledged)
-        pipe.recv()
-        pipe.send(chunks * CHUNK / (monotonic() - started))
-
-
-def swallow(pipe: Pipe, protocol: str, path: str, topic: str, acknowledge: Pipe) -> None:
-    """Role: read what comes, and acknowledge each chunk, until ended."""
-    client = raw_client(protocol, path)
-    client.subscribe(topic)
-    pipe.send("subscribed")
-    chunk_size = len(client.read_message()) * CHUNK
-    pipe.send("ready")
-    buffer = bytearray(_READ_SIZE)
-    size = 0
-    while True:
-        select([client.sock], [], [])  # as long as there is no flood
-        size += client.sock.recv_into(buffer)
-        while size >= chunk_size:
-            acknowledge.send_bytes(b".")
-            size -= chunk_size
-
-
-def _await(acknowledged: list[Pipe]) -> None:
-    for pipe in acknowledged:
-        pipe.recv_bytes()
 
 
 def _percentiles(measure: str, seconds: list[float]) -> dict[str, float]:

@@ -52,7 +52,9 @@ class Scene:
 
     def __init__(self, limits: Limits | None = None, store: Store | None = None) -> None:
         self.now = 1000.0
-        self.broker = Broker(limits or Limits(), IDENTITY, "1.2.3", self.now, wall=self.now, store=store)
+        self.broker = Broker(
+            limits or Limits(), IDENTITY, "1.2.3", self.now, wall_time=lambda: self.broker.now, store=store
+        )
 
     def join(self, program: str) -> "Person":
         """Somebody comes."""

@@ -34,6 +34,7 @@ def test_list_has_the_exchanges_that_are_always_there_and_ones_own(daemon: BusDa
         ["amq.fanout", "fanout", "0", "0", "durable"],
         ["amq.headers", "headers", "0", "0", "durable"],
         ["amq.match", "headers", "0", "0", "durable"],
+        ["amq.rabbitmq.trace", "topic", "0", "0", "durable internal"],
         ["amq.topic", "topic", "0", "0", "durable"],
         ["logs", "fanout", "0", "0", "durable auto-delete internal"],
     ]

@@ -11,7 +11,8 @@ import pytest
 
 import pybus
 from pybus.protocol.frames import SIGNAL, frame
-from tests.bench.buses import BUSES, NotAvailable
+from tests.bench.buses import NotAvailable
+from tests.bench.peers import KINDS
 from tests.daemon import PATIENCE
 from tests.raw import RawPeer
 
@@ -26,7 +27,7 @@ ERROR = "org.pybus.Error."
 @pytest.fixture(scope="module", params=["dbus-daemon", "dbus-broker"])
 def bridge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     try:
-        dbus = BUSES[request.param](tmp_path_factory.mktemp("dbus"))
+        dbus = KINDS[request.param](tmp_path_factory.mktemp("dbus"))
     except NotAvailable as reason:
         pytest.skip(str(reason))
     try:

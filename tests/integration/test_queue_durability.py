@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 import pybus
+from pybus.store.schema import VERSION
 from tests.daemon import PATIENCE, BusDaemon
+from tests.disks import fill
 
 KILLS = 50
 
@@ -154,6 +158,25 @@ def test_a_damaged_store_is_set_aside_and_said_loudly(daemon: BusDaemon) -> None
         assert [one.body for one in drain(bus, "jobs")] == [1]
 
 
+def test_what_a_damaged_log_has_lost_is_said_loudly(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bus:
+        queue = bus.queue("jobs", durable=True)
+        for number in range(10):
+            queue.publish(number, persistent=True, confirm=True)
+    daemon.kill()
+    log = Path(f"{database(daemon)}-wal")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    daemon.restart()
+    line = daemon.wait_for_log(f"error: {log} is damaged, and the last ")
+    assert line.endswith(f" commits of the queues are lost; a copy of it is {log}.damaged-1")
+    with pybus.connect(daemon.address) as bus:
+        bus.queue("jobs", durable=True).publish("on", persistent=True, confirm=True)
+        found = [one.body for one in drain(bus, "jobs")]
+    assert found == [*range(len(found) - 1), "on"]
+
+
 def test_a_second_daemon_can_t_open_the_store(daemon: BusDaemon) -> None:
     with pybus.connect(daemon.address) as bus:
         bus.queue("jobs", durable=True).publish("first", persistent=True, confirm=True)
@@ -207,6 +230,48 @@ def test_a_full_disk_refuses_durable_messages_while_the_bus_goes_on(daemon: BusD
     assert (bodies[0], bodies[-1]) == (0, "after")
     assert "refused" not in bodies
     assert bodies.count(b"x" * 5000) in (confirmed - 1, confirmed)
+
+
+def test_a_disk_without_any_room_can_be_emptied(daemon: BusDaemon, small_disk: Path) -> None:
+    daemon.kill()
+    daemon.environ["XDG_STATE_HOME"] = str(small_disk)
+    daemon.restart()
+    with pybus.connect(daemon.address, program="alice") as bus:
+        queue = bus.queue("jobs", durable=True)
+        count = 0
+        with pytest.raises(pybus.StoreFailed):
+            while count < 10_000:
+                queue.publish(count.to_bytes(4, "little") * 5000, persistent=True, confirm=True)
+                count += 1
+        fill(small_disk)
+        acked = [one.body for one in drain(bus, "jobs")]
+        assert acked[:count] == [number.to_bytes(4, "little") * 5000 for number in range(count)]
+        daemon.wait_for_log("the queues can be written to disk again")
+        bus.queue("later", durable=True)  # answered once it is on disk, and the acks before it are
+    daemon.kill()
+    fill(small_disk)
+    daemon.restart()
+    with pybus.connect(daemon.address, program="bob") as bus:
+        assert drain(bus, "jobs") == []
+
+
+def test_a_store_of_a_newer_pybus_is_refused_and_left_alone(daemon: BusDaemon) -> None:
+    with pybus.connect(daemon.address) as bus:
+        bus.queue("jobs", durable=True).publish(1, persistent=True, confirm=True)
+    assert daemon.stop() == 0
+    for version in (VERSION + 1, VERSION):
+        connection = sqlite3.connect(database(daemon))
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.close()
+        daemon.restart()
+        with pybus.connect(daemon.address) as bus:
+            if version == VERSION:
+                assert [one.body for one in drain(bus, "jobs")] == [1]
+            else:
+                with pytest.raises(pybus.StoreFailed) as caught:
+                    bus.queue("jobs", durable=True)
+                assert f"it has version {version}, and this pybus knows versions up to" in caught.value.message
+        assert daemon.stop() == 0
 
 
 def test_a_message_that_is_gone_before_it_could_be_written_is_confirmed(daemon: BusDaemon) -> None:

@@ -114,6 +114,20 @@ def test_a_batch_that_can_t_be_written_is_tried_again(desk: Desk) -> None:
     assert "the queues can be written to disk again" in desk.words.getvalue()
 
 
+def test_a_batch_that_meets_a_bug_is_told_as_one_that_can_t_be_written(desk: Desk) -> None:
+    desk.publish(1)
+    desk.write()
+    desk.alice.told()
+    desk.shelf.messages.clear()
+    desk.publish(2)
+    desk.scene.broker.queueing.journal._batch.returned[1] = 1  # a message that the shelf does not have: a KeyError
+    desk.write()
+    assert [one[:2] for one in desk.alice.told()] == [("StoreFailed", 2)]
+    assert "trying again: bug: KeyError: 1" in desk.words.getvalue()
+    assert desk.committer._thread is not None
+    assert desk.committer._thread.is_alive()
+
+
 def test_what_leaves_gets_to_a_disk_that_takes_no_messages(desk: Desk) -> None:
     desk.publish(1, 2)
     desk.write()

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def batch(*messages: StoredMessage, define: tuple[StoredExchange | StoredQueue |
     return made
 
 
+def at(path: str, midnight: float = 0.0) -> SqliteStore:
+    """The store there. midnight: what makes a time of day of the bus's time."""
+    return SqliteStore(path, lambda: midnight)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "pybus" / "queues.db")
@@ -48,14 +54,14 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(path: str) -> Iterator[SqliteStore]:
-    made = SqliteStore(path)
+    made = at(path)
     yield made
     made.close()
 
 
 def reopened(store: SqliteStore, path: str) -> SqliteStore:
     store.close()
-    return SqliteStore(path)
+    return at(path)
 
 
 def loaded(store: SqliteStore) -> Contents:
@@ -143,7 +149,9 @@ def test_nobody_else_can_read_it(store: SqliteStore, path: str) -> None:
     folder = os.path.dirname(path)
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     modes = {name: stat.S_IMODE(os.stat(f"{folder}/{name}").st_mode) for name in os.listdir(folder)}
-    assert modes == dict.fromkeys(("queues.db", "queues.db-shm", "queues.db-wal", "queues.db.lock"), 0o600)
+    assert modes == dict.fromkeys(
+        ("queues.db", "queues.db-shm", "queues.db-wal", "queues.db.lock", "queues.db.reserve"), 0o600
+    )
 
 
 def test_the_file_shrinks_when_messages_go(store: SqliteStore, path: str) -> None:
@@ -154,6 +162,7 @@ def test_the_file_shrinks_when_messages_go(store: SqliteStore, path: str) -> Non
     change.gone = [place_of(1, position) for position in range(1, 600)]
     store.commit(change)
     (before,) = store._open().execute("PRAGMA freelist_count").fetchone()
+    store.tidy()
     store.commit(batch(message(601)))
     (after,) = store._open().execute("PRAGMA freelist_count").fetchone()
     assert 4096 <= after < before
@@ -168,7 +177,7 @@ def test_the_file_shrinks_when_messages_go(store: SqliteStore, path: str) -> Non
 
 def test_a_second_bus_can_t_use_it(store: SqliteStore, path: str) -> None:
     store.commit(batch(define=(JOBS,)))
-    second = SqliteStore(path)
+    second = at(path)
     for attempt in (second.load, lambda: second.commit(batch(define=(LOGS,)))):
         with pytest.raises(StoreError) as caught:
             attempt()
@@ -176,14 +185,14 @@ def test_a_second_bus_can_t_use_it(store: SqliteStore, path: str) -> None:
     store.close()
     with pytest.raises(StoreError):
         second.commit(batch(define=(LOGS,)))
-    third = SqliteStore(path)
+    third = at(path)
     assert loaded(third).exchanges == []
     third.close()
 
 
 def test_a_store_whose_bus_is_about_to_end_is_waited_for(store: SqliteStore, path: str) -> None:
     store.commit(batch(message(1), define=(JOBS,)))
-    second = SqliteStore(path)
+    second = at(path)
     found: list[Contents | None] = []
     waiting = threading.Thread(target=lambda: found.append(second.load(PATIENCE)))
     waiting.start()
@@ -196,7 +205,7 @@ def test_a_store_whose_bus_is_about_to_end_is_waited_for(store: SqliteStore, pat
 
 
 def test_a_store_that_another_bus_made_meanwhile_is_not_touched(path: str) -> None:
-    first, second = SqliteStore(path), SqliteStore(path)
+    first, second = at(path), at(path)
     assert (first.load(), second.load()) == (None, None)
     first.commit(batch(define=(JOBS,)))
     first.close()
@@ -219,14 +228,14 @@ def test_what_can_t_be_read_is_set_aside_and_not_deleted(store: SqliteStore, pat
             file.truncate(5 * 4096)
     with open(path, "rb") as file:
         damaged = file.read()
-    again = SqliteStore(path)
+    again = at(path)
     assert again.load() is None
     assert again.set_aside == f"{path}.unreadable-1"
     with open(again.set_aside, "rb") as file:
         assert file.read() == damaged
     again.commit(batch(message(1), define=(JOBS,)))
     again.close()
-    third = SqliteStore(path)
+    third = at(path)
     assert messages(loaded(third)) == [message(1)]
     third.put_aside()
     assert third.set_aside == f"{path}.unreadable-2"
@@ -239,12 +248,12 @@ def test_a_store_that_lacks_a_table_is_set_aside(store: SqliteStore, path: str, 
     with sqlite3.connect(path) as connection:
         connection.execute(f"DROP TABLE {table}")
     connection.close()
-    again = SqliteStore(path)
+    again = at(path)
     assert again.load() is None
     assert again.set_aside == f"{path}.unreadable-1"
     again.commit(batch(message(2), define=(JOBS,)))
     again.close()
-    third = SqliteStore(path)
+    third = at(path)
     assert messages(loaded(third)) == [message(2)]
     third.close()
 
@@ -255,10 +264,13 @@ def test_a_store_of_a_newer_version_is_left_alone(store: SqliteStore, path: str)
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
-    again = SqliteStore(path)
+    again = at(path)
     with pytest.raises(StoreError) as caught:
         again.load()
-    assert str(caught.value) == (f"{path}: it has version {VERSION + 1}, and this pybus knows versions up to {VERSION}")
+    assert str(caught.value) == (
+        f"{path}: it has version {VERSION + 1}, and this pybus knows versions up to {VERSION};"
+        " start the newer pybus again, or move the file away"
+    )
     with pytest.raises(StoreError):
         again.commit(batch(define=(LOGS,)))
     assert os.listdir(os.path.dirname(path)).count("queues.db") == 1
@@ -270,7 +282,7 @@ def test_a_full_disk_refuses_a_batch_as_a_whole(store: SqliteStore, path: str) -
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreError) as caught:
-        store.commit(batch(*[message(position, b"x" * 1000) for position in range(2, 100)]))
+        store.commit(batch(*[message(position, bytes(900 + position)) for position in range(2, 100)]))
     assert str(caught.value) == "database or disk is full"
     writer.execute("PRAGMA max_page_count = 1000000")
     store.commit(batch(message(2)))
@@ -284,7 +296,7 @@ def test_a_full_disk_takes_what_makes_room(store: SqliteStore, path: str) -> Non
     writer = store._open()
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages}")
-    change = batch(*[message(position, b"x" * 1000) for position in range(50, 200)])
+    change = batch(*[message(position, bytes(900 + position)) for position in range(50, 200)])
     change.marked = {1: 40}
     change.gone = [place_of(1, position) for position in range(1, 41)]
     with pytest.raises(StoreError):
@@ -301,12 +313,12 @@ def test_a_store_that_the_system_refuses_is_left_where_it_is(store: SqliteStore,
     store.commit(batch(message(1), define=(JOBS,)))
     store.close()
     os.mkdir(f"{path}-wal")  # SQLite can't open its log then, whoever runs this
-    again = SqliteStore(path)
+    again = at(path)
     with pytest.raises(StoreError):
         again.load()
     assert (again.set_aside, os.path.exists(path)) == ("", True)
     os.rmdir(f"{path}-wal")
-    third = SqliteStore(path)
+    third = at(path)
     assert messages(loaded(third)) == [message(1)]
     third.close()
 
@@ -319,15 +331,135 @@ def test_a_folder_that_can_t_be_made_is_told(tmp_path: Path) -> None:
         store.commit(batch(define=(JOBS,)))
 
 
-def test_a_store_of_an_older_version_is_migrated(path: str) -> None:
+FIRST_VERSION = """
+CREATE TABLE exchange (
+    name TEXT PRIMARY KEY, type TEXT NOT NULL, auto_delete INTEGER NOT NULL, internal INTEGER NOT NULL,
+    arguments BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE queue (
+    number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, auto_delete INTEGER NOT NULL, arguments BLOB NOT NULL,
+    marked INTEGER NOT NULL
+);
+CREATE TABLE binding (
+    source TEXT NOT NULL, destination TEXT NOT NULL, to_exchange INTEGER NOT NULL, key TEXT NOT NULL,
+    arguments BLOB NOT NULL, PRIMARY KEY (source, destination, to_exchange, key, arguments)
+) WITHOUT ROWID;
+CREATE TABLE message (
+    place INTEGER PRIMARY KEY, returns INTEGER NOT NULL, priority INTEGER NOT NULL, since REAL NOT NULL, due REAL,
+    size INTEGER NOT NULL, volatile INTEGER NOT NULL, data BLOB NOT NULL
+);
+INSERT INTO exchange VALUES ('logs', 'fanout', 1, 0, x'81a16101');
+INSERT INTO queue VALUES (1, 'jobs', 0, x'80', 7);
+INSERT INTO binding VALUES ('logs', 'jobs', 0, 'k', x'80');
+INSERT INTO message VALUES (1099511627777, 0, 0, 1.5, NULL, 5, 0, CAST('frame' AS BLOB));
+INSERT INTO message VALUES (1099511627778, 2, 4, 1.5, 99.5, 2, 0, CAST('ab' AS BLOB));
+INSERT INTO message VALUES (1099511627779, 0, 0, 1.5, NULL, 2, 1, CAST('no' AS BLOB));
+INSERT INTO message SELECT 2199023255552 + value, 0, 0, 1.5, NULL, 50000, 1, zeroblob(50000)
+    FROM (WITH RECURSIVE one(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM one WHERE value < 100)
+          SELECT value FROM one);
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.parametrize("shrinks", [False, True])
+def test_a_store_of_the_first_version_is_migrated(path: str, shrinks: bool) -> None:
+    """shrinks: later pybuses of that version made files that can."""
     os.makedirs(os.path.dirname(path))
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 0")
+    connection = sqlite3.connect(path)
+    if shrinks:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(FIRST_VERSION)
     connection.close()
-    store = SqliteStore(path)
-    assert loaded(store)[:3] == ([], [], [])
-    store.commit(batch(message(1), define=(JOBS,)))
+    assert os.path.getsize(path) > 5_000_000
+    store = at(path)
+    contents = loaded(store)
+    assert contents[:3] == ([LOGS], [JOBS._replace(marked=7)], [BINDING])
+    returned = StoredMessage(place_of(1, 2), 2, 4, 1.5, 99.5, 2, False, b"ab")
+    assert messages(contents) == [message(1), returned]
+    data = bytes(1000)
+    store.commit(batch(message(3, data), message(4, data)))
+    again = reopened(store, path)
+    assert os.path.getsize(path) < 100_000
+    assert messages(loaded(again)) == [message(1), returned, message(3, data), message(4, data)]
+    (version,) = again._open().execute("PRAGMA user_version").fetchone()
+    assert version == VERSION == 2
+    again.close()
+
+
+# --- frames that are in several queues -----------------------------------------------------------------
+
+
+def frames(store: SqliteStore) -> list[bytes]:
+    """What is there in one piece for several messages."""
+    return [data for (data,) in store._open().execute("SELECT data FROM frame ORDER BY number")]
+
+
+def test_a_frame_in_several_queues_is_there_once(store: SqliteStore, path: str) -> None:
+    queues = [StoredQueue(number, f"jobs.{number}", False, b"\x80") for number in range(1, 11)]
+    big, other, small = b"b" * 600, b"o" * 600, b"s" * 50
+    rows = [message(position, data, queue=one.number) for one in queues for position, data in ((1, big), (2, small))]
+    store.commit(batch(*rows, message(3, other), define=tuple(queues)))
+    assert frames(store) == [big]
+    assert store.read([row.place for row in rows]) == {row.place: row.data for row in rows}
+    again = reopened(store, path)
+    contents = loaded(again)
+    assert messages(contents) == [message(1, big), message(2, small), message(3, other)]
+    for number in range(2, 11):
+        assert messages(contents, number) == [message(1, big, queue=number), message(2, small, queue=number)]
+    again.close()
+
+
+def test_a_frame_goes_with_the_last_message_that_has_it(store: SqliteStore) -> None:
+    big, other = b"b" * 600, b"o" * 600
+    rows = [message(position, data, queue=queue) for queue in (1, 2) for position, data in ((1, big), (2, other))]
+    second = StoredQueue(2, "more", False, b"\x80")
+    store.commit(batch(*rows, define=(JOBS, second)))
+    change = Batch(2)
+    change.gone = [place_of(1, 1), place_of(1, 2)]
+    store.commit(change)
+    assert frames(store) == [big, other]
+    store.commit(batch(message(1, b"new", queue=2)))  # in the place of what was there, for whatever reason
+    assert frames(store) == [other]
+    change = Batch(3)
+    change.definitions = [(second, False)]
+    store.commit(change)
+    assert frames(store) == []
+
+
+def test_a_store_that_lacks_a_frame_is_set_aside(store: SqliteStore, path: str) -> None:
+    data = bytes(1000)
+    store.commit(batch(message(1, data), message(2, data), define=(JOBS,)))
     store.close()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        connection.execute("DELETE FROM frame")
     connection.close()
+    again = at(path)
+    assert again.load() is None
+    assert again.set_aside == f"{path}.unreadable-1"
+    again.close()
+
+
+# --- time ----------------------------------------------------------------------------------------------
+
+
+def test_times_are_kept_as_times_of_day(path: str) -> None:
+    store = at(path, midnight=1000.0)
+    store.commit(batch(message(1)._replace(due=10.0), define=(JOBS,)))
+    store._midnight = lambda: 1500.0  # the machine slept
+    store.commit(batch(message(2)._replace(due=20.0)))
+    store.close()
+    again = at(path, midnight=2000.0)
+    found = [(one.since, one.due) for one in messages(loaded(again))]
+    assert found == [(-998.5, -990.0), (-498.5, -480.0)]
+    again.close()
+
+
+def test_the_usual_time_of_day_is_that_of_the_machine(path: str) -> None:
+    store = SqliteStore(path)
+    before = time.time()
+    store.commit(batch(message(1)._replace(since=time.monotonic()), define=(JOBS,)))
+    after = time.time()
+    (since,) = store._open().execute("SELECT since FROM message").fetchone()
+    assert before - 1 < since < after + 1
+    store.close()

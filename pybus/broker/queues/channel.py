@@ -150,8 +150,8 @@ class Channel:
         self.waiting = False
         self._hungry.append(self)
 
-    def deliver(self, queue: Queue, message: Message, consumer: Consumer) -> None:
-        """Give a message to one of its consumers."""
+    def deliver(self, queue: Queue, message: Message, consumer: Consumer) -> int:
+        """Give a message to one of its consumers. Returns its delivery tag."""
         self._last_tag += 1
         if not consumer.no_ack:
             self.unacked[self._last_tag] = Delivery(queue, message, consumer)
@@ -161,6 +161,7 @@ class Channel:
         consumer.delivered += 1
         queue.delivered += 1
         self.outlet.deliver(consumer, message)
+        return self._last_tag
 
     def got(self, queue: Queue, message: Message, no_ack: bool) -> int:
         """A message was got without a consumer. Returns its delivery tag."""
@@ -198,8 +199,10 @@ class Channel:
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Deliveries are settled for good."""
-        for queue, _, consumer in deliveries:
+        for queue, message, consumer in deliveries:
             self.held -= 1
             queue.unacked -= 1
+            if queue.lent:
+                queue.lent.pop(message, None)
             if consumer is not None:
                 consumer.unacked -= 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
 from pybus.broker.queues.disk import NotOnDisk
-from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed, TooLarge
+from pybus.broker.queues.works import LIGHT_SLICE, SLICE, Pace, Work
+from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
 
@@ -55,7 +57,8 @@ class Consuming:
         tag = wish.tag or self._queueing.vhost.generate("amq.ctag-")
         if tag in channel.consumers:
             raise replies.tag_in_use(tag)
-        if queue.consumers.is_exclusive or (wish.exclusive and len(queue.consumers)):
+        taken = len(queue.consumers) or queue.policy.single_active
+        if queue.consumers.is_exclusive or (wish.exclusive and taken):
             raise replies.exclusive_use(queue.name)
         priority = wish.arguments.get("x-priority", 0)
         if not isinstance(priority, int) or isinstance(priority, bool):
@@ -100,10 +103,11 @@ class Consuming:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
         That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`,
-        `NotOnDisk`, and `TooLarge` for one that no answer can carry, as the limit was higher when it came.
+        `NotOnDisk`.
         """
         queue.used = self._broker.now
-        self._drop_expired(queue)
+        while self._drop_slice(queue):
+            pass
         if queue.head() is None:
             return None
         if not no_ack and channel.held >= self._broker.limits.unacked:
@@ -114,15 +118,15 @@ class Consuming:
             self._queueing.disk.page_in(queue, message)
             if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
                 raise NotOnDisk
-        if not self._queueing.can_answer(message):
-            raise TooLarge(f"the next message has {len(message.data)} bytes, more than an answer can have")
         queue.take()
         tag = channel.got(queue, message, no_ack)
         if self._broker.watchers:
             self._queueing.observing.delivered(queue, message, channel.peer, None)
-        self.look_after(queue)
         if no_ack:
             self._done(queue, message)
+        else:
+            queue.lend(message, channel, tag, self._broker.now)
+        self.look_after(queue)
         return message, tag
 
     # --- out --------------------------------------------------------------------------------------
@@ -139,18 +143,22 @@ class Consuming:
         while (message := queue.head()) is not None:
             if message.due is not None and message.due < now:
                 self._drop_expired(queue)
+                if queue.expiring:
+                    return
                 continue
             consumer = queue.consumers.next()
             if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
                 queue.stuck = True
                 return
             queue.take()
-            consumer.channel.deliver(queue, message, consumer)
+            tag = consumer.channel.deliver(queue, message, consumer)
             if self._broker.watchers:
                 self._queueing.observing.delivered(queue, message, consumer.channel.peer, consumer.tag)
             self._broker.effort += 1
             if consumer.no_ack:
                 self._done(queue, message)
+            else:
+                queue.lend(message, consumer.channel, tag, now)
 
     def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
         """Whether a message that is on disk, or on its way there, can be delivered now."""
@@ -225,6 +233,7 @@ class Consuming:
                 touched[consumer.queue] = None
         for queue in touched:
             if not queue.deleted:
+                self.shorten(queue)
                 self.pump(queue)
         if channel.crowded:
             channel.crowded = False
@@ -236,7 +245,12 @@ class Consuming:
         self.settle(channel, taken.values(), nack=True, requeue=True)
 
     def close(self, channel: Channel) -> None:
-        """A channel has ended: its consumers go, and what it had unacked goes back to the front of the queues."""
+        """A channel has ended: its consumers go, and what it had unacked goes back to the front of the queues.
+
+        All of it counts as returned, as in RabbitMQ. Which messages a program that was killed had in hand is not to be
+        known: what it has read and not looked at looks no other, nor does what waits in its socket. If none of it
+        counted, a message that kills its consumers would go round for ever. A prefetch bounds how many go with it.
+        """
         consumers = list(channel.consumers.values())
         channel.consumers.clear()
         for consumer in consumers:
@@ -253,6 +267,9 @@ class Consuming:
                 self._queueing.release(queue, message)
             else:
                 self._give_back(queue, message, pause=False)
+        for queue in {delivery.queue: None for delivery in unsettled}:
+            if not queue.deleted:
+                self.shorten(queue)
         left = {consumer.queue: None for consumer in consumers}
         for queue in left:
             if not queue.deleted:
@@ -290,12 +307,17 @@ class Consuming:
 
     # --- queues as a whole, and time ----------------------------------------------------------------
 
-    def purge(self, queue: Queue) -> int:
-        """Throw away what waits in a queue; how much that was. It does not go to the dead letters."""
-        thrown = queue.purge()
-        for message in thrown:
+    def purge(self, queue: Queue) -> Work:
+        """Throw away what waits in a queue; the work's result is how much that was. It does not go to the dead letters.
+
+        The queue is empty at once. What that takes on disk and in memory is let go by and by.
+        """
+        count, thrown, pace = len(queue), queue.purge(), Pace(self._queueing.journal)
+        for number, message in enumerate(thrown, 1):
             self._queueing.release(queue, message)
-        return len(thrown)
+            if not number % LIGHT_SLICE:
+                yield pace.after(LIGHT_SLICE)
+        return count
 
     def delete(self, queue: Queue) -> int:
         """Remove a queue: its consumers are told, and what waits is thrown away; how much that was."""
@@ -304,7 +326,14 @@ class Consuming:
             if consumer.channel.consumers.pop(consumer.tag, None) is not None:
                 reason = ConsumerCancelled(f"queue '{queue.name}' in vhost '/' was deleted")
                 consumer.channel.outlet.cancelled(consumer, reason)
-        return self.purge(queue)
+        count = len(queue)
+        self._queueing.works.start(self.purge(queue))
+        return count
+
+    def shorten(self, queue: Queue) -> None:
+        """Drop from the head what is more than may wait, also when it is more because something came back."""
+        for message in list(queue.take_overflow()):
+            self._queueing.dead_letters.drop(queue, message, "maxlen")
 
     def look_after(self, queue: Queue) -> None:
         """Another message is the next in line: it may be due, or may become so."""
@@ -319,11 +348,38 @@ class Consuming:
                 if queue.is_expired(now):
                     self.delete(queue)
                     continue
+                self._take_back(queue)
                 queue.resume(now)
                 self._drop_expired(queue)
                 self.pump(queue)
             except Exception as error:  # a bug of ours, which must not cost other queues their time
                 self._queueing.faults.append((f"bug while the time of queue '{queue.name}' had come", error))
+
+    def _take_back(self, queue: Queue) -> None:
+        """Give back what was not settled in time, with all that its consumer has, which is one no more.
+
+        RabbitMQ closes the channel. A connection is one channel on pybus's own wire, and goes on: to settle such a
+        delivery later is refused. What an open transaction settles is not late before it is rolled back.
+        """
+        seconds = queue.policy.consumer_timeout or 0.0
+        while (late := queue.take_late(self._broker.now)) is not None:
+            message, (_, channel, tag) = late
+            found = channel.unacked.get(tag)
+            if found is None:
+                queue.lend(message, channel, tag, self._broker.now)
+                continue
+            tags, consumer = [tag], found.consumer
+            if consumer is not None:
+                tags = [one for one, delivery in channel.unacked.items() if delivery.consumer is consumer]
+            taken = [channel.unacked.pop(one) for one in tags]
+            ended = consumer is not None and channel.consumers.get(consumer.tag) is consumer
+            if consumer is not None and ended:
+                del channel.consumers[consumer.tag]
+                queue.consumers.remove(consumer)
+                channel.outlet.cancelled(consumer, replies.late(queue.name, seconds))
+            self.settle(channel, taken, nack=True, requeue=True)
+            if ended and not queue.deleted:
+                self._left(queue)
 
     def begin(self) -> None:
         """What was on disk has been taken over: see to what has expired meanwhile, and to what will."""
@@ -334,5 +390,24 @@ class Consuming:
                 self._queueing.faults.append((f"bug while queue '{queue.name}' was taken over", error))
 
     def _drop_expired(self, queue: Queue) -> None:
-        for message in list(queue.take_expired(self._broker.now)):
+        """Drop what has expired; if that is very much, the rest in later turns."""
+        if not queue.expiring and self._drop_slice(queue):
+            queue.expiring = True
+            self._queueing.works.start(self._drop_rest(queue))
+
+    def _drop_rest(self, queue: Queue) -> Work:
+        try:
+            while self._drop_slice(queue):
+                yield 0
+        finally:
+            queue.expiring = False
+        if not queue.deleted:
+            self.pump(queue)
+        return 0
+
+    def _drop_slice(self, queue: Queue) -> bool:
+        """Drop some of what has expired; whether there may be more."""
+        expired = list(islice(queue.take_expired(self._broker.now), SLICE))
+        for message in expired:
             self._queueing.dead_letters.drop(queue, message, "expired")
+        return len(expired) == SLICE

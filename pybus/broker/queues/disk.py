@@ -91,6 +91,7 @@ class Disk:
             queueing.broker.observe_answer(data, peer, None)
             peer.owe(data)
         self._let_go(safe)
+        queueing.works.on_disk(safe)
         while self._paging and self._paging[0][0] <= safe:
             _, queue, message = self._paging.popleft()
             self._page_out(queue, message)
@@ -132,6 +133,7 @@ class Disk:
         error = StoreFailed(f"it can't be written to disk for now: {reason}")
         last = journal.current - 1
         self._let_go(last)
+        self._queueing.works.on_disk(last)
         channels, self._channels = list(self._channels), {}
         for channel in channels:
             channel.confirms.fail(channel.outlet, last, error)

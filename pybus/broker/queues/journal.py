@@ -46,13 +46,12 @@ class Journal:
 
     current: the number of the batch that gathers; safe: that of the last one on disk. changes: counts records of
     messages, promises those of which somebody is to be told when they are safe; taken: both when a batch was taken
-    last. broken: why nothing can be written; "" if it can. wall: makes a time of day of the bus's own time.
+    last. broken: why nothing can be written; "" if it can.
     """
 
-    def __init__(self, store: Store | None, wall: float) -> None:
-        """store: None keeps nothing. wall: what makes a time of day of the bus's own time."""
+    def __init__(self, store: Store | None) -> None:
+        """store: None keeps nothing."""
         self._store = store
-        self.wall = wall
         self._batch = Batch(2)
         self._flying: Batch | None = None
         self._marks: dict[Queue, int] = {}
@@ -144,12 +143,10 @@ class Journal:
 
     def put(self, queue: Queue, message: Message, *, volatile: bool) -> None:
         """A message came into a queue. volatile: it goes to disk for want of memory only."""
-        wall = self.wall
-        due = None if message.due is None else message.due + wall
         place = place_of(self.number(queue), message.position)
-        since = message.since + wall
+        returns, priority, since, due = message.returns, message.priority, message.since, message.due
         self._batch.put[place] = StoredMessage(
-            place, message.returns, message.priority, since, due, message.size, volatile, message.data
+            place, returns, priority, since, due, message.size, volatile, message.data
         )
         message.batch = self.current
         self.changes += 1

@@ -47,7 +47,9 @@ class Lane:
             return heapq.heappop(self._returned)
         return self._fresh.popleft()
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._fresh.clear()
-        self._returned.clear()
+    def drain(self) -> Iterator[Message]:
+        """Take out all, in no order."""
+        while self._fresh:
+            yield self._fresh.popleft()
+        while self._returned:
+            yield self._returned.pop()

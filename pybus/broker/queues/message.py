@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pybus.broker.queues import replies
+from pybus.broker.queues.arguments import LONGEST_TIME
 from pybus.errors import BodyError, InvalidArguments
 from pybus.protocol.codec import pack, unpack
 from pybus.protocol.frames import (
@@ -20,7 +21,8 @@ from pybus.protocol.frames import (
 
 _OVERHEAD = 200
 """About what a message costs beside its frame, bytes."""
-_LONGEST_EXPIRATION = 2**32 - 1
+_MOST_DIGITS = 100
+"""So many of a number are looked at: Python does not convert some thousands of them."""
 
 
 class Message:
@@ -111,6 +113,13 @@ def parse(data: bytes) -> Content:
     )
 
 
+def with_header(data: bytes, name: str, value: object) -> bytes:
+    """A PUBLISH frame's bytes with a header more."""
+    content = parse(data)
+    properties = {**content.properties, "headers": {**content.headers, name: value}}
+    return content._replace(properties=properties).frame()
+
+
 _TEXTS = frozenset(
     (
         "content_type",
@@ -167,7 +176,9 @@ def expiration(properties: dict[str, object]) -> float | None:
         raise replies.failed(f"invalid expiration '{text}': no_integer")
     if rest:
         raise replies.failed(f"invalid expiration '{text}': {{leftover_string,\"{rest}\"}}")
-    number = int(text)
-    if number < 0:
-        raise replies.failed(f"invalid expiration '{text}': {{value_negative,{number}}}")
-    return min(number, _LONGEST_EXPIRATION) / 1000
+    number = int(digits.lstrip("0")[:_MOST_DIGITS] or 0)
+    if number and text.startswith("-"):
+        raise replies.failed(f"invalid expiration '{text}': {{value_negative,-{number}}}")
+    if number > LONGEST_TIME:
+        raise replies.failed(f"invalid expiration '{text}': {{value_too_large,{number}}}")
+    return number / 1000

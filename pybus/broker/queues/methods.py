@@ -62,6 +62,8 @@ METHODS = (
 _LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings", "route"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
+CARRIERS = {"get_message", "peek_messages"}
+"""Methods whose answers carry messages, which are handed out however large they have become."""
 _MAX_COUNT = 2**32
 _PAGE = 1000
 """Entries of a list that are told at once, so that nobody waits long for who asks: some milliseconds."""
@@ -97,7 +99,7 @@ class QueueMethods:
         binding. internal: messages come to it from other exchanges only. arguments: "alternate-exchange".
         """
         if passive:
-            self._vhost.exchange(name)
+            self._vhost.declared_exchange(name)
             return
         properties = exchanges.Properties(durable, auto_delete, internal, _checked(arguments))
         self._vhost.declare_exchange(name, type, properties)
@@ -110,14 +112,16 @@ class QueueMethods:
         self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Let messages that come to the source and match go on to the destination, an exchange."""
-        self._vhost.bind(source, self._vhost.exchange(destination), key, _checked(arguments))
+        found = self._vhost.source(source, destination)
+        self._vhost.bind(found, self._vhost.exchange(destination), key, _checked(arguments))
 
     def unbind_exchange(
         self, destination: str, source: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Undo a binding between exchanges."""
-        if destination in self._vhost.exchanges:
-            self._vhost.unbind(source, self._vhost.exchanges[destination], key, _checked(arguments))
+        found = self._vhost.binding(source, destination, key, _checked(arguments), to_exchange=True)
+        if found is not None:
+            self._vhost.unbind(found)
 
     # --- queues -----------------------------------------------------------------------------------
 
@@ -134,6 +138,9 @@ class QueueMethods:
 
         name: "" lets the bus choose one. passive: only see that it is there. durable: it outlives the daemon.
         exclusive: for this connection alone, with which it goes. auto_delete: it goes with its last consumer.
+        arguments: RabbitMQ's, of these "x-message-ttl", "x-expires" and "x-consumer-timeout" in milliseconds. What is
+        delivered and not settled within the last one goes back, and its consumer is one no more; without, it may take
+        as long as it does (in RabbitMQ half an hour).
         """
         if passive:
             queue = self._queue(name)
@@ -163,18 +170,22 @@ class QueueMethods:
         key: what the routing key has to be, or its pattern; arguments: the headers, for an exchange that
         goes by them. On `amq.topic` the signals of the bus come along.
         """
-        self._vhost.bind(exchange, self._queue(queue), key, _checked(arguments))
+        found = self._vhost.source(exchange)
+        self._vhost.bind(found, self._queue(queue), key, _checked(arguments))
 
     def unbind_queue(
         self, queue: str, exchange: str, key: str = "", arguments: dict[str, object] | None = None
     ) -> None:
         """Undo a binding."""
-        if (queue or self._last()) in self._vhost.queues:
-            self._vhost.unbind(exchange, self._queue(queue), key, _checked(arguments))
+        name = queue or self._last()
+        found = self._vhost.binding(exchange, name, key, _checked(arguments), to_exchange=False)
+        if found is not None:
+            self._queue(name)  # which may be somebody else's own
+            self._vhost.unbind(found)
 
     def purge_queue(self, queue: str = "") -> int:
         """Throw away the messages that wait in a queue; how many those were."""
-        return self._broker.queueing.consuming.purge(self._queue(queue))
+        return self._broker.queueing.works.begin(self._broker.queueing.consuming.purge(self._queue(queue)))
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -222,7 +233,7 @@ class QueueMethods:
         if got is None:
             return None
         message, tag = got
-        return {"message": deliver_frame(message, 0), "tag": tag, "messages": len(found)}
+        return {"message": deliver_frame(found, message, 0), "tag": tag, "messages": len(found)}
 
     def peek_messages(self, queue: str, count: int = 10) -> list[dict[str, object]]:
         """The next messages of a queue, which stay there: each as message (a DELIVER frame), age (seconds), returns.
@@ -238,17 +249,19 @@ class QueueMethods:
                 break
             self._broker.queueing.disk.page_in(there, message)
             age = self._broker.now - message.since
-            found.append({"message": deliver_frame(message, 0), "age": age, "returns": message.returns})
+            found.append({"message": deliver_frame(there, message, 0), "age": age, "returns": message.returns})
         return found
 
     def move_messages(self, queue: str, destination: str = "", count: int = 0) -> int:
         """Move messages to the end of another queue; how many were moved.
 
         destination: "" is for dead letters: each goes to the queue in which it died last, and stays if there is none.
-        count: how many at most, from the head on; 0 for all.
+        count: how many at most, from the head on; 0 for all. It ends early with the first that its queue does not
+        take; if nothing was moved by then, the answer is why.
         """
         target = self._queue(destination) if destination else None
-        return move(self._broker.queueing, self._queue(queue), target, _count("count", count))
+        queueing = self._broker.queueing
+        return queueing.works.begin(move(queueing, self._queue(queue), target, _count("count", count)))
 
     def recover(self) -> None:
         """Give all that this connection has unacked back to the queues, which deliver it again."""

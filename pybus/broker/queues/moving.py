@@ -4,43 +4,107 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pybus.broker.queues import replies
 from pybus.broker.queues.message import Content, Message, parse
-from pybus.errors import StoreFailed
+from pybus.broker.queues.works import SLICE, SLICE_BYTES, Pace, Work
+from pybus.errors import BusError
 
 if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
 
-def move(queueing: Queueing, source: Queue, destination: Queue | None, most: int) -> int:
-    """Move messages from the head of a queue to the end of another one; how many were moved.
+def move(queueing: Queueing, source: Queue, destination: Queue | None, most: int) -> Work:
+    """Move messages from the head of a queue to the end of another one; the work's result is how many were moved.
 
     destination: None for the queue in which each one died last; who did not die, or has no such queue any more,
-    stays. most: how many at most, 0 for all. Without its deaths a message is new there. Ends with the first that its
-    queue does not take. Raises `StoreFailed`.
+    stays. most: how many at most, 0 for all; what comes into the queue meanwhile counts as well, but no more are
+    looked at than there were. Without its deaths a message is new there. A message is in one of the two queues at
+    any time, also on disk; those that stay can't be consumed until the end.
+
+    It ends with the first message that can't be read, or is not taken, and when one of the two queues is deleted.
+    Raises why if nothing was moved by then.
     """
-    taken = [source.take() for _ in range(min(most or len(source), source.deliverable))]
-    moved = 0
-    for place, message in enumerate(taken):
-        try:
-            queueing.disk.page_in(source, message)
-        except StoreFailed:
-            for rest in taken[place:]:
-                source.put_back(rest)
-            raise
-        content = parse(message.data)
-        target = queueing.vhost.queues.get(_died_in(content)) if destination is None else destination
-        if target is not None and target is not source:
-            if queueing.publishing.enqueue(target, _anew(message, content, target)) is not None:
-                for rest in taken[place:]:
-                    source.put_back(rest)
+    one = _Move(queueing, source, destination, most)
+    pace = Pace(queueing.journal)
+    while one.go_on():
+        yield pace.after(SLICE)
+    while one.put_back():
+        yield 0
+    if one.failure is not None and not one.moved:
+        raise one.failure
+    return one.moved
+
+
+class _Move:
+    """One such work. moved: how many were moved. failure: why it ends before its time."""
+
+    def __init__(self, queueing: Queueing, source: Queue, destination: Queue | None, most: int) -> None:
+        self._queueing = queueing
+        self._source = source
+        self._destination = destination
+        self._left = min(most or len(source), source.deliverable)
+        self._staying: list[Message] = []
+        self.moved = 0
+        self.failure: BusError | None = None
+
+    def go_on(self) -> bool:
+        """Move some more; whether that was not all."""
+        source, size = self._source, 0
+        for _ in range(SLICE):
+            self.failure = self._obstacle()
+            if self.failure is not None or not self._left or source.head() is None:
+                return False
+            self._left -= 1
+            message = source.take()
+            size += message.size
+            self.failure = self._move(message)
+            if self.failure is not None:
+                source.put_back(message)
+                return False
+            if size > SLICE_BYTES:
                 break
-            queueing.release(source, message)
-            moved += 1
-        else:
-            source.put_back(message)
-    queueing.consuming.look_after(source)
-    return moved
+        self._queueing.consuming.look_after(source)
+        return True
+
+    def put_back(self) -> bool:
+        """Put some of those back that stay; whether that was not all."""
+        source, staying = self._source, self._staying
+        for _ in range(min(SLICE, len(staying))):
+            message = staying.pop()
+            if source.deleted:
+                self._queueing.release(source, message)
+            else:
+                source.put_back(message)
+        if not source.deleted and not staying:
+            self._queueing.consuming.look_after(source)
+            self._queueing.consuming.pump(source)
+        return bool(staying)
+
+    def _obstacle(self) -> BusError | None:
+        for queue in (self._source, self._destination):
+            if queue is not None and queue.deleted:
+                return replies.no_queue(queue.name)
+        return None
+
+    def _move(self, message: Message) -> BusError | None:
+        """Move one message, or keep it with those that stay. Returns why it was not taken."""
+        try:
+            self._queueing.disk.page_in(self._source, message)
+            content = parse(message.data)
+        except BusError as error:
+            return error
+        target = self._destination
+        if target is None:
+            target = self._queueing.vhost.queues.get(_died_in(content))
+        if target is None or target is self._source:
+            self._staying.append(message)
+            return None
+        failure = self._queueing.publishing.enqueue(target, _anew(message, content, target))
+        if failure is None:
+            self._queueing.release(self._source, message)
+            self.moved += 1
+        return failure
 
 
 def _died_in(content: Content) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from pybus.broker.queues.message import with_header
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
     BUS,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pybus.broker.peer import Peer
     from pybus.broker.queues.consumer import Consumer
     from pybus.broker.queues.message import Message
+    from pybus.broker.queues.queue import Queue
     from pybus.errors import BusError
 
 _KEPT = RAW | PERSISTENT | CAUSED
@@ -47,7 +49,7 @@ class NativeOutlet:
         return peer.queued >= peer.limits.delivering
 
     def deliver(self, consumer: Consumer, message: Message) -> None:
-        self._peer.put(deliver_frame(message, consumer.serial))
+        self._peer.put(deliver_frame(consumer.queue, message, consumer.serial))
 
     def confirm(self, serial: int, *, multiple: bool, taken: bool) -> None:
         flags = (MULTIPLE if multiple else 0) | (0 if taken else NACK)
@@ -66,9 +68,15 @@ class NativeOutlet:
         return frame(ERROR, 0, BUS, self._peer.number, serial, b"", pack([reason.name, reason.message]))
 
 
-def deliver_frame(message: Message, serial: int) -> bytes:
-    """The DELIVER frame of a message: the publisher's own bytes behind another header."""
+def deliver_frame(queue: Queue, message: Message, serial: int) -> bytes:
+    """The DELIVER frame of a message: the publisher's own bytes behind another header.
+
+    In a queue that limits deliveries one that came back has a header `x-delivery-count`, which says how often, as in
+    RabbitMQ's quorum queues. Those have it at the first delivery as well, which costs each message a new frame.
+    """
     data = message.data
+    if message.returns and queue.policy.delivery_limit is not None:
+        data = with_header(data, "x-delivery-count", message.returns)
     flags, key_length, sender, target = _unpack(data)
     flags = flags & _KEPT | (REDELIVERED if message.redelivered else 0)
     return _pack(len(data), DELIVER, flags, key_length, sender, target, serial) + data[HEADER_SIZE:]

@@ -232,13 +232,8 @@ class Publishing:
         if obstacle is not None:
             queue.dropped += 1
             return obstacle
-        if not self._queueing.can_answer(message):
-            queue.dropped += 1
-            most = self._broker.limits.frame
-            return TooLarge(f"a message has grown to {len(message.data)} bytes; the limit of frames is {most}")
         policy = queue.policy
-        bounded = policy.max_length is not None or policy.max_bytes is not None
-        if bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):
+        if queue.bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):
             if policy.overflow == REJECT_DLX:
                 self._queueing.dead_letters.forward(queue, message, "maxlen")
             queue.dropped += 1
@@ -250,9 +245,8 @@ class Publishing:
         self._queueing.entered(queue, message, lasting=lasting)
         if queue.consumers and not queue.stuck:
             self._queueing.consuming.pump(queue)
-        if bounded:
-            for dropped in list(queue.take_overflow()):
-                self._queueing.dead_letters.drop(queue, dropped, "maxlen")
+        if queue.bounded:
+            self._queueing.consuming.shorten(queue)
         if queue.timed:
             self._queueing.consuming.look_after(queue)
         return None

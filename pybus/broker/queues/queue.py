@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +15,7 @@ from pybus.broker.queues.lane import Lane
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
+    from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.message import Message
 
 
@@ -25,18 +28,28 @@ class Properties(NamedTuple):
     arguments: Mapping[str, object] = MappingProxyType({})
 
 
+class Loan(NamedTuple):
+    """A delivery that is to be settled before a time, monotonic seconds. tag: in its channel."""
+
+    until: float
+    channel: Channel
+    tag: int
+
+
 class Queue:
     """One queue.
 
-    policy: what its arguments ask for. bytes: the payloads that wait. unacked: messages that consumers have and
-    did not settle. stuck: whether no consumer could take more when it was tried last, so that it need not be tried
-    for each message that comes. used: when it was last declared, consumed or got from. deleted: it is one no more.
+    policy: what its arguments ask for. bounded: whether only so much may wait. bytes: the payloads that wait. unacked:
+    messages that consumers have and did not settle. stuck: whether no consumer could take more when it was tried last,
+    so that it need not be tried for each message that comes. used: when it was last declared, consumed or got from.
+    deleted: it is one no more.
     timed: whether anything may have to happen in it by itself; due: when it is to be looked at for that.
     published, delivered, acked, returned, dropped: messages so far. memory: the bytes of frames that are here and
     not on disk only. last: the position of the newest message. number: its own on disk, 0 if it has none. reached: up
     to which position messages were delivered; marked, asked: up to which they may have been, as the disk knows it and
     as it will; ahead: how far ahead that is to be set next, see `Journal`. read_again: when to try again what could
-    not be read from disk, monotonic seconds.
+    not be read from disk, monotonic seconds. expiring: whether so much has expired that it is being dropped in slices.
+    lent: what is to be settled in time, the first in time first.
     """
 
     def __init__(self, name: str, properties: Properties, policy: Policy, now: float) -> None:
@@ -56,9 +69,12 @@ class Queue:
         self._paused: list[tuple[float, Message]] = []
         self._length = 0
         self.last = 0
-        self.timed = policy.expires is not None
+        self.timed = policy.expires is not None or policy.consumer_timeout is not None
         self.memory = 0
         self.read_again: float | None = None
+        self.bounded = policy.max_length is not None or policy.max_bytes is not None
+        self.expiring = False
+        self.lent: OrderedDict[Message, Loan] = OrderedDict()
         self.number = self.marked = self.asked = self.reached = 0
         self.ahead = 1
 
@@ -160,26 +176,41 @@ class Queue:
             _, message = heapq.heappop(self._paused)
             self._lane(message).put_back(message)
 
-    def purge(self) -> list[Message]:
-        """Take out all that waits."""
-        found = list(self)
-        for lane in self._lanes:
-            lane.clear()
-        self._paused.clear()
+    def purge(self) -> Iterator[Message]:
+        """Take out all that waits, which is gone from here at once. They come in no order."""
+        lanes, paused = self._lanes, self._paused
+        self._lanes = [Lane() for _ in lanes]
+        self._highest_first = self._lanes[::-1]
+        self._paused = []
         self._length = self.bytes = 0
-        return found
+        return chain.from_iterable((*(lane.drain() for lane in lanes), (message for _, message in paused)))
 
     # --- time -------------------------------------------------------------------------------------
+
+    def lend(self, message: Message, channel: Channel, tag: int, now: float) -> None:
+        """A message was delivered, and has to be settled in time if the queue wants that."""
+        if self.policy.consumer_timeout is not None:
+            self.lent[message] = Loan(now + self.policy.consumer_timeout, channel, tag)
+
+    def take_late(self, now: float) -> tuple[Message, Loan] | None:
+        """Take out the next delivery that was not settled in time."""
+        first = next(iter(self.lent.items()), None)
+        if first is None or first[1].until > now:
+            return None
+        del self.lent[first[0]]
+        return first
 
     def next_due(self) -> float | None:
         """When something has to happen here by itself, monotonic seconds."""
         times = [self._paused[0][0]] if self._paused else []
-        for lane in self._lanes:
+        for lane in self._lanes if not self.expiring else ():
             message = lane.head()
             if message is not None and message.due is not None:
                 times.append(message.due)
         if self.read_again is not None:
             times.append(self.read_again)
+        if self.lent:
+            times.append(next(iter(self.lent.values())).until)
         if self.policy.expires is not None and not len(self.consumers):
             times.append(self.used + self.policy.expires)
         return min(times, default=None)

@@ -16,6 +16,7 @@ from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
+from pybus.broker.queues.works import Works
 from pybus.names import AMQ_TOPIC
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from pybus.broker.queues.journal import Journal
     from pybus.broker.queues.message import Message
     from pybus.broker.queues.queue import Queue
-
-
-_AROUND = 128
-"""More bytes than an answer has around the message that it carries."""
 
 
 class Queueing:
@@ -49,6 +46,7 @@ class Queueing:
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
         self.observing = Observing(broker)
+        self.works = Works(broker)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
@@ -60,10 +58,6 @@ class Queueing:
         if peer.channel is None:
             peer.channel = Channel(peer, NativeOutlet(peer), self.hungry)
         return peer.channel
-
-    def can_answer(self, message: Message) -> bool:
-        """Whether a message fits into an answer, and by that into a frame of its own."""
-        return len(message.data) + _AROUND <= self.broker.limits.frame
 
     def entered(self, queue: Queue, message: Message, *, lasting: bool) -> None:
         """A message has come into a queue. lasting: whether it is to outlive the daemon."""

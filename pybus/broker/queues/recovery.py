@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.exchanges.exchange import Binding
-from pybus.broker.queues.arguments import read_policy
+from pybus.broker.queues.arguments import Policy, read_policy
 from pybus.broker.queues.message import Message
 from pybus.broker.queues.queue import Properties, Queue
+from pybus.errors import PreconditionFailed
 from pybus.protocol.codec import unpack
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def restore(queueing: Queueing, contents: Contents) -> None:
     for stored in contents.queues:
         given = _map(stored.arguments)
         properties = Properties(True, stored.auto_delete, None, given)
-        queue = Queue(stored.name, properties, read_policy(stored.name, given), queueing.broker.now)
+        queue = Queue(stored.name, properties, _policy(queueing, stored.name, given), queueing.broker.now)
         queueing.journal.restored(queue, stored)
         vhost.restore_queue(queue)
     for source, destination, to_exchange, key, arguments in contents.bindings:
@@ -42,18 +43,26 @@ def restore(queueing: Queueing, contents: Contents) -> None:
         queue.published = 0
 
 
+def _policy(queueing: Queueing, name: str, arguments: Mapping[str, object]) -> Policy:
+    """The policy of a queue. One whose arguments are not accepted any more keeps its messages at least."""
+    try:
+        return read_policy(name, arguments)
+    except PreconditionFailed as error:
+        queueing.faults.append((f"the arguments of queue '{name}' are ignored", error))
+        return Policy()
+
+
 def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> None:
     journal = queueing.journal
     if row.data and int.from_bytes(row.data[:4], "little") != len(row.data):
         raise ValueError("a message on disk is damaged")
-    message = Message(row.data, row.size, row.since - journal.wall)
+    message = Message(row.data, row.size, row.since)
     message.position = row.place - journal.start(queue)
     message.returns = row.returns or int(message.position <= queue.marked)
     message.redelivered = message.returns > 0
     message.priority = row.priority
     message.batch = journal.safe
-    if row.due is not None:
-        message.due = row.due - journal.wall
+    message.due = row.due
     queue.put(message)
     queue.memory += len(row.data)
     queueing.bytes += message.weight

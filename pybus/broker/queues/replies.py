@@ -75,8 +75,23 @@ def unknown_tag(tag: int) -> PreconditionFailed:
     return failed(f"unknown delivery tag {tag}")
 
 
+def late(queue: str, seconds: float) -> PreconditionFailed:
+    return failed(
+        f"delivery acknowledgement on channel 1 timed out. Timeout value used: {round(seconds * 1000)} ms."
+        f" It is the argument x-consumer-timeout of queue '{queue}'"
+    )
+
+
 def invalid_argument(key: str, queue: str, problem: str) -> PreconditionFailed:
     return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/': {problem}")
+
+
+def foreign_argument(key: str, queue: str, kind: str) -> PreconditionFailed:
+    return failed(f"invalid arg '{key}' for queue '{queue}' in vhost '/' of queue type rabbit_{kind}_queue")
+
+
+def invalid_property(key: str, queue: str) -> PreconditionFailed:
+    return failed(f"invalid property '{key}' for queue '{queue}' in vhost '/'")
 
 
 def not_integer(key: str, queue: str, value: object) -> PreconditionFailed:

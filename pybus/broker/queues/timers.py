@@ -1,4 +1,8 @@
-"""When something happens in a queue by itself: a message expires, or has paused long enough, or the queue expires."""
+"""When something happens in a queue by itself: a message expires, or has paused long enough, or the queue expires.
+
+Time is the bus's own, which stands still while the machine sleeps: what was young enough when the lid closed still is
+when it opens, and its consumer, which slept as well, gets it. While the bus is not running time goes on.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ a queue that is deleted, or what waits in it, is its caller's business.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from pybus.broker.exchanges.fanout import FanoutExchange
 from pybus.broker.exchanges.headers import HeadersExchange, check_arguments
 from pybus.broker.exchanges.topic import TopicExchange
 from pybus.broker.queues import replies
-from pybus.broker.queues.arguments import COMPARED, read_policy
+from pybus.broker.queues.arguments import COMPARED, DEFAULTS, is_quorum, read_policy
 from pybus.broker.queues.queue import Properties, Queue
 from pybus.errors import InvalidName, LimitExceeded
 from pybus.names import MAX_BYTES
@@ -32,13 +32,18 @@ if TYPE_CHECKING:
 TYPES: dict[str, type[Exchange]] = {
     kind.type: kind for kind in (DirectExchange, FanoutExchange, TopicExchange, HeadersExchange)
 }
-_PREDECLARED = {
-    "amq.direct": DirectExchange,
-    "amq.fanout": FanoutExchange,
-    "amq.headers": HeadersExchange,
-    "amq.match": HeadersExchange,
+_PREDECLARED: dict[str, tuple[type[Exchange], bool]] = {
+    "amq.direct": (DirectExchange, False),
+    "amq.fanout": (FanoutExchange, False),
+    "amq.headers": (HeadersExchange, False),
+    "amq.match": (HeadersExchange, False),
+    "amq.rabbitmq.trace": (TopicExchange, True),
 }
-"""The exchanges that are always there, beside the default one and `amq.topic`."""
+"""The exchanges that are always there, beside the default one and `amq.topic`, and whether they are internal.
+
+The last one is there for programs that bind to it. It gets nothing, as in RabbitMQ while tracing is off: what passes
+on this bus is shown by its method `monitor`.
+"""
 _RESERVED = "amq."
 
 
@@ -56,8 +61,8 @@ class VirtualHost:
         self._bindings = 0
         self._generated = 0
         self.add(DefaultExchange(self.queues))
-        for name, kind in _PREDECLARED.items():
-            self.add(kind(name, exchanges.Properties(durable=True)))
+        for name, (kind, internal) in _PREDECLARED.items():
+            self.add(kind(name, exchanges.Properties(durable=True, internal=internal)))
 
     def add(self, exchange: Exchange) -> None:
         """Let there be an exchange whose name is free."""
@@ -78,6 +83,13 @@ class VirtualHost:
         if found is None:
             raise replies.no_exchange(name)
         return found
+
+    def declared_exchange(self, name: str) -> Exchange:
+        """The exchange that a passive declaration means. Raises `NotFound`, `AccessRefused`, `InvalidName`."""
+        name = clean(name)
+        if not name:
+            raise replies.default_exchange()
+        return self.exchange(name)
 
     def declare_exchange(self, name: str, kind: str, properties: exchanges.Properties) -> Exchange:
         """Make an exchange, or see that the one of this name is the same. Raises AMQP's refusals, `InvalidName`."""
@@ -111,7 +123,7 @@ class VirtualHost:
         name = clean(name)
         if not name:
             raise replies.default_exchange()
-        if name.startswith(_RESERVED) and name in self.exchanges:
+        if name.startswith(_RESERVED):
             raise replies.system_exchange(name)
         found = self.exchanges.get(name)
         if found is None:
@@ -145,16 +157,18 @@ class VirtualHost:
         own: whether the bus itself makes it, which may use reserved names.
         Raises AMQP's refusals, `InvalidName`, `LimitExceeded`.
         """
-        own = own or not name
-        name = clean(name) or self.generate("amq.gen-")
+        given = clean(name)
+        name = given or self.generate("amq.gen-")
         found = self.queues.get(name)
         if found is not None:
             _check_same_queue(found, properties, peer)
             found.used = self._broker.now
             return found
-        if name.startswith(_RESERVED) and not own:
+        if given.startswith(_RESERVED) and not own:
             raise replies.reserved("queue", name)
         policy = read_policy(name, properties.arguments)
+        if is_quorum(properties.arguments):
+            _check_quorum(given, properties)
         check_key(policy.dead_letter_key or "")
         if len(self.queues) >= self._broker.limits.queues:
             raise LimitExceeded(f"there are {len(self.queues)} queues, the limit")
@@ -201,15 +215,24 @@ class VirtualHost:
 
     # --- bindings ---------------------------------------------------------------------------------
 
-    def bind(self, source: str, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
+    def source(self, name: str, destination: str | None = None) -> Exchange:
+        """The exchange that something is to be bound to. destination: the name of that, if it is an exchange as well.
+
+        As in RabbitMQ a source that is missing is told before a destination that is. Raises `AccessRefused`,
+        `NotFound`.
+        """
+        if not name or destination == "":
+            raise replies.default_exchange()
+        return self.exchange(name)
+
+    def bind(self, source: Exchange, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
         """Bind a queue or exchange to an exchange; once more does nothing. Raises AMQP's refusals, `LimitExceeded`."""
-        found = self._bindable(source, destination)
-        if isinstance(found, HeadersExchange):
+        if isinstance(source, HeadersExchange):
             check_arguments(arguments)
-        binding = Binding(found, destination, check_key(key), arguments)
-        if self._bindings >= self._broker.limits.bindings and binding.identity not in found.bindings:
+        binding = Binding(source, destination, check_key(key), arguments)
+        if self._bindings >= self._broker.limits.bindings and binding.identity not in source.bindings:
             raise LimitExceeded(f"there are {self._bindings} bindings, the limit")
-        if binding.identity not in found.bindings:
+        if binding.identity not in source.bindings:
             self._journal.binding(binding, isinstance(destination, Exchange), True)
             self._bind(binding)
 
@@ -219,21 +242,25 @@ class VirtualHost:
         self._bindings_to.setdefault(binding.destination, {})[binding.source, binding.identity] = binding
         self.changed = True
 
-    def unbind(self, source: str, destination: Destination, key: str, arguments: Mapping[str, object]) -> None:
-        """Undo a binding; none like it is as good. Raises AMQP's refusals."""
+    def binding(
+        self, source: str, destination: str, key: str, arguments: Mapping[str, object], *, to_exchange: bool
+    ) -> Binding | None:
+        """The binding that is to be undone; None if there is none like that. Raises `AccessRefused`."""
+        if not source or (to_exchange and not destination):
+            raise replies.default_exchange()
         found = self.exchanges.get(source)
-        if found is not None:
-            self._bindable(source, destination)
-            self._forget(Binding(found, destination, key, arguments))
+        there: Destination | None = (self.exchanges if to_exchange else self.queues).get(destination)
+        if found is None or there is None:
+            return None
+        return found.bindings.get(Binding(found, there, key, arguments).identity)
+
+    def unbind(self, binding: Binding) -> None:
+        """Undo a binding."""
+        self._forget(binding)
 
     def bindings_to(self, destination: Destination) -> list[Binding]:
         """The bindings that lead to a queue or exchange."""
         return list(self._bindings_to.get(destination, {}).values())
-
-    def _bindable(self, source: str, destination: Destination) -> Exchange:
-        if not source or (isinstance(destination, Exchange) and not destination.name):
-            raise replies.default_exchange()
-        return self.exchange(source)
 
     def _forget(self, binding: Binding) -> None:
         """Remove a binding if there is one like it; with its last one an auto-delete exchange goes."""
@@ -279,6 +306,20 @@ def _encoded(text: str) -> bytes:
         raise InvalidName(f"{text!r} can't be written in UTF-8") from None
 
 
+def _check_quorum(name: str, properties: Properties) -> None:
+    """What a quorum queue can't be. name: as given."""
+    if not name:
+        raise replies.failed("Cannot declare a server-named queue for type rabbit_quorum_queue")
+    unfit = {
+        "non-durable": not properties.durable,
+        "exclusive-owner": properties.owner is not None,
+        "auto-delete": properties.auto_delete,
+    }
+    for key, is_so in unfit.items():
+        if is_so:
+            raise replies.invalid_property(key, name)
+
+
 def _check_same_exchange(found: Exchange, kind: str, wanted: exchanges.Properties) -> None:
     current = found.properties
     pairs = [("type", kind, found.type)]
@@ -300,10 +341,15 @@ def _check_same_queue(found: Queue, wanted: Properties, peer: Peer) -> None:
 
 
 def _check_same_arguments(
-    what: str, name: str, wanted: Mapping[str, object], current: Mapping[str, object], compared: Collection[str]
+    what: str, name: str, wanted: Mapping[str, object], current: Mapping[str, object], compared: Sequence[str]
 ) -> None:
     """Numbers are compared by their value, whatever their size on the wire, but a flag is no number."""
-    for key in sorted({*wanted, *current}.intersection(compared)):
+    for key in compared:
         received, had = wanted.get(key, replies.ABSENT), current.get(key, replies.ABSENT)
-        if received != had or isinstance(received, bool) != isinstance(had, bool):
+        default = DEFAULTS.get(key, replies.ABSENT)
+        if not _is_same(*(default if one is replies.ABSENT else one for one in (received, had))):
             raise replies.unequal_argument(key, what, name, received, had)
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one == other and type(one) is type(other)

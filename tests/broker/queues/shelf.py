@@ -69,6 +69,9 @@ class Shelf:
                     place: one for place, one in self.messages.items() if place // MAX_POSITION != definition.number
                 }
 
+    def tidy(self) -> None:
+        """There is nothing to do."""
+
     def read(self, places: list[int]) -> dict[int, bytes]:
         if self.full:
             raise StoreError(self.full)

@@ -87,6 +87,8 @@ def test_an_exclusive_consumer_is_alone() -> None:
     bob.ask("cancel", tag)
     carol.consume("jobs")
     assert bob.refused("consume", "jobs", exclusive=True) == text
+    alice.queue("single", arguments={"x-single-active-consumer": True})
+    assert bob.refused("consume", "single", exclusive=True) == text.replace("jobs", "single")
 
 
 def test_a_single_active_consumer_is_followed_by_the_next() -> None:

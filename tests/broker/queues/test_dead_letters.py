@@ -10,7 +10,7 @@ import pytest
 
 from pybus.errors import LimitExceeded
 from pybus.limits import Limits
-from pybus.protocol.frames import CONFIRM
+from pybus.protocol.frames import CONFIRM, NACK, REQUEUE, UNTAKEN
 from tests.broker.queues.scene import Got, User, office
 
 DEAD = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
@@ -79,23 +79,39 @@ def test_without_an_exchange_that_exists_it_is_gone() -> None:
     assert scene.broker.queueing.bytes == 0
 
 
-def test_a_dead_letter_whose_history_fits_into_no_frame_is_dropped_and_counted() -> None:
+def test_a_dead_letter_is_delivered_however_long_its_history_has_become() -> None:
     scene, alice, _, carol = office(Limits()._replace(frame=20000))
     names = ["jobs", *(letter * 250 for letter in "abcdefgh")]
     for name, following in pairwise(names):
         how = {"x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": following}
         carol.queue(name, arguments=how)
     carol.queue(names[-1])
-    room = 20000 - 4096 - len(alice.message("", "jobs", b"", CONFIRM, 1))
-    for size in (room - 4096, room):
-        alice.tell("", "jobs", b"x" * size, CONFIRM, 1)
-    assert alice.told() == [("confirmed", 1), ("confirmed", 1)]
-    ((value, properties),) = died(carol, names[-1])
-    assert (value, len(properties["headers"]["x-death"])) == (b"x" * (room - 4096), 8)
-    there = [carol.ask("queue", name) for name in names]
-    counts = [(one["published"], one["dropped"]) for one in there if isinstance(one, dict)]
-    assert counts == [(2, 2)] * 7 + [(1, 2), (1, 0)]
+    value = b"x" * (20000 - 4096 - len(alice.message("", "jobs", b"", CONFIRM, 1)))
+    alice.tell("", "jobs", value, CONFIRM, 1)
+    assert alice.told() == [("confirmed", 1)]
+    peeked = carol.ask("peek_messages", names[-1])
+    found = carol.ask("get_message", names[-1])
+    assert isinstance(peeked, list)
+    assert isinstance(found, dict)
+    assert [one["message"] for one in peeked] == [found["message"]]
+    assert len(found["message"]) > 20000
+    carol.settle(1, NACK | REQUEUE | UNTAKEN)
+    ((body, properties),) = died(carol, names[-1])
+    assert (body, len(properties["headers"]["x-death"])) == (value, 8)
     assert scene.broker.queueing.bytes == 0
+
+
+def test_a_message_that_came_before_the_limit_was_lowered_is_delivered() -> None:
+    scene, alice, bob, carol = office(Limits()._replace(frame=20000))
+    carol.queue("dead")
+    carol.queue("jobs", arguments=DEAD)
+    alice.tell("", "jobs", b"x" * 10000)
+    scene.broker.use(Limits()._replace(frame=5000))
+    found = bob.ask("get_message", "jobs")
+    assert isinstance(found, dict)
+    assert found["message"].endswith(b"x" * 10000)
+    bob.reject(1)
+    assert reasons(carol) == [(b"x" * 10000, "rejected")]
 
 
 # --- expired ----------------------------------------------------------------------------------------
@@ -207,6 +223,23 @@ def test_the_oldest_go_when_a_queue_is_too_long() -> None:
     assert reasons(carol) == [(0, "maxlen"), (1, "maxlen")]
 
 
+@pytest.mark.parametrize("how", ["requeued", "lost"])
+def test_what_comes_back_into_a_full_queue_is_the_oldest_there(how: str) -> None:
+    _, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-max-length": 2})
+    alice.tell("", "jobs", 1)
+    bob.ask("get_message", "jobs")
+    alice.tell("", "jobs", 2)
+    alice.tell("", "jobs", 3)
+    if how == "requeued":
+        bob.requeue(1)
+    else:
+        bob.leave()
+    assert reasons(carol) == [(1, "maxlen")]
+    assert alice.ask("purge_queue", "jobs") == 2
+
+
 def test_length_counts_the_bytes_of_bodies_that_wait() -> None:
     _, alice, bob, carol = office()
     carol.queue("dead")
@@ -271,6 +304,32 @@ def test_a_quorum_queue_has_a_delivery_limit_of_its_own() -> None:
     assert reasons(carol) == [("poison", "delivery_limit")]
 
 
+def test_what_came_back_says_how_often_if_that_is_limited() -> None:
+    scene, alice, bob, carol = office()
+    carol.queue("dead")
+    carol.queue("jobs", arguments={**DEAD, "x-delivery-limit": 2})
+    carol.queue("free")
+    for queue in ("jobs", "free"):
+        alice.tell("", queue, 1, type="x", headers={"mine": 1, "x-delivery-count": 77})
+    once = {"type": "x", "headers": {"mine": 1, "x-delivery-count": 1}}
+    as_sent = {"type": "x", "headers": {"mine": 1, "x-delivery-count": 77}}
+    bob.consume("jobs")
+    assert bob.values() == [(as_sent, 1)]
+    bob.settle(1, NACK | REQUEUE | UNTAKEN)
+    assert bob.values() == [(as_sent, 1)]
+    bob.requeue(2)
+    assert bob.values() == [(once, 1)]
+    bob.requeue(3)
+    scene.wait(1)
+    assert bob.values() == [({**once, "headers": {"mine": 1, "x-delivery-count": 2}}, 1)]
+    bob.requeue(4)
+    ((_, properties),) = died(carol)
+    assert properties["headers"]["x-delivery-count"] == 77
+    bob.consume("free")
+    bob.requeue(5)
+    assert bob.values() == [(as_sent, 1), (as_sent, 1)]
+
+
 # --- chains and circles -----------------------------------------------------------------------------
 
 
@@ -305,12 +364,12 @@ def test_a_circle_that_turns_by_itself_is_cut() -> None:
 
 def test_a_long_chain_of_queues_is_no_deep_one() -> None:
     _, alice, _, carol = office()
-    for number in range(2000):
+    for number in range(1100):
         arguments = {"x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": f"q{number + 1}"}
         carol.queue(f"q{number}", arguments=arguments)
-    carol.queue("q2000")
+    carol.queue("q1100")
     alice.tell("", "q0", "far")
-    assert carol.ask("declare_queue", "q2000", True) == {"queue": "q2000", "messages": 1, "consumers": 0}
+    assert carol.ask("declare_queue", "q1100", True) == {"queue": "q1100", "messages": 1, "consumers": 0}
 
 
 # --- what its headers say, and what goes wrong --------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pybus.errors import PreconditionFailed
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, CONFIRM, ERROR, PERSISTENT
@@ -171,6 +172,21 @@ def test_messages_come_back_in_their_order_once_and_unmarked() -> None:
     assert again.broker.queueing.bytes > 0
 
 
+def test_a_message_that_several_queues_take_is_one_frame_for_the_disk() -> None:
+    scene, alice, bob = bus()
+    names = [f"jobs.{number}" for number in range(10)]
+    for name in names:
+        declare(scene, bob, name, ("amq.fanout", ""))
+    alice.tell("amq.fanout", "", "for all", PERSISTENT)
+    alice.tell("amq.fanout", "", "for all", PERSISTENT, priority=1)
+    scene.save()
+    rows = list(scene.shelf.messages.values())
+    assert (len(rows), len({id(row.data) for row in rows})) == (20, 2)
+    again = scene.die()
+    for name in names:
+        assert bodies(consumed(again, name)) == ["for all", "for all"]
+
+
 def test_an_exclusive_queue_does_not_come_back() -> None:
     scene, alice, bob = bus()
     bob.queue("mine", durable=True, exclusive=True)
@@ -178,6 +194,20 @@ def test_an_exclusive_queue_does_not_come_back() -> None:
     scene.save()
     assert list(scene.shelf.queues) == [1]
     assert scene.shelf.messages == {}
+
+
+def test_a_queue_whose_arguments_are_not_accepted_any_more_keeps_its_messages() -> None:
+    scene, alice, _ = bus()
+    publish(alice, "kept")
+    scene.save()
+    ((number, stored),) = scene.shelf.queues.items()
+    scene.shelf.queues[number] = stored._replace(arguments=pack({"x-queue-type": "stream"}))
+    scene = scene.die()
+    ((meaning, error),) = scene.broker.queueing.faults
+    assert meaning == "the arguments of queue 'jobs' are ignored"
+    assert isinstance(error, PreconditionFailed)
+    assert "unsupported queue type 'stream'" in error.message
+    assert consumed(scene) == [Got("", "jobs", "kept")]
 
 
 def test_properties_of_messages_come_back() -> None:
@@ -334,19 +364,15 @@ def test_a_message_that_kills_even_the_bus_goes_to_the_dead_letters_in_the_end()
     declare(scene, bob, "risky", arguments=arguments)
     declare(scene, bob, "dead")
     publish(bob, "poison", queue="risky")
-    for _ in range(2):
+    for returns in range(3):
+        if returns:
+            scene = scene.die()
         victim = scene.user("victim")
         victim.consume("risky")
         scene.save(2)
-        assert victim.values() == ["poison"]
+        assert victim.values() == [({"headers": {"x-delivery-count": returns}}, "poison") if returns else "poison"]
         victim.leave()
         scene.save()
-        scene = scene.die()
-    victim = scene.user("victim")
-    victim.consume("risky")
-    scene.save(2)
-    assert victim.values() == ["poison"]
-    victim.leave()
     scene.save()
     assert len(consumed(scene.die(), "dead")) == 1
     assert consumed(scene.die(), "risky") == []

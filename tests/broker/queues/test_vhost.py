@@ -63,40 +63,12 @@ def test_an_unequal_exchange_is_refused() -> None:
     assert alice.refused("declare_exchange", "ex", "zz") == start + "unknown exchange type 'zz'"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({"x-message-ttl": -1}, "'x-message-ttl' for queue 'q' in vhost '/': {value_negative,-1}"),
-        ({"x-message-ttl": "1"}, "'x-message-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\""),
-        ({"x-expires": 0}, "'x-expires' for queue 'q' in vhost '/': {value_zero,0}"),
-        ({"x-max-priority": 300}, "'x-max-priority' for queue 'q' in vhost '/': {max_value_exceeded,300}"),
-        ({"x-overflow": "zz"}, "'x-overflow' for queue 'q' in vhost '/': invalid_overflow"),
-        (
-            {"x-dead-letter-routing-key": "k"},
-            "'x-dead-letter-routing-key' for queue 'q' in vhost '/': routing_key_but_no_dlx_defined",
-        ),
-        (
-            {"x-single-active-consumer": 1},
-            "'x-single-active-consumer' for queue 'q' in vhost '/': {unacceptable_type,signedint}",
-        ),
-        ({"x-max-length": 1.5}, "'x-max-length' for queue 'q' in vhost '/': \"expected integer, got double\""),
-    ],
-)
-def test_arguments_that_can_t_be_right(arguments: dict[str, object], text: str) -> None:
+@pytest.mark.parametrize(("value", "kind"), [(5, "signedint"), (None, "void")])
+def test_an_alternate_exchange_has_to_be_named(value: object, kind: str) -> None:
     _, alice, _, _ = office()
-    refused = alice.refused("declare_queue", "q", arguments=arguments)
-    assert refused == f"PreconditionFailed: PRECONDITION_FAILED - invalid arg {text}"
-    assert alice.ask("queues") == []
-
-
-def test_arguments_that_have_to_name_an_exchange() -> None:
-    _, alice, _, _ = office()
-    start = "PreconditionFailed: PRECONDITION_FAILED - invalid type 'signedint' for arg "
-    assert alice.refused("declare_queue", "q", arguments={"x-dead-letter-exchange": 5}) == (
-        f"{start}'x-dead-letter-exchange' in queue 'q' in vhost '/'"
-    )
-    assert alice.refused("declare_exchange", "e", arguments={"alternate-exchange": 5}) == (
-        f"{start}'alternate-exchange' in exchange 'e' in vhost '/'"
+    assert alice.refused("declare_exchange", "e", arguments={"alternate-exchange": value}) == (
+        f"PreconditionFailed: PRECONDITION_FAILED - invalid type '{kind}' for arg 'alternate-exchange'"
+        " in exchange 'e' in vhost '/'"
     )
 
 
@@ -113,6 +85,30 @@ def test_what_is_not_there() -> None:
     assert alice.refused("bind_queue", "q", "nope") == no_exchange
     assert alice.refused("bind_exchange", "amq.fanout", "nope") == no_exchange
     assert alice.refused("bind_exchange", "nope", "amq.fanout") == no_exchange
+
+
+def test_what_is_told_first_of_a_binding_that_can_t_be_made() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("mine", exclusive=True)
+    no_exchange = "NotFound: NOT_FOUND - no exchange 'e' in vhost '/'"
+    assert bob.refused("bind_queue", "nope", "e") == no_exchange
+    assert bob.refused("bind_queue", "mine", "e") == no_exchange
+    assert bob.refused("bind_exchange", "nope", "e") == no_exchange
+    default = "AccessRefused: ACCESS_REFUSED - operation not permitted on the default exchange"
+    for method in ("bind_queue", "unbind_queue", "bind_exchange", "unbind_exchange"):
+        assert bob.refused(method, "nope", "") == default
+    for method in ("bind_exchange", "unbind_exchange"):
+        assert bob.refused(method, "", "nope") == default
+
+
+def test_only_a_binding_that_is_there_is_locked_with_its_queue() -> None:
+    _, alice, bob, _ = office()
+    alice.queue("mine", ("amq.fanout", "k"), exclusive=True)
+    assert bob.ask("unbind_queue", "mine", "amq.fanout", "other") is None
+    assert bob.refused("unbind_queue", "mine", "amq.fanout", "k").startswith("ResourceLocked: RESOURCE_LOCKED - ")
+    bindings = bob.ask("bindings")
+    assert isinstance(bindings, list)
+    assert [(one["destination"], one["key"]) for one in bindings] == [("mine", "k")]
 
 
 def test_deleting_and_unbinding_what_is_not_there_succeeds() -> None:
@@ -140,9 +136,24 @@ def test_reserved_names_and_the_default_exchange() -> None:
     assert alice.refused("bind_queue", "q", "", "k") == default
     assert alice.refused("unbind_queue", "q", "", "q") == default
     assert alice.refused("bind_exchange", "", "amq.fanout") == default
-    assert alice.refused("delete_exchange", "amq.direct") == (
-        start + "deletion of system exchange 'amq.direct' in vhost '/' not allowed"
-    )
+    assert alice.refused("declare_exchange", "", passive=True) == default
+    for name in ("amq.direct", "amq.nope"):
+        assert alice.refused("delete_exchange", name) == (
+            start + f"deletion of system exchange '{name}' in vhost '/' not allowed"
+        )
+
+
+def test_the_exchange_for_traces_is_there_for_who_binds_to_it() -> None:
+    _, alice, bob, _ = office()
+    alice.ask("declare_exchange", "amq.rabbitmq.trace", "topic", durable=True, internal=True)
+    bob.queue("traces", ("amq.rabbitmq.trace", "#"))
+    alice.tell("", "traces", "a message")
+    bob.consume("traces")
+    assert bob.values() == ["a message"]
+    alice.tell("amq.rabbitmq.trace", "publish.x", "made up")
+    assert alice.told() == [
+        ("AccessRefused", 0, "ACCESS_REFUSED - cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'")
+    ]
 
 
 def test_what_is_in_use_or_not_empty_stays_if_asked() -> None:
@@ -269,9 +280,9 @@ def test_names_lose_their_line_breaks_and_have_a_length() -> None:
 
 
 def test_limits_of_what_there_is() -> None:
-    _, alice, bob, _ = office(Limits()._replace(exchanges=7, queues=1, bindings=1))
+    _, alice, bob, _ = office(Limits()._replace(exchanges=8, queues=1, bindings=1))
     alice.ask("declare_exchange", "ex")
-    assert bob.refused("declare_exchange", "more") == "LimitExceeded: there are 7 exchanges, the limit"
+    assert bob.refused("declare_exchange", "more") == "LimitExceeded: there are 8 exchanges, the limit"
     alice.queue("q")
     assert bob.refused("declare_queue", "more") == "LimitExceeded: there are 1 queues, the limit"
     alice.ask("bind_queue", "q", "ex", "k")
@@ -361,9 +372,11 @@ def test_a_list_comes_in_pages() -> None:
         scene.broker.queueing.vhost.declare_queue(name, QueueProperties(), alice.peer)
     found = pages(bob, "queues")
     assert ([len(page) for page in found], [one for page in found for one in page]) == ([1000, 1000, 500], names)
-    assert [len(page) for page in pages(bob, "exchanges")] == [6]
+    assert [len(page) for page in pages(bob, "exchanges")] == [7]
     for name in names:
-        scene.broker.queueing.vhost.bind("amq.direct", scene.broker.queueing.vhost.queues[name], name, {})
+        scene.broker.queueing.vhost.bind(
+            scene.broker.queueing.vhost.exchange("amq.direct"), scene.broker.queueing.vhost.queues[name], name, {}
+        )
     skips = [bob.ask("bindings", skip=skip) for skip in (0, 1000, 2000, 3000)]
     keys = [[one["key"] for one in page] for page in skips if isinstance(page, list)]
     assert ([len(page) for page in keys], sorted(one for page in keys for one in page)) == ([1000, 1000, 500, 0], names)
