@@ -20,6 +20,8 @@ start.
 from pybus.errors import InvalidName
 
 BUS_NAME = "org.pybus.Bus"
+AMQ_TOPIC = "amq.topic"
+"""The exchange that signals go through."""
 MAX_BYTES = 255
 MAX_WORDS = 32
 MAX_NAME_BYTES = 240

@@ -113,6 +113,15 @@ def test_direct_send_knows_whether_it_got_there(daemon: BusDaemon, alice: pybus.
     assert letter.body == "dear bob"
 
 
+def test_what_one_asks_another_answers(daemon: BusDaemon, alice: pybus.Bus) -> None:
+    with example(daemon, "answer.py"), example(daemon, "answer.py"):
+        wait_for_consumers(alice, 2)
+        assert done(daemon, "ask.py", "6", "*", "7") == (0, "42\n", "")
+        assert done(daemon, "ask.py", "6 / 7") == (0, "'6 / 7' is no product of two whole numbers\n", "")
+    status = alice.queue("questions").status()
+    assert (status["acked"], status["messages"], status["unacked"]) == (2, 0, 0)
+
+
 def test_topic_receive_prints_what_matches(daemon: BusDaemon, alice: pybus.Bus) -> None:
     with example(daemon, "topic_receive.py", "kitchen.#", "*.*.hot") as receiving:
         wait_for_consumers(alice, 1)
@@ -176,7 +185,7 @@ def test_the_work_is_still_there_after_a_crash_of_the_bus(daemon: BusDaemon) -> 
     assert shown[-1] == "'echo two' exited with status 0\n"
 
 
-@pytest.mark.parametrize("name", ["direct_send.py", "topic_send.py", "work_send.py"])
+@pytest.mark.parametrize("name", ["ask.py", "direct_send.py", "topic_send.py", "work_send.py"])
 def test_who_sends_nothing_is_told_how(daemon: BusDaemon, name: str) -> None:
     code, out, err = done(daemon, name)
     assert (code, out, err.startswith(f"usage: {name} ")) == (1, "", True)

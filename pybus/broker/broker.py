@@ -52,8 +52,8 @@ class Broker:
 
     ready: peers whose outbox began to hold something since the shell last looked; the shell empties
     the list. todo: orders to the shell and news, in order, for `settle`. now: the time given with the
-    last event, monotonic seconds. wall_time: returns the time of day, seconds since 1970. effort: what the frame in
-    hand takes from its sender's turn.
+    last event, monotonic seconds. wall_time: returns the time of day, seconds since 1970. watchers: the observers that
+    see messages of queues. effort: what the frame in hand takes from its sender's turn.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Broker:
         self.ready: list[Peer] = []
         self.peers: dict[int, Peer] = {}
         self.observers: list[Observer] = []
+        self.watchers: list[Observer] = []
         self.todo: list[Order | News] = []
         self.signals = Signals(self)
         self.registry: NameRegistry[Peer] = NameRegistry()
@@ -232,12 +233,16 @@ class Broker:
     def observe(self, observer: Observer) -> None:
         """Let an observer see what passes."""
         self.observers.append(observer)
+        if observer.messages:
+            self.watchers.append(observer)
         for pattern in observer.patterns:
             self.signals.add(pattern, observer)
 
     def ignore(self, observer: Observer) -> None:
         """Let an observer see no more."""
         self.observers.remove(observer)
+        if observer.messages:
+            self.watchers.remove(observer)
         for pattern in observer.patterns:
             self.signals.remove(pattern, observer)
 

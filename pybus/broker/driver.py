@@ -308,17 +308,17 @@ class Driver:
             if peer.patterns
         ]
 
-    def monitor(self, patterns: list[str] | None = None, calls: bool = True) -> None:
-        """Send the caller a record of each message that passes, as signals to `bus.monitor`.
+    def monitor(self, patterns: list[str] | None = None, calls: bool = True, messages: bool = True) -> None:
+        """Send the caller a record of all that passes, as signals to `bus.monitor`.
 
-        patterns: of the signals to show, all if left out; calls: show calls, answers and errors.
-        Once more replaces it.
+        patterns: of the signals to show, all if left out; calls: show calls, answers and errors; messages: show
+        what becomes of messages of queues. Once more replaces it.
         """
         wanted = dict.fromkeys(self._check_patterns(["#", "bus.#"] if patterns is None else patterns))
         for observer in [one for one in self._broker.observers if one.peer is self._caller]:
             if isinstance(observer, Monitor):
                 self._broker.ignore(observer)
-        self._broker.observe(Monitor(self._broker, self._caller, tuple(wanted), calls))
+        self._broker.observe(Monitor(self._broker, self._caller, tuple(wanted), calls=calls, messages=messages))
 
     def traffic(self) -> dict[str, object]:
         """What passed by topic and by method since the caller asked first: seconds, topics, methods."""

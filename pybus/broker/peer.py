@@ -53,8 +53,8 @@ class Receiver:
 
     __slots__ = ()
 
-    def offer(self, data: bytes, count: int, key: bytes) -> bool:
-        """Hand over a run of `count` signals to one topic; tell whether a connection has got them by that."""
+    def offer(self, data: bytes, count: int, key: bytes) -> int:
+        """Hand over a run of `count` signals to one topic; how many connections and queues got them by that."""
         raise NotImplementedError
 
 

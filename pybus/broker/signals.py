@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.amq_topic import Listener
+from pybus.broker.observers import Observer
 from pybus.broker.peer import Peer, Receiver
 from pybus.broker.retained import Retained, RetainedTable
 from pybus.broker.routes import Receivers, Routes
@@ -62,7 +62,7 @@ class Signals:
         self._forget_routes()
 
     def receivers(self, key: bytes) -> Receivers:
-        """Who gets signals to a topic that has been checked, observers last."""
+        """Who gets signals to a topic that has been checked: peers, then observers, then queues."""
         return self.routes.known.get(key) or self._match(key.decode())
 
     def _find_route(self, peer: Peer, run: Run) -> Receivers:
@@ -83,7 +83,7 @@ class Signals:
     def _match(self, topic: str) -> Receivers:
         found = self.index.match(topic)
         if self._broker.observers:
-            found.sort(key=lambda receiver: not isinstance(receiver, Peer))
+            found.sort(key=_in_line)
         return tuple(found)
 
     def _forget_routes(self) -> None:
@@ -153,9 +153,14 @@ class Signals:
         flags = content.flags & (RAW | CAUSED)
         target = message_target(content.target, 0) if flags & CAUSED else 0
         data = frame(SIGNAL, flags, content.sender, target, 0, key, content.payload)
-        receivers = [one for one in self._match(topic) if not isinstance(one, Listener)]
+        found = self._match(topic)
+        receivers = [one for one in found if isinstance(one, Peer)]
         self._broker.effort += len(receivers)
-        return sum([receiver.offer(data, 1, key) for receiver in receivers])
+        reached = sum([receiver.offer(data, 1, key) for receiver in receivers])
+        for observer in found:
+            if isinstance(observer, Observer):
+                observer.see_signals(data, 1, key, receivers)
+        return reached
 
     # --- signals of the bus -----------------------------------------------------------------------
 
@@ -183,3 +188,8 @@ class Signals:
     def _offer(self, receivers: Receivers, data: bytes, topic: str) -> None:
         for receiver in receivers:
             receiver.offer(data, 1, topic.encode())
+
+
+def _in_line(receiver: Receiver) -> int:
+    """Observers come behind the peers, of which they tell who missed it, and before what queues do with it."""
+    return 0 if isinstance(receiver, Peer) else 1 if isinstance(receiver, Observer) else 2

@@ -101,6 +101,13 @@ class TopicIndex(Generic[T]):
         return list(found)
 
 
+def is_match(pattern: str, topic: str, *, guarded: bool = False) -> bool:
+    """Whether a single pattern matches, as it would in an index."""
+    index: TopicIndex[bool] = TopicIndex(guarded=guarded)
+    index.add(pattern, True)
+    return bool(index.match(topic))
+
+
 def _children(node: _Node[T]) -> dict[str, _Node[T]]:
     assert node.children is not None, "the holder does not have this pattern"
     return node.children

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pybus.cli.command import WRONG_USE, complain
+from pybus.cli.command import REFUSED, WRONG_USE, complain
+from pybus.errors import NotFound
 
 
 class Action(NamedTuple):
@@ -30,8 +31,22 @@ def add_action(parser: argparse.ArgumentParser, actions: Actions) -> None:
     """Add the word that says what to do, with what there is in the help; the first one is done if it is left out."""
     default = next(iter(actions))
     words = ", ".join(actions)
+
+    def known(word: str) -> str:
+        if word in actions:
+            return word
+        from pybus.nearness import did_you_mean  # who writes it right does not wait for its import
+
+        raise argparse.ArgumentTypeError(f"no action {word!r}{did_you_mean(word, actions) or f'; there are: {words}'}")
+
     parser.add_argument(
-        "action", metavar="ACTION", nargs="?", choices=[*actions], default=default, help=f"{words} (default {default})"
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        type=known,
+        choices=[*actions],
+        default=default,
+        help=f"{words} (default {default})",
     )
     usages = {name: _usage(name, action) for name, action in actions.items()}
     width = max(map(len, usages.values()))
@@ -54,7 +69,12 @@ def act(program: str, actions: Actions, options: argparse.Namespace) -> int:
     for option in dict.fromkeys(option for one in actions.values() for option in one.options):
         if getattr(options, option) not in (None, False) and option not in action.options:
             return complain(program, f"{name} takes no --{option.replace('_', '-')}", WRONG_USE)
-    return action.run(options)
+    try:
+        return action.run(options)
+    except NotFound as error:
+        from pybus.cli.misnamed import not_there
+
+        return complain(program, not_there(error), REFUSED)
 
 
 def _usage(name: str, action: Action) -> str:

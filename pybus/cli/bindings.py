@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from pybus.cli.command import OK
+from pybus.cli.command import OK, REFUSED, complain
+from pybus.cli.pages import all_bindings
 from pybus.cli.parsing import pair
 from pybus.cli.text import to_json
 from pybus.client.blocking import connect
 from pybus.names import BUS_NAME
+from pybus.nearness import did_you_mean
 
 
 def declared(one: dict[str, Any]) -> str:
@@ -49,8 +51,22 @@ def amqp_arguments(options: argparse.Namespace) -> dict[str, object]:
     return dict(options.argument or ())
 
 
-def change_binding(options: argparse.Namespace, method: str, destination: str, source: str) -> int:
-    """Bind or unbind by a method of the bus, with the key and the arguments that were given."""
+def bind(options: argparse.Namespace, what: str, destination: str, source: str) -> int:
+    """Bind a "queue" or an "exchange" to an exchange, by the key and the arguments that were given."""
     with connect() as bus:
-        bus.call(BUS_NAME, method, destination, source, options.key or "", amqp_arguments(options))
+        bus.call(BUS_NAME, f"bind_{what}", destination, source, options.key or "", amqp_arguments(options))
+    return OK
+
+
+def unbind(options: argparse.Namespace, program: str, what: str, destination: str, source: str) -> int:
+    """Undo such a binding. To AMQP it is no error if there is none; to a person it is."""
+    key, arguments = options.key or "", amqp_arguments(options)
+    with connect() as bus:
+        there = [one for one in all_bindings(bus, **{what: destination}) if one["source"] == source]
+        found = [one for one in there if (one["to"], one["destination"]) == (what, destination)]
+        if (key, arguments) not in [(one["key"], one["arguments"]) for one in found]:
+            by = " and ".join([*([key] if key else []), *([to_json(arguments)] if arguments else [])])
+            problem = f"{what} {destination!r} is not bound to exchange {source!r}{f' by {by}' if by else ''}"
+            return complain(program, problem + did_you_mean(key, [one["key"] for one in found]), REFUSED)
+        bus.call(BUS_NAME, f"unbind_{what}", destination, source, key, arguments)
     return OK

@@ -14,6 +14,7 @@ from typing import Any
 
 from pybus.address import bus_path
 from pybus.cli.command import OK
+from pybus.cli.pages import all_exchanges, all_queues
 from pybus.cli.running import daemon_pid
 from pybus.client.blocking import Bus, connect
 from pybus.errors import CallError, InvalidName, PybusError
@@ -94,11 +95,11 @@ def _methods(bus: Bus, _prefix: str, name: str | None) -> set[str]:
 
 
 def _queues(bus: Bus, _prefix: str, _name: str | None) -> set[str]:
-    return {queue["name"] for queue in _ask(bus, "queues")}
+    return {queue["name"] for queue in all_queues(bus)}
 
 
 def _exchanges(bus: Bus, _prefix: str, _name: str | None) -> set[str]:
-    return {exchange["name"] for exchange in _ask(bus, "exchanges")} - {""}
+    return {exchange["name"] for exchange in all_exchanges(bus)} - {""}
 
 
 def _topics(bus: Bus, prefix: str, name: str | None) -> set[str]:

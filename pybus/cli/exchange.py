@@ -10,16 +10,17 @@ from pybus.cli.bindings import (
     add_amqp_arguments,
     add_key,
     amqp_arguments,
+    bind,
     binding_facts,
-    change_binding,
     declared,
     named,
+    unbind,
 )
 from pybus.cli.command import OK
+from pybus.cli.pages import all_bindings, all_exchanges
 from pybus.cli.text import facts, plain, print_json, table
 from pybus.client.blocking import connect
 from pybus.errors import NotFound
-from pybus.names import BUS_NAME
 
 PROGRAM = "pybus exchange"
 
@@ -50,7 +51,7 @@ def exchange_command(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     with connect() as bus:
-        exchanges: list[dict[str, Any]] = bus.proxy(BUS_NAME).exchanges()
+        exchanges = all_exchanges(bus)
     if options.json:
         print_json(exchanges)
         return OK
@@ -65,8 +66,8 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     name = options.exchange
     with connect() as bus:
-        found = [one for one in bus.proxy(BUS_NAME).exchanges() if one["name"] == name]
-        bindings: list[dict[str, Any]] = bus.proxy(BUS_NAME).bindings()
+        found = [one for one in all_exchanges(bus) if one["name"] == name]
+        bindings = all_bindings(bus, exchange=name)
     if not found:
         raise NotFound(f"NOT_FOUND - no exchange '{name}' in vhost '/'")
     exchange: dict[str, Any] = found[0]
@@ -97,11 +98,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    return change_binding(options, "bind_exchange", options.exchange, options.source)
+    return bind(options, "exchange", options.exchange, options.source)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    return change_binding(options, "unbind_exchange", options.exchange, options.source)
+    return unbind(options, PROGRAM, "exchange", options.exchange, options.source)
 
 
 _BINDING = ("exchange", "source")

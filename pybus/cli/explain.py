@@ -1,25 +1,27 @@
-"""`pybus explain`: who would get a signal or a call, and why, without sending it.
+"""`pybus explain`: who would get a signal, a call or a message, and why, without sending it.
 
 What is found out is a map, which `--json` prints; `_topic_facts` and `_call_facts` make it, and
-`_topic_lines` and `_call_lines` turn it into lines: what it is about, and one fact.
+`_topic_lines` and `_call_lines` turn it into lines: what it is about, and one fact. `explain_message.py` is for
+messages of queues.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain
 from pybus.cli.endings import duration, ended, situation
 from pybus.cli.hints import disabled, mistakes, unpublished
+from pybus.cli.pages import all_bindings
+from pybus.cli.parsing import pair
 from pybus.cli.show import signature
-from pybus.cli.text import is_terminal, paint, plain, print_json, safe, short
+from pybus.cli.text import Line, plain, print_json, print_lines, short
 from pybus.client.blocking import Bus, connect
 from pybus.errors import CallError, TooLarge
 from pybus.interface import INTROSPECT
-from pybus.names import BUS_NAME, check_destination, check_method, check_topic, matches
+from pybus.names import AMQ_TOPIC, BUS_NAME, check_destination, check_method, check_topic, matches
 from pybus.nearness import near_miss, similar
 from pybus.protocol.codec import encode, unpack_or_keep
 from pybus.protocol.frames import RAW
@@ -27,13 +29,8 @@ from pybus.protocol.frames import RAW
 _MOST = 5
 """Near misses that are shown."""
 
-_SIGNALS = "amq.topic"
-"""The exchange that signals go through."""
-
 _INTROSPECT_SECONDS = 5.0
 """How long a service may take to describe itself."""
-
-Line = tuple[str, str]
 
 
 class Change(NamedTuple):
@@ -48,13 +45,26 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be written after `pybus explain`."""
     parser.add_argument("topic", metavar="TOPIC", nargs="?", help="tell who would get a signal published there")
     parser.add_argument("--call", nargs=2, metavar=("NAME", "METHOD"), help="tell who would get this call")
+    parser.add_argument("--exchange", metavar="EXCHANGE", help="tell which queues would get a message published there")
+    parser.add_argument("--key", metavar="KEY", help="with --exchange: its routing key (default: an empty one)")
+    parser.add_argument("--header", metavar="K=V", action="append", type=pair, help="with --exchange: a header of it")
+    parser.add_argument("--queue", metavar="QUEUE", help="the same for a message to this queue")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def explain_command(options: argparse.Namespace) -> int:
-    """Tell of a topic or of a call; 0 if somebody would get it, 3 if nobody, 1 if the bus would refuse it."""
-    if (options.topic is None) == (options.call is None):
-        return complain("pybus explain", "give a TOPIC or --call NAME METHOD", WRONG_USE)
+    """Tell of a topic, a call or a message; 0 if somebody would get it, 3 if nobody, 1 if the bus would refuse it."""
+    given = [one for one in (options.topic, options.call, options.exchange, options.queue) if one is not None]
+    if len(given) != 1:
+        return complain("pybus explain", "give one of TOPIC, --call NAME METHOD, --exchange and --queue", WRONG_USE)
+    if options.exchange is None and (options.key is not None or options.header is not None):
+        return complain("pybus explain", "--key and --header are for a message, which goes to an --exchange", WRONG_USE)
+    if options.exchange is not None or options.queue is not None:
+        from pybus.cli.explain_message import explain_message
+
+        to_queue = options.queue is not None
+        exchange, key = ("", options.queue) if to_queue else (options.exchange, options.key or "")
+        return explain_message(exchange, key, dict(options.header or ()), as_json=options.json)
     if options.call is None:
         return explain_topic(options.topic, as_json=options.json)
     name, method = options.call
@@ -78,7 +88,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
         facts = _topic_facts(bus, topic, kept)
     same = change is not None and change.on_change and [wire] == [(_flags(one), one["body"]) for one in kept]
     if same:
-        facts["receivers"], facts["bound"] = [], []
+        facts["receivers"], facts["bound"], facts["beyond"] = [], [], []
     lines = [
         *_topic_lines(facts, same),
         *(_change_lines(facts["retained"], change, same) if change is not None else ()),
@@ -86,7 +96,7 @@ def explain_topic(topic: str, change: Change | None = None, *, as_json: bool = F
     _show(facts, lines, as_json)
     if facts["refused"] is not None:
         return REFUSED
-    return OK if facts["receivers"] or facts["bound"] else NOBODY
+    return OK if _reached(facts) else NOBODY
 
 
 # --- topics ---------------------------------------------------------------------------------------
@@ -97,11 +107,13 @@ def _topic_facts(bus: Bus, topic: str, kept: list[dict[str, Any]]) -> dict[str, 
     peers: list[dict[str, Any]] = driver.subscriptions()
     services: list[dict[str, Any]] = driver.services()
     own = topic.split(".")[0] == "bus"
+    bound = _bound(all_bindings(bus, exchange=AMQ_TOPIC), topic)
     return {
         "topic": topic,
         "refused": "the topics under 'bus.' are the bus's own: only the bus publishes there" if own else None,
         "receivers": [{**peer, "patterns": found} for peer in peers if (found := _matching(peer["patterns"], topic))],
-        "bound": _bound(driver.bindings(), topic),
+        "bound": bound,
+        "beyond": [] if own else _beyond(bus, topic, bound),
         "retained": _kept(kept[0]) if kept else None,
         "services": [
             {"name": one["name"], "state": one["state"], "patterns": found}
@@ -122,9 +134,21 @@ def _bound(bindings: list[dict[str, Any]], topic: str) -> list[dict[str, Any]]:
     """The queues and exchanges that get the signal, as they are bound to the exchange that signals go through."""
     found: dict[tuple[str, str], list[str]] = {}
     for one in bindings:
-        if one["source"] == _SIGNALS and matches(one["key"], topic):
+        if one["source"] == AMQ_TOPIC and matches(one["key"], topic):
             found.setdefault((one["to"], one["destination"]), []).append(one["key"])
     return [{"to": to, "name": name, "patterns": patterns} for (to, name), patterns in found.items()]
+
+
+def _beyond(bus: Bus, topic: str, bound: list[dict[str, Any]]) -> list[str]:
+    """The queues that get the signal through exchanges which are bound to that of signals."""
+    direct = {one["name"] for one in bound if one["to"] == "queue"}
+    found: list[str] = bus.call(BUS_NAME, "route", AMQ_TOPIC, topic)["queues"]
+    return [name for name in found if name not in direct]
+
+
+def _reached(facts: dict[str, Any]) -> bool:
+    """Whether anybody would get the signal. An exchange passes it on, but keeps nothing."""
+    return bool(facts["receivers"] or facts["beyond"] or any(one["to"] == "queue" for one in facts["bound"]))
 
 
 def _kept(value: dict[str, Any]) -> dict[str, Any]:
@@ -168,10 +192,13 @@ def _topic_lines(facts: dict[str, Any], same: bool) -> Iterator[Line]:
     for peer in facts["receivers"]:
         yield "gets it", f"{_who(peer)}, by {' and '.join(peer['patterns'])}"
     for one in facts["bound"]:
-        yield "gets it", f"{one['to']} {one['name']}, by {' and '.join(one['patterns'])}"
+        about = "gets it" if one["to"] == "queue" else "way"
+        yield about, f"{one['to']} {one['name']}, by {' and '.join(one['patterns'])}"
+    for name in facts["beyond"]:
+        yield "gets it", f"queue {name}, through an exchange"
     if same:
         yield "nobody", "the same value is retained, so it is not passed on"
-    elif not (facts["receivers"] or facts["bound"]):
+    elif not _reached(facts):
         yield "nobody", f"nobody listens to {topic}"
     kept = facts["retained"]
     if kept is None:
@@ -336,7 +363,4 @@ def _show(facts: dict[str, Any], lines: Iterator[Line] | list[Line], as_json: bo
     if as_json:
         print_json(facts)
         return
-    for about, fact in lines:
-        print(
-            f"{paint(f'{about:<10}', 'title')}  {safe(fact)}" if is_terminal(sys.stdout) else f"{about}\t{safe(fact)}"
-        )
+    print_lines(lines)

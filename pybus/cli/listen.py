@@ -16,6 +16,7 @@ from pybus.cli.text import paint, plain, safe, to_json
 from pybus.client.blocking import Bus, connect
 from pybus.client.blocking_queues import Message
 from pybus.client.inbox import Signal
+from pybus.errors import NotFound
 
 _One = TypeVar("_One")
 
@@ -104,7 +105,12 @@ def _consume(options: argparse.Namespace, handle: Callable[[Message], bool]) -> 
     prefetch = _PREFETCH if options.exec is None and options.count is None else 1
     with connect() as bus:
         _tell_of_losses(bus)
-        consumer = bus.queue(options.queue, passive=True).consume(prefetch=prefetch)
+        try:
+            consumer = bus.queue(options.queue, passive=True).consume(prefetch=prefetch)
+        except NotFound as error:
+            from pybus.cli.misnamed import not_there
+
+            return complain(PROGRAM, not_there(error), REFUSED)
 
         def settle(message: Message, is_last: bool) -> None:
             if is_last:

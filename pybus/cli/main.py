@@ -83,7 +83,7 @@ _ALL = (
     _command("stats", "stats", "Show the bus in numbers."),
     _command("top", "top", "Watch who sends how much, live, with the worst offender on top."),
     _command("monitor", "monitor", "Show everything that passes: signals, calls with their answers, errors, drops."),
-    _command("explain", "explain", "Tell who would get a signal or a call, and why, without sending it."),
+    _command("explain", "explain", "Tell who would get a signal, a call or a message, and why, without sending it."),
     _command("record", "record", "Write what passes to a file, to be replayed."),
     _command("replay", "record", "Publish again what `pybus record` wrote."),
     _command("wait", "wait", "Wait until somebody owns a name."),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from pybus.cli.command import EXIT_CODES, open_missing_streams, run_command
+from pybus.cli.command import EXIT_CODES, WRONG_USE, complain, open_missing_streams, run_command
 from pybus.client.calls import MAX_TIMEOUT
 from pybus.errors import BodyError
 
@@ -21,9 +22,30 @@ class Command(NamedTuple):
     more_codes: str = ""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        _, divider, words = message.partition("unrecognized arguments: ")
+        if divider:
+            unknown = words.split()[0]
+            from pybus.nearness import did_you_mean  # who writes it right does not wait for its import
+
+            meant = did_you_mean(unknown, self._option_string_actions)
+            message = (
+                f"there is no {unknown}" + meant if unknown.startswith("-") else f"{unknown!r} is one word too many"
+            )
+        sys.exit(
+            complain(self.prog, f"{message}{'' if message.endswith('?') else f'; see {self.prog} --help'}", WRONG_USE)
+        )
+
+
 def seconds(text: str) -> float:
     """A time span on the command line."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}") from None
     if not 0 < number <= MAX_TIMEOUT:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {MAX_TIMEOUT} seconds")
     return number
@@ -31,7 +53,10 @@ def seconds(text: str) -> float:
 
 def count(text: str) -> int:
     """How many, on the command line."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
@@ -62,7 +87,7 @@ def pair(text: str) -> tuple[str, object]:
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of the command's words: what --help, the man page and the completions are made from."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=command.program,
         description=command.description,
         epilog=EXIT_CODES + command.more_codes,

@@ -13,13 +13,15 @@ from pybus.cli.bindings import (
     add_amqp_arguments,
     add_key,
     amqp_arguments,
+    bind,
     binding_facts,
-    change_binding,
     declared,
     named,
+    unbind,
 )
 from pybus.cli.command import NOBODY, OK, complain
 from pybus.cli.messages import message_json
+from pybus.cli.pages import all_bindings, all_queues
 from pybus.cli.parsing import count
 from pybus.cli.rates import queue_rates
 from pybus.cli.text import facts, is_terminal, plain, print_json, print_value, short, since, table, to_json
@@ -84,16 +86,14 @@ def _list(options: argparse.Namespace) -> int:
 
 def _look(bus: Bus) -> tuple[float, list[dict[str, Any]]]:
     """The queues now, and the bus's own clock."""
-    driver = bus.proxy(BUS_NAME)
-    queues: list[dict[str, Any]] = driver.queues()
-    return driver.stats()["uptime"], queues
+    queues = all_queues(bus)
+    return bus.proxy(BUS_NAME).stats()["uptime"], queues
 
 
 def _show(options: argparse.Namespace) -> int:
     with connect() as bus:
-        queue = _described(bus, options.queue)
-        bindings: list[dict[str, Any]] = bus.proxy(BUS_NAME).bindings()
-    bound = [one for one in bindings if (one["to"], one["destination"]) == ("queue", options.queue)]
+        queue = described(bus, options.queue)
+        bound = all_bindings(bus, queue=options.queue)
     if options.json:
         print_json({**queue, "bound": bound})
     else:
@@ -101,13 +101,12 @@ def _show(options: argparse.Namespace) -> int:
     return OK
 
 
-def _described(bus: Bus, name: str) -> dict[str, Any]:
+def described(bus: Bus, name: str) -> dict[str, Any]:
     """What the bus says of a queue, even of one that is exclusive to somebody else. Raises `NotFound`."""
-    driver = bus.proxy(BUS_NAME)
     try:
-        queue: dict[str, Any] = driver.queue(name)
+        queue: dict[str, Any] = bus.proxy(BUS_NAME).queue(name)
     except ResourceLocked:
-        found = [one for one in driver.queues() if one["name"] == name]
+        found = [one for one in all_queues(bus) if one["name"] == name]
         if not found:
             raise
         queue = found[0]
@@ -160,11 +159,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    return change_binding(options, "bind_queue", options.queue, options.exchange)
+    return bind(options, "queue", options.queue, options.exchange)
 
 
 def _unbind(options: argparse.Namespace) -> int:
-    return change_binding(options, "unbind_queue", options.queue, options.exchange)
+    return unbind(options, PROGRAM, "queue", options.queue, options.exchange)
 
 
 # --- messages -------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class Recorder:
         self._file = file
         self._patterns = patterns
         self._lost = 0
-        self.traffic = Traffic(bus, "pybus record", patterns, calls=False)
+        self.traffic = Traffic(bus, "pybus record", patterns, everything=False)
         self._started = monotonic()
 
     def begin(self, *, with_retained: bool) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from pybus.cli.command import NOBODY, OK, WRONG_USE, complain, run_command
+from pybus.cli.command import NOBODY, OK, REFUSED, WRONG_USE, complain, run_command
 from pybus.client.blocking import connect
-from pybus.errors import Unroutable
+from pybus.errors import NotFound, Unroutable
+from pybus.names import AMQ_TOPIC, BUS_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retain", action="store_true", help="let the bus keep the value for those who come later")
     parser.add_argument("--clear", action="store_true", help="let the bus forget the value that it keeps")
     parser.add_argument("--on-change", action="store_true", help="--retain, and pass on only what differs from before")
-    parser.add_argument("--report", action="store_true", help="print how many got it; exit code 3 if nobody did")
+    parser.add_argument("--report", action="store_true", help="print how many programs and queues got it; code 3: none")
     parser.add_argument(
         "--dry-run", action="store_true", help="send nothing, but tell who would get it, as pybus explain"
     )
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confirm", action="store_true", help="wait until the message is safe in its queues")
 
 
-_FOR_SIGNALS = ("retain", "clear", "on_change", "report", "dry_run")
+_FOR_SIGNALS = ("retain", "clear", "on_change", "report")
 _FOR_MESSAGES = ("key", "header", "persistent", "mandatory", "confirm")
 
 
@@ -120,8 +121,18 @@ def _send_signals(options: argparse.Namespace) -> int:
     reached = _publish(options)
     if not options.report:
         return OK
-    print(reached)
+    print(f"{reached}{_queues_of(options.topic)}" if sys.stdout.isatty() else reached)
     return OK if reached else NOBODY
+
+
+def _queues_of(topic: str) -> str:
+    """The queues that are among those who got it, for a person."""
+    with connect() as bus:
+        found = bus.call(BUS_NAME, "route", AMQ_TOPIC, topic)["queues"]
+    from pybus.cli.text import safe
+
+    shown = ", ".join(safe(name) for name in found)
+    return f" ({'queue' if len(found) == 1 else 'queues'} {shown})" if found else ""
 
 
 def _publish(options: argparse.Namespace) -> int:
@@ -147,6 +158,10 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _send_messages(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        from pybus.cli.explain_message import explain_message
+
+        return explain_message(*_place(options), dict(options.header or ()))
     try:
         with connect() as bus:
             if not options.confirm:
@@ -157,19 +172,30 @@ def _send_messages(options: argparse.Namespace) -> int:
     except Unroutable:
         if options.queue is None:
             raise
-        return complain(PROGRAM, f"there is no queue {options.queue!r}", NOBODY)
+        from pybus.cli.misnamed import near
+
+        return complain(PROGRAM, f"there is no queue {options.queue!r}{near('queue', options.queue)}", NOBODY)
+    except NotFound as error:
+        from pybus.cli.misnamed import not_there
+
+        return complain(PROGRAM, not_there(error), REFUSED)
     return OK
 
 
 def _publish_to(bus: Bus, options: argparse.Namespace) -> None:
     """Publish the messages. To AMQP it is no error if there is no such queue; to a person who names one it is."""
     to_queue = options.queue is not None
-    exchange, key = ("", options.queue) if to_queue else (options.exchange, options.key or "")
+    exchange, key = _place(options)
     how: dict[str, Any] = {"persistent": options.persistent, "mandatory": options.mandatory or to_queue}
     if options.header:
         how["headers"] = dict(options.header)
     for value in _values(options):
         bus.publish_to(exchange, key, value, **how)
+
+
+def _place(options: argparse.Namespace) -> tuple[str, str]:
+    """The exchange and the routing key of the messages."""
+    return ("", options.queue) if options.queue is not None else (options.exchange, options.key or "")
 
 
 def _header(text: str) -> tuple[str, object]:

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
 
+Line = tuple[str, str]
+"""What a line is about, and one fact."""
+
 _DEEP = "(nested too deeply to show)"
 _LEVELS = 100
 """How many levels of a value that is nested too deeply are shown."""
@@ -130,6 +133,14 @@ def print_value(value: object, *, as_json: bool = False) -> None:
         sys.stdout.buffer.write(value)
     else:
         print(to_json(value) if as_json else plain(value))
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines: what each is about, and a fact; for people aligned, tabs between for programs."""
+    for about, fact in lines:
+        print(
+            f"{paint(f'{about:<10}', 'title')}  {safe(fact)}" if is_terminal(sys.stdout) else f"{about}\t{safe(fact)}"
+        )
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

@@ -1,8 +1,8 @@
 """What passes on the bus, piece by piece: the bus's own method `monitor`, with who is who.
 
-A piece comes for each run of frames (neighbouring signals to one topic) and for each call, answer
-and error. The connection may be lost and come back meanwhile, and messages may be missed: both are
-said on stderr.
+A piece comes for each run of frames (neighbouring signals to one topic), for each call, answer and
+error, and for each thing that happens to a message of a queue. The connection may be lost and come back
+meanwhile, and messages may be missed: both are said on stderr.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pybus.cli.directory import TOPICS, Directory
 from pybus.client.blocking import Bus
@@ -25,13 +25,33 @@ _TELL_EVERY = 1.0
 """Seconds between two reports of misses, when they go on."""
 
 
+class Routing(NamedTuple):
+    """What is known of a message of a queue beside what all pieces have.
+
+    exchange: where it was published; for one that died where its dead letter goes, None if it has none. queue: the one
+    that it is delivered from, settled in, or died in. service: the one that it calls, in the place of a queue.
+    consumer: the tag of the consumer that gets it. reason: why it died or came back. age: seconds since it came into
+    its queue. properties: AMQP's.
+    """
+
+    exchange: str | None
+    queue: str | None
+    service: str | None
+    consumer: str | None
+    reason: str
+    age: float | None
+    properties: dict[str, Any]
+
+
 class Piece(NamedTuple):
     """Frames that passed, as the bus tells of them.
 
-    at: when, on CLOCK_MONOTONIC. kind: signal, call, answer or error. sender, receivers, missed: numbers of
-    connections; those of `missed` were too full to get it. key: a topic, "NAME METHOD" or "".
+    at: when, on CLOCK_MONOTONIC. kind: signal, call, answer or error; publish, deliver, ack, nack, reject, died or
+    return for messages of queues. sender, receivers, missed: numbers of connections; those of `missed` were too full
+    to get it. key: a topic, "NAME METHOD", a routing key or "".
     flags: as in `pybus.protocol.frames`. ephemeral: whether a value is kept only while its publisher is there.
-    size: the frames' bytes together. bodies: as on the wire, one for each frame.
+    size: the frames' bytes together. bodies: as on the wire, one for each frame. queues: the names of those that it
+    gets to. routing: of a message of a queue.
     """
 
     at: float
@@ -45,6 +65,8 @@ class Piece(NamedTuple):
     ephemeral: bool
     size: int
     bodies: list[bytes]
+    queues: list[str]
+    routing: Routing | None = None
 
 
 class Traffic:
@@ -55,8 +77,8 @@ class Traffic:
     connection is back.
     """
 
-    def __init__(self, bus: Bus, program: str, patterns: list[str], *, calls: bool) -> None:
-        """program: how the command is called. patterns: of topics. calls: whether to see calls and their answers."""
+    def __init__(self, bus: Bus, program: str, patterns: list[str], *, everything: bool) -> None:
+        """program: how the command is called. patterns: of topics. everything: calls, answers and messages, too."""
         self.directory = Directory()
         self.missed = 0
         self.on_missed: Callable[[int], None] | None = None
@@ -64,7 +86,7 @@ class Traffic:
         self._bus = bus
         self._program = program
         self._patterns = patterns
-        self._calls = calls
+        self._everything = everything
         self._told = 0
         self._told_at = 0.0
         self._is_stale = False
@@ -109,7 +131,7 @@ class Traffic:
     def _begin(self) -> None:
         """Learn who is here, then watch: every change from then on comes among the messages, in its place."""
         self.directory.learn(self._bus.call(BUS_NAME, "peers"))
-        self._bus.call(BUS_NAME, "monitor", self._patterns, self._calls)
+        self._bus.call(BUS_NAME, "monitor", self._patterns, calls=self._everything, messages=self._everything)
         self.directory.monitors.add(unique_number(self._bus.name) or BUS)
 
     def _come_back(self) -> None:
@@ -143,4 +165,5 @@ class Traffic:
 def _piece(signal: Signal) -> Piece:
     body = signal.body
     assert isinstance(body, dict)
-    return Piece(*[body[field] for field in Piece._fields])
+    routing = Routing(*[body[field] for field in Routing._fields]) if "exchange" in body else None
+    return Piece(**{field: body[field] for field in Piece._fields[:-1]}, routing=routing)

@@ -15,8 +15,8 @@ from typing import Any
 
 from pybus.address import bus_path
 from pybus.client.aio_connection import HIGH, Connection
-from pybus.client.aio_queues import Exchange, Queue
-from pybus.client.face import TIMEOUT
+from pybus.client.aio_queues import Exchange, Message, Queue
+from pybus.client.face import TIMEOUT, no_reply
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
 from pybus.errors import ConnectionLost
@@ -151,8 +151,8 @@ class Bus(Connection):
 
         retain: keep it as the topic's value. ephemeral: keep it for as long as this connection lasts; then it
         is forgotten as by `clear`, and published anew if the connection comes back. on_change: pass it on only
-        if that changes the kept value. confirm: wait, and return the number of receivers. Waits while the bus
-        does not read.
+        if that changes the kept value. confirm: wait, and return how many got it, connections and queues. Waits
+        while the bus does not read.
         Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
         later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
@@ -279,6 +279,35 @@ class Bus(Connection):
             self._schedule_write()
         else:
             await self._wait(pending)
+
+    async def request(
+        self,
+        exchange: str,
+        key: str,
+        body: object = None,
+        *,
+        timeout: float = TIMEOUT,
+        persistent: bool = False,
+        **properties: object,
+    ) -> Message:
+        """Publish a message to an exchange, and return the reply of who takes it, which needs no ack.
+
+        As the blocking face's `request`. Cancel-safe: the reply is dropped when it comes.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                steps = self._core.queues.request(
+                    exchange, key, body, properties, persistent=persistent, timeout=timeout
+                )
+                reply = await self._drive(steps)
+                try:
+                    data = await self._future(reply, timeout)
+                finally:
+                    self._core.queues.abandon(reply)
+        except TimeoutError:
+            raise no_reply(exchange, key, timeout) from None
+        assert isinstance(data, bytes)
+        return Message(self, data, 0)
 
     # --- calls ------------------------------------------------------------------------------------
 

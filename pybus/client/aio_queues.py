@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pybus.client.messages import Delivered, Tray
+from pybus.client.replies import reply_properties
 
 if TYPE_CHECKING:
     from pybus.client.aio import Bus
-    from pybus.client.queues import Declared
+    from pybus.client.declared import Declared
 
 
 class Message(Delivered):
@@ -32,7 +33,10 @@ class Message(Delivered):
         return done
 
     async def nack(self, *, requeue: bool = True) -> bool:
-        """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters."""
+        """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters.
+
+        Cancel-safe as `ack` is.
+        """
         done = self._bus._core.queues.nack(self, requeue=requeue)
         await self._bus._written()
         return done
@@ -40,6 +44,14 @@ class Message(Delivered):
     async def reject(self) -> bool:
         """It can't be done by anybody: `nack(requeue=False)`."""
         return await self.nack(requeue=False)
+
+    async def reply(self, body: object = None, **how: Any) -> None:
+        """Answer who sent it by `request`, or with a `reply_to`. how: as for `Bus.publish_to`.
+
+        That settles nothing: `ack` it as well. Raises `UsageError` if nobody asked for a reply.
+        """
+        queue, properties = reply_properties(self, how)
+        await self._bus.publish_to("", queue, body, **properties)
 
     async def __aenter__(self) -> Message:
         return self
@@ -92,7 +104,10 @@ class Consumer:
         return message
 
     async def close(self) -> None:
-        """Get no more messages. Those that were not taken yet go back to the queue."""
+        """Get no more messages. Those that were not taken yet go back to the queue.
+
+        Cancel-safe: the consumer ends all the same.
+        """
         if not self._tray.closed and not self._bus._owner.closed:
             await self._bus._drive(self._bus._core.queues.cancel(self._tray))
 
@@ -113,7 +128,10 @@ class Consumer:
 
 
 class Queue:
-    """A queue that this program has declared. name: the bus's choice, if none was given."""
+    """A queue that this program has declared. name: the bus's choice, if none was given.
+
+    If a method is cancelled whose docstring does not say otherwise, the bus may have carried it out or not.
+    """
 
     def __init__(self, bus: Bus, declared: Declared) -> None:
         self._bus = bus
@@ -139,6 +157,10 @@ class Queue:
         """Publish a message to this queue alone. how: as for `Bus.publish_to`."""
         await self._bus.publish_to("", self.name, body, **how)
 
+    async def request(self, body: object = None, **how: Any) -> Message:
+        """Publish a message to this queue, and return the reply of who takes it. how: as for `Bus.request`."""
+        return await self._bus.request("", self.name, body, **how)
+
     async def consume(
         self, *, prefetch: int = 10, tag: str = "", exclusive: bool = False, priority: int = 0, no_ack: bool = False
     ) -> Consumer:
@@ -147,6 +169,7 @@ class Queue:
         prefetch: how many may be on their way or in hand without being acked; 0 for any number. exclusive: be the
         only one. priority: a higher one is served first. no_ack: each is acked by being taken.
         Raises `AccessRefused` if the queue is in exclusive use, `ResourceLocked`, `LimitExceeded`.
+        Cancel-safe: cancelled, there is no consumer, and no message is lost.
         """
         bus = self._bus
         tray = Tray(tag, lambda data, number: Message(bus, data, number))
@@ -159,7 +182,7 @@ class Queue:
     async def get(self, *, no_ack: bool = False) -> Message | None:
         """The next message, or None if none waits. no_ack: it need not be acked.
 
-        Cancel-safe: a message that comes when nobody waits for it goes back to its place; with no_ack it is lost.
+        Cancel-safe: a message that comes when nobody waits for it goes back to its place.
         """
         found = await self._bus._drive(self._bus._core.queues.get(self._declared, no_ack))
         return None if found is None else Message(self._bus, *found)
@@ -170,7 +193,10 @@ class Queue:
         return count
 
     async def delete(self, *, if_unused: bool = False, if_empty: bool = False) -> int:
-        """Delete the queue; how many messages waited. Raises `PreconditionFailed` if it is in use or not empty."""
+        """Delete the queue; how many messages waited. Raises `PreconditionFailed` if it is in use or not empty.
+
+        Cancelled, it is deleted all the same if it may be, and not declared again when a lost connection comes back.
+        """
         return await self._bus._drive(self._bus._core.queues.delete_queue(self._declared, if_unused, if_empty))
 
     async def status(self) -> dict[str, Any]:
@@ -193,6 +219,10 @@ class Exchange:
     async def publish(self, key: str = "", body: object = None, **how: Any) -> None:
         """Publish a message to this exchange. how: as for `Bus.publish_to`."""
         await self._bus.publish_to(self.name, key, body, **how)
+
+    async def request(self, key: str = "", body: object = None, **how: Any) -> Message:
+        """Publish a message to this exchange, and return the first reply to it. how: as for `Bus.request`."""
+        return await self._bus.request(self.name, key, body, **how)
 
     async def bind(self, source: str, key: str = "", arguments: Mapping[str, object] | None = None) -> None:
         """Let messages that come to another exchange and match come to this one. Raises `NotFound`."""

@@ -11,7 +11,7 @@ from time import monotonic
 
 from pybus.address import bus_path
 from pybus.client.blocking_connection import Connection
-from pybus.client.face import TIMEOUT
+from pybus.client.face import TIMEOUT, no_reply
 from pybus.client.inbox import Inbox, Signal
 from pybus.client.transport import GRACE
 from pybus.errors import NotConnected
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from pybus.client.blocking_queues import Confirming, Exchange, Queue
+    from pybus.client.blocking_queues import Confirming, Exchange, Message, Queue
 
 
 def connect(address: str | None = None, *, program: str | None = None, reconnect: bool = True) -> Bus:
@@ -96,8 +96,8 @@ class Bus(Connection):
 
         retain: keep it as the topic's value. ephemeral: keep it for as long as this connection lasts; then it
         is forgotten as by `clear`, and published anew if the connection comes back. on_change: pass it on only
-        if that changes the kept value. confirm: wait, and return the number of receivers. Waits while the bus
-        does not read.
+        if that changes the kept value. confirm: wait, and return how many got it, connections and queues. Waits
+        while the bus does not read.
         Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
         later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
@@ -239,6 +239,41 @@ class Bus(Connection):
             block.add(pending)
         else:
             self._send_frame(pending)
+
+    def request(
+        self,
+        exchange: str,
+        key: str,
+        body: object = None,
+        *,
+        timeout: float = TIMEOUT,
+        persistent: bool = False,
+        **properties: object,
+    ) -> Message:
+        """Publish a message to an exchange as `publish_to` does, and return the reply of who takes it (`reply`).
+
+        With "" as the exchange the key is a queue's name, or that of a service, of which the property `type` names the
+        method and the body is the arguments: `[[...], {...}]`. timeout: seconds until the reply has to be here; the
+        message itself expires with it, unless an `expiration` is given. The reply needs no ack.
+        Raises what `publish_to` does with confirm, `Unroutable` if it reaches no queue; `DeadlinePassed` if no reply
+        comes in time, the service's error if it is one, and `ConnectionLost` if the connection ends first: then
+        somebody may have taken the message or not.
+        """
+        from pybus.client.blocking_queues import Message
+
+        until = monotonic() + timeout
+        reply = self._drive(
+            self._core.queues.request(exchange, key, body, properties, persistent=persistent, timeout=timeout)
+        )
+        try:
+            while not reply.done:
+                if monotonic() > until or not self._exchange(until):
+                    raise no_reply(exchange, key, timeout)
+            data = reply.result()
+        finally:
+            self._core.queues.abandon(reply)
+        assert isinstance(data, bytes)
+        return Message(self, data, 0)
 
     def confirming(self) -> Confirming:
         """A block (`with bus.confirming():`) whose messages are confirmed all together at its end.

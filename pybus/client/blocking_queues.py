@@ -6,6 +6,7 @@ from collections import deque
 from time import monotonic
 
 from pybus.client.messages import Delivered, Tray
+from pybus.client.replies import reply_properties
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pybus.client.blocking import Bus
+    from pybus.client.declared import Declared
     from pybus.client.pending import Pending
-    from pybus.client.queues import Declared
 
 _AT_ONCE = 64 * 1024
 """Bytes of messages that are written together while a block of them is to be confirmed."""
@@ -33,20 +34,29 @@ class Message(Delivered):
 
     def ack(self) -> bool:
         """It is done. False if the bus does not wait for that any more, as the connection was lost since."""
-        return self._settled(self._bus._core.queues.ack(self))
+        self._bus._owner.check()
+        done = self._bus._core.queues.ack(self)
+        self._bus._send()
+        return done
 
     def nack(self, *, requeue: bool = True) -> bool:
         """It is not done: it goes back to its place in the queue, or with requeue=False to the dead letters."""
-        return self._settled(self._bus._core.queues.nack(self, requeue=requeue))
+        self._bus._owner.check()
+        done = self._bus._core.queues.nack(self, requeue=requeue)
+        self._bus._send()
+        return done
 
     def reject(self) -> bool:
         """It can't be done by anybody: `nack(requeue=False)`."""
         return self.nack(requeue=False)
 
-    def _settled(self, done: bool) -> bool:
-        self._bus._owner.check()
-        self._bus._send()
-        return done
+    def reply(self, body: object = None, **how: Any) -> None:
+        """Answer who sent it by `request`, or with a `reply_to`. how: as for `Bus.publish_to`.
+
+        That settles nothing: `ack` it as well. Raises `UsageError` if nobody asked for a reply.
+        """
+        queue, properties = reply_properties(self, how)
+        self._bus.publish_to("", queue, body, **properties)
 
     def __enter__(self) -> Message:
         return self
@@ -146,6 +156,10 @@ class Queue:
         """Publish a message to this queue alone. how: as for `Bus.publish_to`."""
         self._bus.publish_to("", self.name, body, **how)
 
+    def request(self, body: object = None, **how: Any) -> Message:
+        """Publish a message to this queue, and return the reply of who takes it. how: as for `Bus.request`."""
+        return self._bus.request("", self.name, body, **how)
+
     def consume(
         self, *, prefetch: int = 10, tag: str = "", exclusive: bool = False, priority: int = 0, no_ack: bool = False
     ) -> Consumer:
@@ -196,6 +210,10 @@ class Exchange:
     def publish(self, key: str = "", body: object = None, **how: Any) -> None:
         """Publish a message to this exchange. how: as for `Bus.publish_to`."""
         self._bus.publish_to(self.name, key, body, **how)
+
+    def request(self, key: str = "", body: object = None, **how: Any) -> Message:
+        """Publish a message to this exchange, and return the first reply to it. how: as for `Bus.request`."""
+        return self._bus.request(self.name, key, body, **how)
 
     def bind(self, source: str, key: str = "", arguments: Mapping[str, object] | None = None) -> None:
         """Let messages that come to another exchange and match come to this one. Raises `NotFound`."""

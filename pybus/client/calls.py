@@ -164,6 +164,10 @@ class Calls:
         self._doubtful = self._serial
         return None
 
+    def await_reply(self) -> Pending:
+        """A message is about to be published that is to be answered by another one. What to wait for."""
+        return self._await(self._next_serial())
+
     def _next_serial(self) -> int:
         self._serial = self._serial % 0xFFFFFFFF + 1
         return self._serial

@@ -181,12 +181,12 @@ class Core(Calls):
         same_bus = self._bus == self.welcome.bus
         before, after = self._kept.again(waiting, self.number, self._next_serial, same_bus=same_bus)
         self._bus = self.welcome.bus
+        if self._queues is not None:  # first, as what waits may be meant for what is declared again
+            self._queues.connected()
         for one in (*before, *waiting, *after):
             self.output.put(one)
         if self._services is not None:
             self._services.connected()
-        if self._queues is not None:
-            self._queues.connected()
         if again:
             self.work.append(Restored())
 

@@ -6,7 +6,7 @@ from pybus.client.cause import cause
 from pybus.client.core import Core
 from pybus.client.pending import Gap, Lost, Restored
 from pybus.client.transport import Owner
-from pybus.errors import ConnectionLost
+from pybus.errors import ConnectionLost, DeadlinePassed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 TIMEOUT = 25.0
 """Seconds that a call may take unless the program says otherwise; D-Bus' value."""
+
+
+def no_reply(exchange: str, key: str, seconds: float) -> DeadlinePassed:
+    """The error for a message to which no reply came in time."""
+    where = f"exchange {exchange!r} with the key {key!r}" if exchange else f"queue {key!r}"
+    return DeadlinePassed(f"no reply to the message to {where} came in {seconds:g} s")
 
 
 class Proxy:

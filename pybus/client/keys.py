@@ -27,6 +27,8 @@ class Keys(dict[str, bytes]):
     def route(self, way: str, exchange: str, key: str) -> bytes:
         """The key of a message; way: the exchange, a NUL and the routing key. Raises `InvalidName`."""
         for what, text in (("exchange", exchange), ("routing key", key)):
+            if not isinstance(text, str):
+                raise InvalidName(f"the {what} must be text, not {text!r}")
             try:
                 size = len(text.encode())
             except UnicodeEncodeError:

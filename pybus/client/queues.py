@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from functools import partial
 
+from pybus.client.calls import MAX_TIMEOUT
 from pybus.client.cause import marked
+from pybus.client.declared import Declared, Wanted
 from pybus.client.pending import Pending
-from pybus.errors import CallError, Nacked, TooLarge, Unroutable, UsageError
-from pybus.protocol.codec import encode, pack
+from pybus.client.properties import pack_properties
+from pybus.client.replies import REPLY_TO, Replies
+from pybus.errors import CallError, ConsumerCancelled, Nacked, TooLarge, Unroutable, UsageError
+from pybus.names import BUS_NAME
+from pybus.protocol.codec import encode
 from pybus.protocol.frames import (
     CONFIRM,
     DELIVER,
@@ -40,46 +45,7 @@ if TYPE_CHECKING:
     from pybus.client.core import Core, Steps
     from pybus.client.messages import Delivered, Tray
 
-PROPERTIES = frozenset(
-    (
-        "content_type",
-        "content_encoding",
-        "headers",
-        "priority",
-        "correlation_id",
-        "reply_to",
-        "expiration",
-        "message_id",
-        "timestamp",
-        "type",
-        "user_id",
-        "app_id",
-    )
-)
 _ACK, _REJECT, _GIVE_BACK, _PUT_BACK = 0, NACK, NACK | REQUEUE, NACK | REQUEUE | UNTAKEN
-
-
-class Declared:
-    """A queue as this program declared it. name: the bus's choice if it was generated, and then another one later."""
-
-    __slots__ = ("bindings", "generated", "how", "name")
-
-    def __init__(self, name: str, generated: bool, how: dict[str, object]) -> None:
-        self.name = name
-        self.generated = generated
-        self.how = how
-        self.bindings: list[tuple[str, str, dict[str, object]]] = []
-
-
-class Wanted:
-    """A consumer: its queue, its tray, and how it consumes, as the bus's method takes it."""
-
-    __slots__ = ("how", "queue", "tray")
-
-    def __init__(self, queue: Declared, tray: Tray, how: dict[str, object]) -> None:
-        self.queue = queue
-        self.tray = tray
-        self.how = how
 
 
 class Queues:
@@ -92,6 +58,7 @@ class Queues:
         self._unconfirmed: dict[int, Pending] = {}
         self._returned: dict[int, str] = {}
         self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
+        self._replies: Replies | None = None
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
         self._queues: dict[str, Declared] = {}
@@ -118,7 +85,7 @@ class Queues:
             raise core.refusals.popleft()
         where = core.keys.get(f"{exchange}\0{key}") or core.keys.route(f"{exchange}\0{key}", exchange, key)
         flags, data = encode(body)
-        packed = _pack_properties(properties) if properties else b""
+        packed = pack_properties(properties) if properties else b""
         size = HEADER_SIZE + len(where) + len(packed) + len(data)
         if core.most and size > largest_message(core.most):
             raise TooLarge(f"a message of {size} bytes is over the bus's limit of {largest_message(core.most)}")
@@ -146,7 +113,7 @@ class Queues:
             self._core.abandon(pending)
             where = self._returned.pop(one, None)
             if flags & NACK:
-                pending.settle(None, Nacked("a queue took the message not, as it is full"))
+                pending.settle(None, Nacked("a queue is full and did not take the message"))
             elif where is not None:
                 pending.settle(None, Unroutable(f"the message to {where} reached no queue"))
             else:
@@ -186,9 +153,16 @@ class Queues:
                 self._tag += 1
                 if unwanted:
                     self._send_settle(self._tag, _PUT_BACK)
+        elif serial in self._consumers:
+            wanted = self._consumers[serial]
+            if error is not None:
+                if isinstance(error, ConsumerCancelled):  # somebody deleted the queue: it is not declared again
+                    self._queues.pop(wanted.queue.name, None)
+                del self._consumers[serial]
+                wanted.tray.close(error)
+            elif wanted.tray.closed:
+                self._leave(serial, str(value))
         elif error is not None:
-            if serial in self._consumers:
-                self._consumers.pop(serial).tray.close(error)
             self._unconfirmed.pop(serial, None)
 
     # --- settling ---------------------------------------------------------------------------------
@@ -236,8 +210,14 @@ class Queues:
 
     def delete_queue(self, queue: Declared, if_unused: bool, if_empty: bool) -> Steps[int]:
         """Delete a queue; how many messages it had."""
-        count: int = yield self._core.call_bus("delete_queue", queue.name, if_unused, if_empty)
-        self._queues.pop(queue.name, None)
+        pending = self._core.call_bus("delete_queue", queue.name, if_unused, if_empty)
+        declared = self._queues.pop(queue.name, None)
+        try:
+            count: int = yield pending
+        except CallError:
+            if declared is not None:
+                self._queues[queue.name] = declared
+            raise
         return count
 
     def bind(self, queue: Declared, exchange: str, key: str, arguments: Mapping[str, object]) -> Steps[None]:
@@ -262,17 +242,24 @@ class Queues:
         try:
             tray.tag = yield pending
         except BaseException:
-            self._consumers.pop(pending.serial, None)
+            tray.close()
+            if pending.done and pending.error is None:
+                self._leave(pending.serial, str(pending.value))
             raise
 
     def cancel(self, tray: Tray) -> Steps[None]:
         """Let it get no more. What is in it goes back to the queue."""
-        serials = [serial for serial, wanted in self._consumers.items() if wanted.tray is tray]
-        if serials:
-            yield self._core.call_bus("cancel", tray.tag)
-            del self._consumers[serials[0]]
-        self._empty(tray)
+        pending = self._core.call_bus("cancel", tray.tag)
+        for serial in [serial for serial, wanted in self._consumers.items() if wanted.tray is tray]:
+            del self._consumers[serial]
+        self._empty(tray)  # after the call, else it would come again
         tray.close()
+        yield pending
+
+    def _leave(self, serial: int, tag: str) -> None:
+        """The bus has made a consumer that nobody wants any more: let it get no more."""
+        self._core.cast(BUS_NAME, "cancel", (tag,), {})
+        self._empty(self._consumers.pop(serial).tray)
 
     def end_consumers(self, then: Callable[[], None]) -> None:
         """Put back to their queues what consumers did not take, before the connection ends. then: called after that."""
@@ -297,9 +284,11 @@ class Queues:
     def get(self, queue: Declared, no_ack: bool) -> Steps[tuple[bytes, int] | None]:
         """The next message of a queue, as a frame and its tag; None if there is none.
 
-        If nobody waits for it any more when it comes it is put back, unless that is too late by `no_ack`.
+        If nobody waits for it any more when it comes it is put back. no_ack: it is acked here, once it is taken.
         """
-        pending = self._core.call_bus("get_message", queue.name, no_ack)
+        if any(self._gets.values()):  # what an earlier one got and nobody took is to be put back before
+            yield self._core.flush()
+        pending = self._core.call_bus("get_message", queue.name)
         stream = self.stream
         self._gets[pending.serial] = False
         found: dict[str, Any] | None
@@ -307,11 +296,58 @@ class Queues:
             found = yield pending
         except BaseException:
             if pending.serial in self._gets:
-                self._gets[pending.serial] = not no_ack
-            elif isinstance(pending.value, dict) and not no_ack and stream is self.stream:
+                self._gets[pending.serial] = True
+            elif isinstance(pending.value, dict) and stream is self.stream:
                 self._send_settle(pending.value["tag"], _PUT_BACK)
             raise
-        return None if found is None else (found["message"], 0 if no_ack else found["tag"])
+        if found is None or not no_ack:
+            return None if found is None else (found["message"], found["tag"])
+        if stream is self.stream:
+            self._send_settle(found["tag"], _ACK)
+        return found["message"], 0
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def request(
+        self,
+        exchange: str,
+        key: str,
+        body: object,
+        properties: dict[str, object],
+        *,
+        persistent: bool,
+        timeout: float,
+    ) -> Steps[Pending]:
+        """Publish a message that is to be answered. Returns what to wait for: the reply, as a frame.
+
+        `abandon` it in the end. timeout: seconds until the message expires, if its properties do not say.
+        Raises what publishing does, `Unroutable` if it reaches no queue.
+        """
+        if not 0 < timeout <= MAX_TIMEOUT:
+            raise UsageError(f"a timeout must be more than 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
+        for name in ("reply_to", "correlation_id"):
+            if name in properties:
+                raise UsageError(f"a request has a {name} of its own")
+        if self._replies is None or self._replies.closed:
+            self._replies = Replies()
+            self._ask(Wanted(Declared(REPLY_TO, False, {}), self._replies, {"no_ack": True}), REPLY_TO)
+        reply = self._replies.expect(self._core.await_reply())
+        own = {"reply_to": REPLY_TO, "correlation_id": str(reply.serial)}
+        properties = {"expiration": timeout, **properties, **own}
+        try:
+            sent = self.publish(exchange, key, body, properties, persistent=persistent, mandatory=True, confirm=True)
+            assert sent is not None
+            yield sent
+        except BaseException:
+            self.abandon(reply)
+            raise
+        return reply
+
+    def abandon(self, reply: Pending) -> None:
+        """Nobody waits for this reply any more; it is dropped when it comes."""
+        if self._replies is not None:
+            self._replies.forget(reply)
+        self._core.abandon(reply)
 
     def _ask(self, wanted: Wanted, name: str) -> Pending:
         pending = self._core.call_bus("consume", name, wanted.tray.tag, **wanted.how)
@@ -335,7 +371,8 @@ class Queues:
         core = self._core
         for name, how in self._exchanges.items():
             _watch(core.call_bus("declare_exchange", name, **how), f"exchange {name!r}")
-        consumers, self._consumers = list(self._consumers.values()), {}
+        consumers = [wanted for wanted in self._consumers.values() if not wanted.tray.closed]
+        self._consumers = {}
         queues = dict.fromkeys([*self._queues.values(), *(wanted.queue for wanted in consumers)])
         for queue in queues:
             name = "" if queue.generated else queue.name
@@ -359,16 +396,6 @@ class Queues:
         """Nothing will come any more."""
         for wanted in self._consumers.values():
             wanted.tray.close(failure)
-
-
-def _pack_properties(properties: dict[str, object]) -> bytes:
-    for name in properties:
-        if name not in PROPERTIES:
-            raise UsageError(f"a message has no property {name!r}; what is your own belongs into its headers")
-    expiration = properties.get("expiration")
-    if isinstance(expiration, (int, float)):
-        properties = {**properties, "expiration": str(round(expiration * 1000))}
-    return pack(properties)
 
 
 def _watch(pending: Pending, what: str, then: Callable[[dict[str, Any]], None] | None = None) -> None:

@@ -124,7 +124,7 @@ without RETAIN the bit says nothing, nor do the bits of `target` of which neithe
 
 A signal that is refused is answered by ERROR with the signal's serial, and its topic as key. Signals
 to one topic that arrive together are refused by one ERROR, with the serial of the last.
-With CONFIRM it is answered by ANSWER: the number of connections that it was handed to.
+With CONFIRM it is answered by ANSWER: the number of connections and queues (see 12) that it was handed to.
 
 If a connection's outgoing bytes pass the limit, signals to it are dropped and counted until half of
 them are taken. Then a MISSED frame comes, at the place in the stream where the gap is: how many
@@ -209,7 +209,13 @@ Their bodies are maps; `name` is a unique name but in the three lines where it s
     bus.monitor       to a connection that called `monitor` only, one for each run of frames that passes:
                       at (CLOCK_MONOTONIC), kind ("signal", "call", "answer", "error"), sender,
                       receivers, missed (of these, who was full), all numbers of connections; key,
-                      serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire)
+                      serial, flags, ephemeral (see 6), count (frames), size (bytes), bodies (as on the wire),
+                      queues (names of those that get it). So too for messages of queues (see 12), with key
+                      the routing key, and further exchange, queue, service, consumer, reason, age (seconds),
+                      properties; kind is then "publish" (queues: where it is routed to; service: the one that it
+                      calls), "deliver" (from queue to consumer, a tag, or nil for get_message), "ack", "nack",
+                      "reject" (in queue), "return", or "died" (queue gave it up for reason; exchange, key and
+                      queues are of the dead letter, exchange is nil if there is none)
 
 12. Queues
 ----------

@@ -40,6 +40,7 @@ def record(
         "count": 1,
         "size": size,
         "bodies": bodies,
+        "queues": [],
     }
     return {**shown, **more}
 

@@ -257,5 +257,5 @@ def test_wrong_use(alice: Home) -> None:
     assert (code, out, err.splitlines()[-1]) == (
         2,
         "",
-        "pybus config: error: argument --show: not allowed with argument --check",
+        "pybus config: argument --show: not allowed with argument --check; see pybus config --help",
     )

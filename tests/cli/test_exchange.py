@@ -76,8 +76,16 @@ def test_an_exchange_is_declared_bound_shown_and_deleted(daemon: BusDaemon, bob:
         (["declare"], 2, "declare needs EXCHANGE: pybus exchange declare EXCHANGE"),
         (["bind", "logs"], 2, "bind needs SOURCE: pybus exchange bind EXCHANGE SOURCE [KEY]"),
         (["list", "--type", "topic"], 2, "list takes no --type"),
-        (["show", "nope"], 1, "NOT_FOUND - no exchange 'nope' in vhost '/'"),
-        (["delete", "nope"], 1, "NOT_FOUND - no exchange 'nope' in vhost '/'"),
+        (
+            ["show", "nope"],
+            1,
+            "NOT_FOUND - no exchange 'nope' in vhost '/'; make one with: pybus exchange declare NAME",
+        ),
+        (
+            ["delete", "nope"],
+            1,
+            "NOT_FOUND - no exchange 'nope' in vhost '/'; make one with: pybus exchange declare NAME",
+        ),
         (["declare", "amq.x"], 1, "ACCESS_REFUSED - exchange name 'amq.x' contains reserved prefix 'amq.*'"),
         (
             ["declare", "amq.topic", "--durable"],

@@ -82,8 +82,16 @@ def test_it_tells_which_queues_and_exchanges_get_a_signal(daemon: BusDaemon, ali
     alice.exchange("copies", "fanout").bind("amq.topic", "log.*")
     assert explain(daemon, "log.disk") == (
         0,
-        ["gets it\tqueue logs, by log.# and *.disk", "gets it\texchange copies, by log.*", "retained\tnothing"],
+        ["gets it\tqueue logs, by log.# and *.disk", "way\texchange copies, by log.*", "retained\tnothing"],
     )
+    alice.queue("all").bind("copies")
+    logs.unbind("amq.topic", "log.#")
+    logs.unbind("amq.topic", "*.disk")
+    assert explain(daemon, "log.disk") == (
+        0,
+        ["way\texchange copies, by log.*", "gets it\tqueue all, through an exchange", "retained\tnothing"],
+    )
+    logs.bind("amq.topic", "log.#")
     bob.publish("log.disk", "full", confirm=True)
     assert [logs.status()[counter] for counter in ("messages", "published")] == [1, 1]
 
@@ -130,6 +138,7 @@ def test_the_facts_as_json(daemon: BusDaemon, alice: pybus.Bus) -> None:
         "refused": None,
         "receivers": [{**me, "patterns": ["log.#"]}],
         "bound": [],
+        "beyond": [],
         "retained": {"body": {"base64": "AA=="}, "sender": alice.name, "program": me["program"]},
         "services": [],
         "near": [
@@ -284,8 +293,8 @@ def test_on_a_terminal_the_facts_are_aligned_and_short(daemon: BusDaemon, bob: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give a TOPIC or --call NAME METHOD"),
-        (["a.b", "--call", "org.a.B", "c"], "give a TOPIC or --call NAME METHOD"),
+        ([], "give one of TOPIC, --call NAME METHOD, --exchange and --queue"),
+        (["a.b", "--call", "org.a.B", "c"], "give one of TOPIC, --call NAME METHOD, --exchange and --queue"),
         (["a..b"], "topic 'a..b' has an empty word"),
         (["--call", "one", "x"], "name 'one' has one word"),
         (["--call", "org.a.B", "_x"], "method '_x' must be an identifier"),

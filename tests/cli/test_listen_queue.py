@@ -176,7 +176,7 @@ def test_it_says_that_the_queue_was_deleted(daemon: BusDaemon, bob: pybus.Bus) -
             2,
             "--no-retained is for signals: a queue has no values that were kept from before",
         ),
-        (["--queue", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'"),
+        (["--queue", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'; make one with: pybus queue declare NAME"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(daemon: BusDaemon, words: list[str], code: int, message: str) -> None:

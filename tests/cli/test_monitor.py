@@ -8,8 +8,6 @@ import pty
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 import pybus
+from tests.cli.monitoring import columns, label, messages, monitor, wait_until_watched, who
 from tests.cli.programs import BIN, line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
 from tests.serving import serving
@@ -30,49 +29,6 @@ class Player:
 
     def stop(self) -> None:
         raise pybus.ServiceError("org.example.NotPlaying", "nothing\nplays")
-
-
-@contextmanager
-def monitor(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `pybus monitor` in a pipe, and wait until it watches."""
-    with started(daemon, "pybus", "monitor", *words) as process:
-        wait_until_watched(daemon)
-        yield process
-
-
-def wait_until_watched(daemon: BusDaemon) -> None:
-    with pybus.connect(daemon.address, program="dave") as dave:
-        while not any(peer["monitor"] for peer in dave.proxy("org.pybus.Bus").peers()):
-            pass
-
-
-def messages(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    """What a monitor with --json and --count has shown, without what differs each time."""
-    out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
-    found = [json.loads(line) for line in out.splitlines()]
-    for one in found:
-        assert datetime.fromisoformat(one.pop("time")).tzinfo is not None
-        del one["serial"]
-    return found
-
-
-def columns(process: subprocess.Popen[str]) -> list[list[str]]:
-    """What a monitor with --count has shown, without the time of day."""
-    out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
-    return [line.split("\t")[1:] for line in out.splitlines()]
-
-
-def who(bus: pybus.Bus, name: str | None = None) -> dict[str, Any]:
-    """A connection as --json shows it: the own one, or the owner of a name."""
-    peer = bus.proxy("org.pybus.Bus").peer(name or bus.name)
-    return {field: peer[field] for field in ("name", "names", "program", "pid")}
-
-
-def label(bus: pybus.Bus, name: str | None = None) -> str:
-    """The same as a person sees it."""
-    return f"{name or bus.name} ({who(bus, name)['program']})"
 
 
 @pytest.fixture
@@ -89,7 +45,7 @@ def test_a_signal_is_shown_with_all_that_belongs_to_it(daemon: BusDaemon, bob: p
         bob.publish("lamp.hall.old", b"\x00")
         bob.clear("lamp.hall")
         shown = messages(watching)
-    around: dict[str, Any] = {"kind": "signal", "sender": who(bob), "missed": []}
+    around: dict[str, Any] = {"kind": "signal", "sender": who(bob), "missed": [], "queues": []}
     hall = {**around, "receivers": [who(carol)], "topic": "lamp.hall"}
     old = {**around, "receivers": [], "topic": "lamp.hall.old", "body": {"base64": "AA=="}}
     assert shown == [
@@ -423,8 +379,8 @@ def test_on_a_terminal_a_message_fits_on_its_line(daemon: BusDaemon, bob: pybus.
         assert watching.wait(PATIENCE) == 0
     long, short = [line[12:] for line in os.read(ours, 4096).decode().splitlines()]
     os.close(ours)
-    assert short == f"  signal  {label(bob)} → nobody  a.b on  26 B"
-    way = f"  signal  {bob.name} → nobody  a.b "  # the programs' names go before the value is cut
+    assert short == f"  signal   {label(bob)} → nobody  a.b on  26 B"
+    way = f"  signal   {bob.name} → nobody  a.b "  # the programs' names go before the value is cut
     assert long == f"{way}{'x' * (100 - 12 - len(way) - len('…  225 B'))}…  225 B"
 
 
@@ -441,4 +397,4 @@ def test_on_a_terminal_an_error_is_whole(daemon: BusDaemon, bob: pybus.Bus) -> N
         assert watching.wait(PATIENCE) == 0
     _, error = os.read(ours, 4096).decode().splitlines()
     os.close(ours)
-    assert f"error   org.example.Player → {bob.name}  org.example.Player.play {refused.value.message} (" in error
+    assert f"error    org.example.Player → {bob.name}  org.example.Player.play {refused.value.message} (" in error

@@ -60,7 +60,7 @@ def test_a_queue_is_declared_bound_unbound_and_deleted(daemon: BusDaemon, bob: p
     bob.publish("build.done", "kept")
     bob.flush()
     assert queue(daemon, "delete", "jobs") == (0, "1\n", "")
-    message = "pybus queue: NOT_FOUND - no queue 'jobs' in vhost '/'\n"
+    message = "pybus queue: NOT_FOUND - no queue 'jobs' in vhost '/'; make one with: pybus queue declare NAME\n"
     assert queue(daemon, "delete", "jobs") == (1, "", message)
 
 
@@ -249,10 +249,14 @@ def test_dead_letters_go_back_to_where_they_died(daemon: BusDaemon, bob: pybus.B
         (["list", "jobs"], 2, "list takes no 'jobs': pybus queue list"),
         (["purge", "jobs", "--if-empty"], 2, "purge takes no --if-empty"),
         (["delete", "jobs", "--argument", "a=1"], 2, "delete takes no --argument"),
-        (["show", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'"),
-        (["bind", "jobs", "amq.topic"], 1, "NOT_FOUND - no queue 'jobs' in vhost '/'"),
-        (["peek", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'"),
-        (["move", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'"),
+        (["show", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'; make one with: pybus queue declare NAME"),
+        (
+            ["bind", "jobs", "amq.topic"],
+            1,
+            "NOT_FOUND - no queue 'jobs' in vhost '/'; make one with: pybus queue declare NAME",
+        ),
+        (["peek", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'; make one with: pybus queue declare NAME"),
+        (["move", "nope"], 1, "NOT_FOUND - no queue 'nope' in vhost '/'; make one with: pybus queue declare NAME"),
         (["declare", "amq.x"], 1, "ACCESS_REFUSED - queue name 'amq.x' contains reserved prefix 'amq.*'"),
     ],
 )
@@ -260,10 +264,25 @@ def test_what_is_wrong_is_said_in_one_line(daemon: BusDaemon, words: list[str], 
     assert queue(daemon, *words) == (code, "", f"pybus queue: {message}\n")
 
 
+def test_what_was_meant_is_named(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.queue("jobs").bind("amq.topic", "build.#")
+    nothing = "pybus queue: NOT_FOUND - no queue 'joobs' in vhost '/'; did you mean jobs?\n"
+    assert queue(daemon, "purge", "joobs") == (1, "", nothing)
+    nowhere = "pybus queue: NOT_FOUND - no exchange 'amq.tpic' in vhost '/'; did you mean amq.topic?\n"
+    assert queue(daemon, "bind", "jobs", "amq.tpic") == (1, "", nowhere)
+    unbound = "pybus queue: queue 'jobs' is not bound to exchange 'amq.topic' by biuld.#; did you mean build.#?\n"
+    assert queue(daemon, "unbind", "jobs", "amq.topic", "biuld.#") == (1, "", unbound)
+    assert queue(daemon, "unbind", "jobs", "amq.topic", "build.#") == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["prge", "jobs"], "argument ACTION: invalid choice: 'prge'"),
+        (["prge", "jobs"], "pybus queue: argument ACTION: no action 'prge'; did you mean purge?\n"),
+        (["empty"], "pybus queue: argument ACTION: no action 'empty'; there are: list, show, declare, "),
+        (["declare", "jobs", "--durabel"], "pybus queue: there is no --durabel; did you mean --durable?\n"),
+        (["bind", "a", "b", "c", "d"], "pybus queue: 'd' is one word too many; see pybus queue --help\n"),
+        (["peek", "jobs", "--count", "x"], "argument --count: must be a whole number, not 'x'; see pybus queue --help"),
         (["declare", "jobs", "--argument", "x-max-length"], "must be NAME=VALUE, not 'x-max-length'"),
         (
             ["declare", "jobs", "--argument", f"a={'[' * 99999}"],
@@ -274,5 +293,5 @@ def test_what_is_wrong_is_said_in_one_line(daemon: BusDaemon, words: list[str], 
 )
 def test_a_malformed_word_is_named(daemon: BusDaemon, words: list[str], message: str) -> None:
     code, out, err = queue(daemon, *words)
-    assert (code, out) == (2, "")
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err

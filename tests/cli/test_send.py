@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import pybus
-from tests.cli.programs import heard, run
-from tests.daemon import BusDaemon
+from tests.cli.programs import BIN, heard, run
+from tests.daemon import PATIENCE, BusDaemon
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,22 @@ def test_send_reports_how_many_got_it(daemon: BusDaemon, bob: pybus.Bus) -> None
     assert run(daemon, "pybus-send", "a.b", "x", "--report") == (3, "0\n", "")
     bob.subscribe("a.*")
     assert run(daemon, "pybus-send", "a.b", "x", "--report") == (0, "1\n", "")
+
+
+def test_a_report_counts_queues_and_names_them_for_a_person(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    bob.queue("first").bind("amq.topic", "a.#")
+    bob.exchange("copies", "fanout").bind("amq.topic", "*.b")
+    bob.queue("second").bind("copies")
+    full = bob.queue("full", arguments={"x-max-length": 0, "x-overflow": "reject-publish"})
+    full.bind("amq.topic", "a.full")
+    assert run(daemon, "pybus-send", "a.b", "x", "--report") == (0, "2\n", "")
+    assert run(daemon, "pybus-send", "a.full", "x", "--report") == (0, "1\n", "")
+    ours, theirs = pty.openpty()
+    command = [str(BIN / "pybus-send"), "a.b", "x", "--report"]
+    subprocess.run(command, env=daemon.environ, stdout=theirs, check=True, timeout=PATIENCE)
+    os.close(theirs)
+    assert os.read(ours, 4096).decode().strip() == "2 (queues first, second)"
+    os.close(ours)
 
 
 @pytest.mark.parametrize(

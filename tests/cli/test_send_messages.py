@@ -63,20 +63,20 @@ def test_a_mandatory_message_that_reaches_no_queue_is_told(daemon: BusDaemon, mo
 
 @pytest.mark.parametrize("more", [[], ["--confirm"]])
 def test_a_queue_that_is_not_there_is_told(daemon: BusDaemon, more: list[str]) -> None:
-    message = "pybus-send: there is no queue 'nope'\n"
+    message = "pybus-send: there is no queue 'nope'; make one with: pybus queue declare NAME\n"
     assert run(daemon, "pybus-send", "--queue", "nope", "x", *more) == (3, "", message)
 
 
 @pytest.mark.parametrize("more", [[], ["--confirm"]])
 def test_an_exchange_that_is_not_there_is_told_with_amqps_text(daemon: BusDaemon, more: list[str]) -> None:
-    message = "pybus-send: NOT_FOUND - no exchange 'nope' in vhost '/'\n"
+    message = "pybus-send: NOT_FOUND - no exchange 'nope' in vhost '/'; make one with: pybus exchange declare NAME\n"
     assert run(daemon, "pybus-send", "--exchange", "nope", "x", *more) == (1, "", message)
 
 
 def test_a_full_queue_is_told(daemon: BusDaemon, bob: pybus.Bus) -> None:
     jobs = bob.queue("jobs", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
     code, out, err = run(daemon, "pybus-send", "--queue", "jobs", "--lines", "--confirm", stdin="1\n2\n")
-    assert (code, out, err) == (1, "", "pybus-send: a queue took the message not, as it is full (Nacked)\n")
+    assert (code, out, err) == (1, "", "pybus-send: a queue is full and did not take the message (Nacked)\n")
     assert [one.body for one in taken(jobs)] == ["1"]
 
 
@@ -105,4 +105,4 @@ def test_what_is_wrong_with_a_message_is_said_in_one_line(daemon: BusDaemon, wor
 def test_a_malformed_header_is_named(daemon: BusDaemon) -> None:
     code, out, err = run(daemon, "pybus-send", "--queue", "jobs", "x", "--header", "=1")
     assert (code, out) == (2, "")
-    assert err.endswith("pybus-send: error: argument --header: must be NAME=VALUE, not '=1'\n")
+    assert err.endswith("pybus-send: argument --header: must be NAME=VALUE, not '=1'; see pybus-send --help\n")

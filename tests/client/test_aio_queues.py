@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.
     assert await consumer.receive(0.01) is None
 
 
-def cancel_after(settled: Callable[[], None] | None, getting: asyncio.Task[Message | None]) -> None:
+def cancel_after(settled: Callable[[], None] | None, getting: asyncio.Task[Any]) -> None:
     assert settled is not None
     settled()
     getting.cancel()
@@ -112,6 +113,64 @@ async def test_a_get_can_be_cancelled_without_loss(bob: pybus.aio.Bus) -> None:
         assert message is not None
         assert message.body == number
         assert await message.ack()
+
+
+async def test_a_get_without_ack_can_be_cancelled_without_loss(bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs")
+    await queue.publish("precious", confirm=True)
+    getting = asyncio.create_task(queue.get(no_ack=True))
+    await asyncio.sleep(0)
+    getting.cancel()
+    await asyncio.wait([getting])
+    message = await queue.get(no_ack=True)
+    assert message is not None
+    assert (message.body, await message.ack()) == ("precious", False)
+    status = await queue.status()
+    assert (status["messages"], status["unacked"], status["acked"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_consume_that_is_cancelled_makes_no_consumer(bob: pybus.aio.Bus, late: bool) -> None:
+    queue = await bob.queue("jobs", arguments={"x-delivery-limit": 1})
+    for number in range(3):
+        await queue.publish(number, confirm=True)
+    consuming = asyncio.create_task(queue.consume())
+    await asyncio.sleep(0)
+    (pending,) = bob._core._pending.values()
+    if late:  # the answer is here, and the task does not know it yet
+        pending.notify = partial(cancel_after, pending.notify, consuming)
+    else:
+        consuming.cancel()
+    await asyncio.wait([consuming])
+    assert consuming.cancelled()
+    await bob.flush()
+    status = await queue.status()
+    assert (status["messages"], status["unacked"], status["returned"], status["consumers"]) == (3, 0, 0, [])
+
+
+async def test_a_close_that_is_cancelled_ends_the_consumer(bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs")
+    consumer = await queue.consume()
+    for number in range(3):
+        await queue.publish(number, confirm=True)
+    closing = asyncio.create_task(consumer.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert await consumer.receive() is None
+    status = await queue.status()
+    assert (status["messages"], status["unacked"], status["consumers"]) == (3, 0, [])
+
+
+async def test_a_delete_that_is_cancelled_deletes_all_the_same(bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs")
+    deleting = asyncio.create_task(queue.delete())
+    await asyncio.sleep(0)
+    deleting.cancel()
+    await asyncio.wait([deleting])
+    with pytest.raises(pybus.NotFound):
+        await queue.status()
+    assert bob._core.queues._queues == {}
 
 
 async def test_what_is_wrong_is_told(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
@@ -166,6 +225,61 @@ async def test_a_bus_that_comes_back_finds_all_declared_again(
     assert own.name != former
     await alice.publish_to("", "jobs", "new", confirm=True)
     assert (await take(consumer)).body == "new"
+
+
+async def test_what_was_written_to_a_dead_bus_gets_into_the_queue_that_is_declared_again(
+    daemon: BusDaemon, bob: pybus.aio.Bus
+) -> None:
+    queue = await bob.queue("jobs")
+    consumer = await queue.consume()
+    daemon.kill()
+    await queue.publish("kept")  # the loop did not turn: nobody knows yet that the bus is gone
+    await asyncio.to_thread(daemon.restart)
+    assert (await take(consumer)).body == "kept"
+
+
+async def test_what_was_in_hand_when_the_bus_died_comes_again(daemon: BusDaemon, bob: pybus.aio.Bus) -> None:
+    queue = await bob.queue("jobs", durable=True)
+    for number in range(3):
+        await queue.publish(number, persistent=True, confirm=True)
+    consumer = await queue.consume(prefetch=2)
+    before = [await take(consumer) for _ in range(2)]
+    await asyncio.to_thread(daemon.kill)
+    confirming = asyncio.create_task(queue.publish(3, persistent=True, confirm=True))
+    await asyncio.to_thread(daemon.restart)
+    for number in range(2):
+        again = await take(consumer)
+        assert (again.body, again.redelivered, await before[number].ack(), await again.ack()) == (
+            number,
+            True,
+            False,
+            True,
+        )
+    assert (await take(consumer)).body == 2
+    try:
+        await confirming
+    except pybus.ConnectionLost:  # it was on its way when the connection ended
+        await queue.publish(3, persistent=True, confirm=True)
+    assert (await take(consumer)).body == 3
+
+
+async def test_a_queue_that_somebody_deleted_is_not_declared_again(
+    daemon: BusDaemon, alice: pybus.aio.Bus, bob: pybus.aio.Bus
+) -> None:
+    await bob.queue("kept")
+    consumer = await (await bob.queue("jobs")).consume()
+    await (await alice.queue("jobs", passive=True)).delete()
+    with pytest.raises(pybus.ConsumerCancelled):
+        await consumer.receive(PATIENCE)
+    back = asyncio.Event()
+    bob.on_reconnect(back.set)
+    await asyncio.to_thread(daemon.kill)
+    await asyncio.to_thread(daemon.restart)
+    async with asyncio.timeout(PATIENCE):
+        await back.wait()
+    await bob.flush()
+    there = [queue["name"] for queue in await bob.call("org.pybus.Bus", "queues")]
+    assert there == ["kept"]
 
 
 async def test_a_connection_that_is_lost_for_good_ends_its_consumers(daemon: BusDaemon) -> None:

@@ -1,5 +1,7 @@
 """Keys of frames: checked once, remembered as bytes."""
 
+from typing import Any
+
 import pytest
 
 from pybus.client import keys
@@ -45,3 +47,13 @@ def test_what_is_remembered_has_an_end() -> None:
     for number in range(keys.REMEMBERED + 1):
         made.topic(f"t{number}")
     assert made == {f"t{keys.REMEMBERED}": f"t{keys.REMEMBERED}".encode()}
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key", "message"),
+    [(None, "k", "the exchange must be text, not None"), ("", 5, "the routing key must be text, not 5")],
+)
+def test_the_place_of_a_message_is_text(exchange: Any, key: Any, message: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        Keys().route(f"{exchange}\0{key}", exchange, key)
+    assert str(caught.value) == message

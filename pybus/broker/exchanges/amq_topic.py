@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
 from pybus.broker.peer import Receiver
+from pybus.broker.topics import is_match
 
 if TYPE_CHECKING:
     from pybus.broker.queues.publishing import Publishing
@@ -27,10 +28,9 @@ class Listener(Receiver):
         self.destination = destination
         self._publishing = publishing
 
-    def offer(self, data: bytes, count: int, key: bytes) -> bool:
-        """Take a run of `count` signals to one topic; False, as no connection has got them by that."""
-        self._publishing.take_signals(self.destination, data, count, key)
-        return False
+    def offer(self, data: bytes, count: int, key: bytes) -> int:
+        """Take a run of `count` signals to one topic. Returns how many queues have got all of them by that."""
+        return self._publishing.take_signals(self.destination, data, count, key)
 
 
 class SignalExchange(Exchange):
@@ -47,6 +47,9 @@ class SignalExchange(Exchange):
 
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return [one.destination for one in self._signals.index.match(key) if isinstance(one, Listener)]
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return is_match(binding.key, key, guarded=True)
 
     def _add(self, key: str, destination: Destination) -> None:
         listener = self._listeners.get(destination)

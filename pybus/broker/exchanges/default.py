@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
 
 if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
@@ -24,3 +24,6 @@ class DefaultExchange(Exchange):
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         queue = self._queues.get(key)
         return () if queue is None else (queue,)
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        raise AssertionError("the default exchange has no bindings")

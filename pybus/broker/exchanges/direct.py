@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
 
 
 class DirectExchange(Exchange):
@@ -18,6 +18,9 @@ class DirectExchange(Exchange):
 
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return self._by_key.get(key, ())
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return binding.key == key
 
     def _add(self, key: str, destination: Destination) -> None:
         self._by_key.setdefault(key, {})[destination] = None

@@ -94,6 +94,10 @@ class Exchange:
         """The destinations of a message, each once."""
         raise NotImplementedError
 
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        """Whether a message goes by this one of the bindings. `match` finds the same, by a look-up for all of them."""
+        raise NotImplementedError
+
     # Bindings with the same destination and key differ in arguments only, which count for headers exchanges.
 
     def _added(self, binding: Binding) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
 
 
 class FanoutExchange(Exchange):
@@ -18,6 +18,9 @@ class FanoutExchange(Exchange):
 
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return self._keys
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return True
 
     def _add(self, key: str, destination: Destination) -> None:
         self._keys[destination] = self._keys.get(destination, 0) + 1

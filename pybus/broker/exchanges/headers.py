@@ -24,6 +24,9 @@ class HeadersExchange(Exchange):
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return {one.destination: None for one in self.bindings.values() if _matches(one.arguments, headers)}
 
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return _matches(binding.arguments, headers)
+
     def _added(self, binding: Binding) -> None:
         """The bindings are all there is; no key leads to them."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pybus.broker.exchanges.exchange import Destination, Exchange, Headers, Properties
-from pybus.broker.topics import TopicIndex
+from pybus.broker.exchanges.exchange import Binding, Destination, Exchange, Headers, Properties
+from pybus.broker.topics import TopicIndex, is_match
 
 
 class TopicExchange(Exchange):
@@ -19,6 +19,9 @@ class TopicExchange(Exchange):
 
     def match(self, key: str, headers: Headers) -> Collection[Destination]:
         return self._index.match(key)
+
+    def selects(self, binding: Binding, key: str, headers: Headers) -> bool:
+        return is_match(binding.key, key)
 
     def _add(self, key: str, destination: Destination) -> None:
         self._index.add(key, destination)

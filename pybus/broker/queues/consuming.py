@@ -120,6 +120,8 @@ class Consuming:
                 raise NotOnDisk
         queue.take()
         tag = channel.got(queue, message, no_ack)
+        if self._broker.watchers:
+            self._queueing.observing.delivered(queue, message, channel.peer, None)
         if no_ack:
             self._done(queue, message)
         else:
@@ -150,6 +152,8 @@ class Consuming:
                 return
             queue.take()
             tag = consumer.channel.deliver(queue, message, consumer)
+            if self._broker.watchers:
+                self._queueing.observing.delivered(queue, message, consumer.channel.peer, consumer.tag)
             self._broker.effort += 1
             if consumer.no_ack:
                 self._done(queue, message)
@@ -209,6 +213,9 @@ class Consuming:
         self._broker.effort += len(deliveries)
         channel.release(deliveries)
         touched: dict[Queue, None] = {}
+        if self._broker.watchers:
+            kind = "ack" if not nack else "nack" if requeue else "reject"
+            self._queueing.observing.settled(kind, channel.peer, deliveries)
         for queue, message, consumer in deliveries:
             if queue.deleted:
                 self._queueing.release(queue, message)
@@ -253,6 +260,8 @@ class Consuming:
         if channel.transaction is not None:
             unsettled += [one for taken, _, _ in channel.transaction.settled for one in taken.values()]
         channel.release(unsettled)
+        if self._broker.watchers:
+            self._queueing.observing.settled("nack", channel.peer, unsettled, "its consumer has gone")
         for queue, message, _ in unsettled:
             if queue.deleted:
                 self._queueing.release(queue, message)

@@ -62,6 +62,8 @@ class DeadLetters:
             if queue.policy.dead_letter_exchange is not None:
                 queueing.disk.page_in(queue, message)
                 self._publish(queue, message, reason)
+            else:
+                self._show(queue, message, reason)
         except (StoreFailed, LimitExceeded) as error:
             if was_in and not queue.deleted:
                 queueing.faults.append((f"dead letters of queue '{queue.name}' have to wait", error))
@@ -84,6 +86,7 @@ class DeadLetters:
         queueing = self._queueing
         exchange = queueing.vhost.exchanges.get(queue.policy.dead_letter_exchange or "")
         if exchange is None:
+            self._show(queue, message, reason)
             return
         content = parse(message.data)
         key = queue.policy.dead_letter_key
@@ -100,7 +103,14 @@ class DeadLetters:
             if failure is not None:
                 raise failure
         exchange.published += 1
+        self._show(queue, message, reason, dead, route.queues)
         queueing.publishing.distribute(route, dead, dead.frame())
+
+    def _show(
+        self, queue: Queue, message: Message, reason: str, dead: Content | None = None, to: Sequence[Queue] = ()
+    ) -> None:
+        if self._queueing.broker.watchers:
+            self._queueing.observing.died(queue, message, reason, dead, to)
 
     def _died(self, queue: Queue, content: Content, reason: str) -> Content:
         """The message with its death in its headers, and without what would kill it again."""

@@ -8,7 +8,8 @@ from pybus.broker.exchanges.exchange import Exchange
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
-    from pybus.broker.exchanges.exchange import Binding
+    from pybus.broker.exchanges.exchange import Binding, Destination
+    from pybus.broker.exchanges.routing import Step
     from pybus.broker.queues.consumer import Consumer
     from pybus.broker.queues.queue import Queue
 
@@ -56,14 +57,36 @@ def describe_queue(broker: Broker, queue: Queue) -> dict[str, object]:
     }
 
 
+def describe_way(steps: list[Step]) -> list[dict[str, object]]:
+    """The way of a message: each exchange on it, where it goes from there, and by which bindings."""
+    return [
+        {
+            "exchange": step.exchange.name,
+            "type": step.exchange.type,
+            "reached": [
+                {**_describe_destination(one), "bindings": [_describe_why(binding) for binding in bindings]}
+                for one, bindings in step.reached.items()
+            ],
+            "alternate": step.alternate.name if step.alternate is not None else None,
+        }
+        for step in steps
+    ]
+
+
+def _describe_destination(destination: Destination) -> dict[str, object]:
+    return {"destination": destination.name, "to": "exchange" if isinstance(destination, Exchange) else "queue"}
+
+
+def _describe_why(binding: Binding) -> dict[str, object]:
+    return {"key": binding.key, "arguments": dict(binding.arguments)}
+
+
 def describe_binding(binding: Binding) -> dict[str, object]:
     """From where to where, and for what."""
     return {
         "source": binding.source.name,
-        "destination": binding.destination.name,
-        "to": "exchange" if isinstance(binding.destination, Exchange) else "queue",
-        "key": binding.key,
-        "arguments": dict(binding.arguments),
+        **_describe_destination(binding.destination),
+        **_describe_why(binding),
     }
 
 

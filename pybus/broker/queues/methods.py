@@ -7,22 +7,27 @@ one that the connection declared last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.queues import replies
 from pybus.broker.queues.consuming import Wish
-from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue
+from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue, describe_way
 from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
 from pybus.broker.queues.replying import REPLY_TO
 from pybus.errors import InvalidArguments, NotFound
+from pybus.protocol.codec import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pybus.broker.broker import Broker
+    from pybus.broker.exchanges.exchange import Binding
     from pybus.broker.peer import Peer
     from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.queue import Queue
@@ -52,13 +57,16 @@ METHODS = (
     "queues",
     "queue",
     "bindings",
+    "route",
 )
-_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings"}
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings", "route"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
 CARRIERS = {"get_message", "peek_messages"}
 """Methods whose answers carry messages, which are handed out however large they have become."""
 _MAX_COUNT = 2**32
+_PAGE = 1000
+"""Entries of a list that are told at once, so that nobody waits long for who asks: some milliseconds."""
 
 
 class QueueMethods:
@@ -275,25 +283,66 @@ class QueueMethods:
 
     # --- what there is ----------------------------------------------------------------------------
 
-    def exchanges(self) -> list[dict[str, object]]:
-        """All exchanges by name: name, type, durable, auto_delete, internal, arguments, bindings, published."""
-        return [describe_exchange(one) for _, one in sorted(self._vhost.exchanges.items())]
+    def exchanges(self, after: str | None = None) -> list[dict[str, object]]:
+        """The exchanges by name: name, type, durable, auto_delete, internal, arguments, bindings, published.
 
-    def queues(self) -> list[dict[str, object]]:
-        """All queues by name; each as `queue` has it."""
-        return [describe_queue(self._broker, one) for _, one in sorted(self._vhost.queues.items())]
+        At most 1000, and no more than fit into half a frame. after: those whose names come after this one; so the
+        next ones are got by the last one's name, until there are none.
+        """
+        there = self._vhost.exchanges
+        return self._page(describe_exchange(there[name]) for name in _next_names(there, after))
+
+    def queues(self, after: str | None = None) -> list[dict[str, object]]:
+        """The queues by name; each as `queue` has it. after: as for `exchanges`."""
+        there = self._vhost.queues
+        return self._page(describe_queue(self._broker, there[name]) for name in _next_names(there, after))
 
     def queue(self, name: str) -> dict[str, object]:
         """One queue: how it was declared, what waits in it, who consumes it, and its counters. Times in seconds."""
         return describe_queue(self._broker, self._queue(name))
 
-    def bindings(self) -> list[dict[str, object]]:
-        """All bindings: source, destination, to ("queue" or "exchange"), key, arguments."""
-        return [
-            describe_binding(binding)
-            for _, exchange in sorted(self._vhost.exchanges.items())
-            for binding in exchange.bindings.values()
-        ]
+    def bindings(self, exchange: str | None = None, queue: str | None = None, skip: int = 0) -> list[dict[str, object]]:
+        """Bindings: source, destination, to ("queue" or "exchange"), key, arguments.
+
+        exchange: those that lead to it and away from it; queue: those that lead to it; all if both are left out.
+        At most 1000, and no more than fit into half a frame. skip: leave out so many of the first, which were told
+        before.
+        """
+        found = self._bindings_of(exchange, queue)
+        return self._page(map(describe_binding, islice(found, _count("skip", skip), None)))
+
+    def _bindings_of(self, exchange: str | None, queue: str | None) -> Iterator[Binding]:
+        vhost = self._vhost
+        if exchange is None and queue is None:
+            for _, source in sorted(vhost.exchanges.items()):
+                yield from source.bindings.values()
+        if exchange is not None and exchange in vhost.exchanges:
+            yield from vhost.exchanges[exchange].bindings.values()
+            yield from vhost.bindings_to(vhost.exchanges[exchange])
+        if queue is not None and queue in vhost.queues:
+            yield from sorted(vhost.bindings_to(vhost.queues[queue]), key=lambda one: one.source.name)
+
+    def _page(self, entries: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+        """The first entries, as many as an answer should carry."""
+        left = self._broker.limits.frame // 2
+        found: list[dict[str, object]] = []
+        for one in islice(entries, _PAGE):
+            left -= len(pack(one))
+            if left < 0 and found:
+                break
+            found.append(one)
+        return found
+
+    def route(self, exchange: str, key: str = "", headers: dict[str, object] | None = None) -> dict[str, object]:
+        """Where a message would go, without sending it: queues (names), service, and the steps of its way.
+
+        service: the one that it would call, as its key is no queue's name. A step has exchange, type, reached (to,
+        destination, and the bindings by which it goes there) and alternate. Raises as publishing does.
+        """
+        found, way = self._broker.queueing.publishing.trace(exchange, key, _checked(headers))
+        calls = not (found.queues or exchange) and self._broker.queueing.replying.knows(key)
+        queues = [queue.name for queue in found.queues]
+        return {"queues": queues, "service": key if calls else None, "steps": describe_way(way)}
 
     # --- of the call in hand --------------------------------------------------------------------------
 
@@ -321,6 +370,10 @@ def _checked(arguments: dict[str, object] | None) -> dict[str, object]:
         if not isinstance(key, str):
             raise InvalidArguments(f"the keys of arguments must be text, and {key!r} is not")
     return arguments or {}
+
+
+def _next_names(there: Iterable[str], after: str | None) -> list[str]:
+    return nsmallest(_PAGE, there if after is None else (name for name in there if name > after))
 
 
 def _count(name: str, value: int) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pybus.broker.exchanges.exchange import Exchange
-from pybus.broker.exchanges.routing import Route, find_route
+from pybus.broker.exchanges.exchange import Exchange, Headers
+from pybus.broker.exchanges.routing import Route, Step, find_route
 from pybus.broker.queues import replies
 from pybus.broker.queues.arguments import DROP_HEAD, REJECT_DLX
 from pybus.broker.queues.message import Content, Message, expiration, parse
 from pybus.broker.queues.vhost import check_key
 from pybus.broker.topics import check_publishable, decode_key
 from pybus.errors import BusError, InvalidName, LimitExceeded, Nacked, StoreFailed, TooLarge
-from pybus.names import is_own
+from pybus.names import AMQ_TOPIC, is_own
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import (
     BUS,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pybus.broker.queues.queue import Queue
     from pybus.broker.queues.queueing import Queueing
 
-_AMQ_TOPIC = "amq.topic"
+_NONE: Headers = MappingProxyType({})
 _RUN_OVERHEAD = 200
 """About what messages that wait for a commit cost beside their frames, bytes."""
 
@@ -106,6 +107,8 @@ class Publishing:
         self._broker.effort = count * (1 + len(route.queues))
         journal = self._queueing.journal
         most = largest_message(self._broker.limits.frame)
+        if plain and self._broker.watchers:
+            self._queueing.observing.run_published(run, route)
         for one in frames_of(data, count):
             failure: BusError | InvalidName | None = None
             before = journal.changes
@@ -123,6 +126,8 @@ class Publishing:
                 self._refuse(channel.peer, run, [one], failure)
             elif flags & CONFIRM:
                 batch = journal.current if journal.changes != before else 0
+                if failure is not None and self._broker.observers:
+                    self._broker.observe_answer(self._error(channel.peer, run, one, failure), channel.peer, None)
                 channel.confirms.add(serial_of(one), taken=failure is None, batch=batch)
                 self._queueing.finish_later(channel)
             if journal.changes != before:
@@ -135,12 +140,17 @@ class Publishing:
         copies = _copies(given.headers)
         if route.reads_headers or copies:
             route = find_route(route.exchange, (route.key, *copies), given.headers, self._vhost.exchanges)
-        failure, reached = self.distribute(route, content, data if content is given else content.frame())
-        if not reached and not given.exchange and self._queueing.replying.knows(given.key):
+        calls = not (route.queues or given.exchange) and self._queueing.replying.knows(given.key)
+        if self._broker.watchers:
+            self._queueing.observing.published(content, len(data), route, calls=calls)
+        if calls:
             self._queueing.replying.call(channel, content)
             return None
+        failure, reached = self.distribute(route, content, data if content is given else content.frame())
         if not reached and given.flags & MANDATORY:
             channel.outlet.give_back(data)
+            if self._broker.watchers:
+                self._queueing.observing.returned(content, len(data))
         return failure
 
     def distribute(self, route: Route, content: Content, data: bytes) -> tuple[BusError | None, int]:
@@ -179,25 +189,31 @@ class Publishing:
 
     # --- from signals -----------------------------------------------------------------------------
 
-    def take_signals(self, destination: Destination, data: bytes, count: int, key: bytes) -> None:
-        """Signals to one topic came to a destination that is bound to it. They are transient messages."""
+    def take_signals(self, destination: Destination, data: bytes, count: int, key: bytes) -> int:
+        """Signals to one topic came to a destination that is bound to it. They are transient messages.
+
+        Returns how many queues took all of them.
+        """
         queues = (destination,) if not isinstance(destination, Exchange) else self._beyond(destination, key.decode())
         skip = HEADER_SIZE + len(key)
         flags = data[5] & (RAW | CAUSED)
         target = message_target(int.from_bytes(data[12:16], "little"), 0) if flags & CAUSED else 0
-        where = _AMQ_TOPIC.encode() + b"\0" + key
+        where = AMQ_TOPIC.encode() + b"\0" + key
         sender = sender_of(data)
+        refused: set[Queue] = set()
         for body in frames_of(data, count, skip):
             made = frame(PUBLISH, flags, sender, target, 0, where, body)
             for queue in queues:
-                self.enqueue(queue, Message(made, len(body), self._broker.now))
+                if self.enqueue(queue, Message(made, len(body), self._broker.now)) is not None:
+                    refused.add(queue)
+        return len(queues) - len(refused)
 
     def _beyond(self, exchange: Exchange, key: str) -> tuple[Queue, ...]:
         """The queues behind the exchanges that are bound to a topic, for the first of these; the others add nothing.
 
         A queue that is bound to the topic itself, or is behind several of them, gets each signal once.
         """
-        topics = self._vhost.exchanges[_AMQ_TOPIC]
+        topics = self._vhost.exchanges[AMQ_TOPIC]
         bound = topics.match(key, {})
         first, *others = (one for one in bound if isinstance(one, Exchange))
         if first is not exchange:
@@ -260,28 +276,40 @@ class Publishing:
         name, divider, routing_key = decode_key(key).partition("\0")
         if not divider:
             raise InvalidName(f"the key {key[:40]!r} of a message must be an exchange, a NUL and a routing key")
-        exchange = self._vhost.exchange(name)
-        if exchange.properties.internal:
-            raise replies.internal_exchange(name)
-        route = find_route(exchange, (check_key(routing_key),), {}, self._vhost.exchanges)
-        if route.signal and is_own(routing_key):
-            check_publishable(routing_key)
+        route = self._find(name, routing_key)
         if len(self._routes) >= self._broker.limits.routes:
             self._routes.clear()
         self._routes[key] = route
         return route
 
+    def _find(self, name: str, key: str, headers: Headers = _NONE, steps: list[Step] | None = None) -> Route:
+        exchange = self._vhost.exchange(name)
+        if exchange.properties.internal:
+            raise replies.internal_exchange(name)
+        route = find_route(exchange, (check_key(key),), headers, self._vhost.exchanges, steps=steps)
+        if route.signal and is_own(key):
+            check_publishable(key)
+        return route
+
+    def trace(self, exchange: str, key: str, headers: Headers) -> tuple[Route, list[Step]]:
+        """Where a message would go, and its way there. Raises as publishing it does."""
+        steps: list[Step] = []
+        return self._find(exchange, key, headers, steps), steps
+
     def _refuse(self, peer: Peer, run: Run, frames: list[bytes], error: InvalidName | BusError) -> None:
         """Tell a publisher that its messages are not taken: each one that was to be confirmed, others together."""
-        name, message = self._broker.as_answer(error)
+        more = ""
         if not run[1] & CONFIRM:
-            if len(frames) > 1:
-                message += f" ({len(frames)} messages)"
+            more = f" ({len(frames)} messages)" if len(frames) > 1 else ""
             frames = frames[-1:]
         for one in frames:
-            data = frame(ERROR, 0, BUS, peer.number, serial_of(one), run[5], pack([name, message]))
+            data = self._error(peer, run, one, error, more)
             self._broker.observe_answer(data, peer, None)
             peer.owe(data)
+
+    def _error(self, peer: Peer, run: Run, one: bytes, error: InvalidName | BusError, more: str = "") -> bytes:
+        name, message = self._broker.as_answer(error)
+        return frame(ERROR, 0, BUS, peer.number, serial_of(one), run[5], pack([name, message + more]))
 
 
 def _copies(headers: dict[str, object]) -> list[str]:

@@ -11,11 +11,13 @@ from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
 from pybus.broker.queues.native import NativeOutlet
+from pybus.broker.queues.observing import Observing
 from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
 from pybus.broker.queues.vhost import VirtualHost
 from pybus.broker.queues.works import Works
+from pybus.names import AMQ_TOPIC
 
 if TYPE_CHECKING:
     from pybus.broker.broker import Broker
@@ -43,12 +45,13 @@ class Queueing:
         self.consuming = Consuming(self)
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
+        self.observing = Observing(broker)
         self.works = Works(broker)
         self.bytes = 0
         self.unfinished: list[Channel] = []
         self.hungry: list[Channel] = []
         self.faults: list[tuple[str, Exception]] = []
-        self.vhost.add(SignalExchange("amq.topic", broker.signals, self.publishing))
+        self.vhost.add(SignalExchange(AMQ_TOPIC, broker.signals, self.publishing))
 
     def channel(self, peer: Peer) -> Channel:
         """The channel of a native connection, made when it is first used."""

@@ -8,7 +8,7 @@ from pybus.broker.exchanges.direct import DirectExchange
 from pybus.broker.exchanges.exchange import Binding, Exchange, Properties
 from pybus.broker.exchanges.fanout import FanoutExchange
 from pybus.broker.exchanges.headers import HeadersExchange, check_arguments
-from pybus.broker.exchanges.routing import find_route
+from pybus.broker.exchanges.routing import Step, find_route
 from pybus.broker.exchanges.topic import TopicExchange
 from pybus.broker.queues.arguments import Policy
 from pybus.broker.queues.queue import Properties as QueueProperties
@@ -151,3 +151,34 @@ def test_a_route_says_whether_headers_count_on_the_way() -> None:
     assert not find_route(outer, ("k",), {}, {}).reads_headers
     bind(outer, inner)
     assert find_route(outer, ("k",), {}, {}).reads_headers
+
+
+@pytest.mark.parametrize("kind", [DirectExchange, FanoutExchange, HeadersExchange, TopicExchange])
+def test_single_bindings_select_what_all_together_match(kind: type[Exchange]) -> None:
+    exchange = kind("e", Properties())
+    keys = ("", "bus.a", "a.b", "a.*", "#", "*.b")
+    hows: tuple[dict[str, object], ...] = ({}, {"x": 1}, {"x-match": "any", "x": 1, "y": 2})
+    made = [bind(exchange, queue(f"{key} {how}"), key, how) for key in keys for how in hows]
+    for key in (*keys, "c"):
+        for headers in ({}, {"x": 1}, {"y": 2}):
+            selected = [one.destination.name for one in made if exchange.selects(one, key, headers)]
+            assert sorted(selected) == reached(exchange, key, headers)
+
+
+def test_the_way_is_noted() -> None:
+    start = TopicExchange("start", Properties(arguments={"alternate-exchange": "rest"}))
+    wide, rest = FanoutExchange("wide", Properties()), FanoutExchange("rest", Properties())
+    jobs, others = queue("jobs"), queue("others")
+    narrow, hash_ = bind(start, jobs, "a.*"), bind(start, jobs, "a.#")
+    onward, end, back, last = bind(start, wide, "a.b"), bind(wide, jobs), bind(wide, start), bind(rest, others)
+    bind(start, others, "z")
+    exchanges = {one.name: one for one in (start, wide, rest)}
+    steps: list[Step] = []
+    assert find_route(start, ("a.b",), {}, exchanges, steps=steps).queues == (jobs,)
+    assert steps == [
+        Step(start, {jobs: (narrow, hash_), wide: (onward,)}, None),
+        Step(wide, {jobs: (end,), start: (back,)}, None),
+    ]
+    steps = []
+    assert find_route(start, ("b",), {}, exchanges, steps=steps).queues == (others,)
+    assert steps == [Step(start, {}, rest), Step(rest, {others: (last,)}, None)]

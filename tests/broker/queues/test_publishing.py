@@ -323,3 +323,27 @@ def test_bytes_in_memory_come_to_nothing_however_messages_end() -> None:
     bob.ack(0, multiple=True)
     bob.consume("jobs", no_ack=True)
     assert scene.broker.queueing.bytes == 0
+
+
+def test_the_way_of_a_message_is_told_without_sending_it() -> None:
+    _, alice, bob, _ = office()
+    alice.ask("declare_exchange", "logs", "topic", arguments={"alternate-exchange": "amq.fanout"})
+    alice.queue("errors", ("logs", "*.error"), ("amq.topic", "bus.x"), ("amq.topic", "#"))
+    bob.ask("request_name", "org.example.Player")
+    by_error = {"key": "*.error", "arguments": {}}
+    to_errors = {"destination": "errors", "to": "queue", "bindings": [by_error]}
+    logs = {"exchange": "logs", "type": "topic", "reached": [to_errors], "alternate": None}
+    assert alice.ask("route", "logs", "app.error") == {"queues": ["errors"], "service": None, "steps": [logs]}
+    rest: dict[str, object] = {"exchange": "amq.fanout", "type": "fanout", "reached": [], "alternate": None}
+    missed = {**logs, "reached": [], "alternate": "amq.fanout"}
+    assert alice.ask("route", "logs", "x") == {"queues": [], "service": None, "steps": [missed, rest]}
+    here = {"exchange": "", "type": "direct", "reached": [{**to_errors, "bindings": []}], "alternate": None}
+    assert alice.ask("route", "", "errors") == {"queues": ["errors"], "service": None, "steps": [here]}
+    nothing = {**here, "reached": []}
+    player = "org.example.Player"
+    assert alice.ask("route", "", player) == {"queues": [], "service": player, "steps": [nothing]}
+    assert alice.refused("route", "nope") == "NotFound: NOT_FOUND - no exchange 'nope' in vhost '/'"
+    assert alice.refused("route", "amq.topic", "bus.x").startswith("AccessDenied: ")
+    counted = alice.ask("queue", "errors")
+    assert isinstance(counted, dict)
+    assert (counted["published"], counted["messages"]) == (0, 0)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from pybus.broker.queues.queue import Properties as QueueProperties
 from pybus.broker.queues.vhost import clean
 from pybus.errors import InvalidName
 from pybus.limits import Limits
-from tests.broker.queues.scene import office
+from tests.broker.queues.scene import User, office
 
 
 def test_equal_declarations_are_fine() -> None:
@@ -348,3 +349,66 @@ def test_what_there_is_can_be_listed() -> None:
     }
     assert alice.ask("queue", "q") == described
     assert alice.ask("queues") == [described]
+
+
+# --- lists ------------------------------------------------------------------------------------------
+
+
+def pages(user: User, method: str) -> list[list[str]]:
+    """The names in each page, asked for until there are no more."""
+    found: list[list[str]] = []
+    while True:
+        page = user.ask(method, found[-1][-1] if found else None)
+        assert isinstance(page, list)
+        if not page:
+            return found
+        found.append([one["name"] for one in page])
+
+
+def test_a_list_comes_in_pages() -> None:
+    scene, alice, bob, _ = office()
+    names = [f"queue.{number:04}" for number in range(2500)]
+    for name in reversed(names):
+        scene.broker.queueing.vhost.declare_queue(name, QueueProperties(), alice.peer)
+    found = pages(bob, "queues")
+    assert ([len(page) for page in found], [one for page in found for one in page]) == ([1000, 1000, 500], names)
+    assert [len(page) for page in pages(bob, "exchanges")] == [7]
+    for name in names:
+        scene.broker.queueing.vhost.bind(
+            scene.broker.queueing.vhost.exchange("amq.direct"), scene.broker.queueing.vhost.queues[name], name, {}
+        )
+    skips = [bob.ask("bindings", skip=skip) for skip in (0, 1000, 2000, 3000)]
+    keys = [[one["key"] for one in page] for page in skips if isinstance(page, list)]
+    assert ([len(page) for page in keys], sorted(one for page in keys for one in page)) == ([1000, 1000, 500, 0], names)
+
+
+def test_a_page_fits_into_half_a_frame_or_has_one_entry() -> None:
+    scene, alice, bob, _ = office(Limits()._replace(frame=8000))
+    for number in range(5):
+        scene.broker.queueing.vhost.declare_queue(
+            f"q{number}", QueueProperties(arguments={"a": "x" * 1500}), alice.peer
+        )
+    assert pages(bob, "queues") == [["q0", "q1"], ["q2", "q3"], ["q4"]]
+    scene.broker.queueing.vhost.declare_queue("q9", QueueProperties(arguments={"a": "x" * 5000}), alice.peer)
+    assert pages(bob, "queues")[-2:] == [["q4"], ["q9"]]
+
+
+def test_bindings_are_told_of_one_queue_or_exchange() -> None:
+    _, alice, bob, _ = office()
+    alice.ask("declare_exchange", "logs", "topic")
+    alice.ask("bind_exchange", "logs", "amq.topic", "log.#")
+    alice.queue("errors", ("logs", "*.error"), ("amq.direct", "error"))
+    alice.queue("all", ("logs", "#"))
+
+    def bound(**of: str) -> list[tuple[str, str, str]]:
+        found = bob.ask("bindings", **of)
+        assert isinstance(found, list)
+        return [(one["source"], one["key"], one["destination"]) for one in found]
+
+    assert bound(queue="errors") == [("amq.direct", "error", "errors"), ("logs", "*.error", "errors")]
+    assert bound(exchange="logs") == [
+        ("logs", "*.error", "errors"),
+        ("logs", "#", "all"),
+        ("amq.topic", "log.#", "logs"),
+    ]
+    assert (bound(queue="nope"), len(bound())) == ([], 4)
