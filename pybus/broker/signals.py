@@ -166,6 +166,7 @@ class Signals:
 
     def publish(self, topic: str, value: object) -> None:
         """Publish a signal of the bus's own. Its topics never enter `routes`, as peers may not use them."""
+        self.routes.stirred = True
         receivers = self._match(topic)
         if receivers:
             self._offer(receivers, frame(SIGNAL, 0, BUS, 0, 0, topic.encode(), pack(value)), topic)

@@ -252,7 +252,6 @@ class Session:
         if runs:
             self._last_key = runs[-1][5]
         if over and not self._parted:
-            self._routes.stirred = True
             over = max(over, _SHORTEST_REST)
             self._server.broker.storms.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)

@@ -117,3 +117,14 @@ def test_the_shell_need_not_look_further_after_signals_to_connections() -> None:
     assert routes.stirred is False
     alice.send(subscribe(alice, "b"))
     assert routes.stirred is True
+
+
+def test_the_shell_looks_further_when_somebody_joins_or_leaves() -> None:
+    scene, alice, _, _ = trio()
+    routes = scene.broker.signals.routes
+    routes.stirred = False
+    scene.join("dave")
+    assert routes.stirred is True
+    routes.stirred = False
+    alice.leave()
+    assert routes.stirred is True
