@@ -60,7 +60,7 @@ def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> No
     message.position = row.place - journal.start(queue)
     message.returns = row.returns or int(message.position <= queue.marked)
     message.redelivered = message.returns > 0
-    message.priority = row.priority
+    message.priority = min(row.priority, queue.policy.max_priority)  # whose arguments may not be accepted any more
     message.batch = journal.safe
     message.due = row.due
     queue.put(message)

@@ -210,6 +210,16 @@ def test_a_queue_whose_arguments_are_not_accepted_any_more_keeps_its_messages() 
     assert consumed(scene) == [Got("", "jobs", "kept")]
 
 
+def test_messages_with_a_priority_come_back_into_a_queue_that_has_none_any_more() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "best", arguments={"x-max-priority": 5})
+    alice.tell("", "best", "kept", PERSISTENT, priority=5)
+    scene.save()
+    stored = scene.shelf.queues[2]
+    scene.shelf.queues[2] = stored._replace(arguments=pack({"x-queue-type": "quorum", "x-max-priority": 5}))
+    assert bodies(consumed(scene.die(), "best")) == ["kept"]
+
+
 def test_properties_of_messages_come_back() -> None:
     scene, alice, bob = bus()
     declare(scene, bob, "best", arguments={"x-max-priority": 5, "x-message-ttl": 60_000})
