@@ -72,3 +72,27 @@ def test_a_message_keeps_its_time() -> None:
     bob.ask("move_messages", "from", "to")
     scene.wait(0.6)
     assert bob.ask("get_message", "to") is None
+
+
+def test_what_expired_has_the_time_of_its_queue_anew() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("dead")
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("jobs", arguments={"x-message-ttl": 1000, **dead})
+    alice.tell("", "jobs", 1)
+    scene.wait(2)
+    scene.wait(3600)
+    assert bob.ask("move_messages", "dead") == 1
+    scene.wait(0.9)
+    assert bob.ask("declare_queue", "jobs", passive=True) == {"queue": "jobs", "messages": 1, "consumers": 0}
+
+
+def test_the_time_of_the_queue_that_it_leaves_counts_no_more() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("from", arguments={"x-message-ttl": 1000})
+    alice.queue("to")
+    alice.tell("", "from", 1)
+    assert bob.ask("move_messages", "from", "to") == 1
+    scene.wait(3600)
+    bob.consume("to", no_ack=True)
+    assert bob.values() == [1]

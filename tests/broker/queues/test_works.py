@@ -143,6 +143,18 @@ def test_what_stays_goes_to_who_waits_for_it() -> None:
     assert sorted(carol.values()) == list(range(MANY))
 
 
+def test_what_stays_counts_for_the_length_of_its_queue_again() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("dead", arguments={"x-max-length": MANY})
+    fill(alice, "dead", MANY)
+    bob.call(BUS, "move_messages", "dead")
+    carol.tell("", "dead", "new")
+    turns(scene)
+    assert answers(bob) == [0]
+    carol.consume("dead", no_ack=True)
+    assert carol.values() == [*range(1, MANY), "new"]
+
+
 def test_what_stays_goes_with_its_queue() -> None:
     scene, alice, bob, carol = office()
     alice.queue("dead")
