@@ -220,6 +220,27 @@ def test_very_many_messages_expire_in_slices() -> None:
     assert (bob.values(), depth(carol, "dead")) == (["new"], MANY)
 
 
+def test_very_many_dead_letters_that_have_to_wait_are_tried_again_in_slices() -> None:
+    scene, alice, _, carol = office(Limits()._replace(queue_length=MANY))
+    alice.queue("dead")
+    fill(alice, "dead", MANY)
+    arguments = {"x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("jobs", arguments=arguments)
+    fill(alice, "jobs", MANY)
+    faults = scene.broker.queueing.faults
+    tried = []
+    for seconds in (1.0, 1.0, 0.25, 0.25, 0.5):
+        scene.wait(seconds)
+        turns(scene)
+        tried.append(len(faults))
+        faults.clear()
+    assert tried == [MANY, SLICE, SLICE, 10, SLICE]
+    assert carol.ask("purge_queue", "dead") == MANY
+    scene.wait(1)
+    turns(scene)
+    assert (depth(carol, "jobs"), depth(carol, "dead"), len(faults)) == (0, MANY, 0)
+
+
 def test_a_queue_that_is_got_from_while_very_many_expire_gives_what_has_not() -> None:
     scene, alice, bob, _ = office()
     alice.queue("jobs", arguments={"x-message-ttl": 1000})
