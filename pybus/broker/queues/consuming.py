@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
-from pybus.broker.queues.disk import NotOnDisk
+from pybus.broker.queues.disk import NotReady
 from pybus.broker.queues.works import LIGHT_SLICE, SLICE, Pace, Work
 from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
@@ -102,12 +102,13 @@ class Consuming:
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`,
-        `NotOnDisk`.
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
+        `NotReady` while its mark is not on disk, or much that has expired is being dropped.
         """
         queue.used = self._broker.now
-        while self._drop_slice(queue):
-            pass
+        self._drop_expired(queue)
+        if queue.expiring:
+            raise NotReady
         if queue.head() is None:
             return None
         if not no_ack and channel.held >= self._broker.limits.unacked:
@@ -117,7 +118,7 @@ class Consuming:
         if message.batch:
             self._queueing.disk.page_in(queue, message)
             if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
-                raise NotOnDisk
+                raise NotReady
         queue.take()
         tag = channel.got(queue, message, no_ack)
         if self._broker.watchers:
@@ -403,6 +404,7 @@ class Consuming:
             queue.expiring = False
         if not queue.deleted:
             self.pump(queue)
+        self._queueing.disk.call_again()
         return 0
 
     def _drop_slice(self, queue: Queue) -> bool:

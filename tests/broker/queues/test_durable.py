@@ -353,7 +353,7 @@ def test_nothing_is_taken_for_who_is_gone_or_does_not_wait_any_more() -> None:
     scene.save()
     (answer,) = bob.heard()
     assert (answer.kind, answer.serial) == (ERROR, serial)
-    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the disk was not ready in time"]
+    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the queue was not ready in time"]
     assert [one.value for one in consumed(scene)] == [1]
 
 

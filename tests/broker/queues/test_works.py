@@ -242,15 +242,30 @@ def test_very_many_dead_letters_that_have_to_wait_are_tried_again_in_slices() ->
 
 
 def test_a_queue_that_is_got_from_while_very_many_expire_gives_what_has_not() -> None:
-    scene, alice, bob, _ = office()
+    scene, alice, bob, carol = office()
     alice.queue("jobs", arguments={"x-message-ttl": 1000})
     fill(alice, "jobs", MANY)
-    scene.wait(1.5)
+    scene.now += 1.5
     alice.tell("", "jobs", "new")
-    found = bob.ask("get_message", "jobs", True)
-    assert isinstance(found, dict)
-    assert found["messages"] == 0
+    bob.call(BUS, "get_message", "jobs", True)
+    carol.call(BUS, "get_message", "jobs", True)
+    assert (answers(bob), answers(carol), depth(alice, "jobs")) == ([], [], MANY - 2 * SLICE + 1)
     turns(scene)
+    (found,) = answers(bob)
+    assert isinstance(found, dict)
+    assert (found["messages"], answers(carol)) == (0, [None])
+    assert scene.broker.queueing.bytes == 0
+
+
+def test_a_get_that_waits_for_what_expires_ends_with_its_queue() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("jobs", arguments={"x-message-ttl": 1000})
+    fill(alice, "jobs", MANY)
+    scene.now += 1.5
+    bob.call(BUS, "get_message", "jobs")
+    carol.ask("delete_queue", "jobs")
+    turns(scene)
+    assert answers(bob) == [["org.pybus.Error.NotFound", "NOT_FOUND - no queue 'jobs' in vhost '/'"]]
     assert scene.broker.queueing.bytes == 0
 
 
