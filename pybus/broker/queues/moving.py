@@ -102,7 +102,10 @@ class _Move:
         if target is None or target is self._source:
             self._staying.append(message)
             return None
-        failure = self._queueing.publishing.enqueue(target, _anew(message, content, target, self._queueing.broker.now))
+        publishing = self._queueing.publishing
+        failure = publishing.rejection(target, message.size)  # first, as what is rejected may be a dead letter, too
+        if failure is None:
+            failure = publishing.enqueue(target, _anew(message, content, target, self._queueing.broker.now))
         if failure is None:
             self._queueing.release(self._source, message)
             self.moved += 1

@@ -96,3 +96,15 @@ def test_the_time_of_the_queue_that_it_leaves_counts_no_more() -> None:
     scene.wait(3600)
     bob.consume("to", no_ack=True)
     assert bob.values() == [1]
+
+
+def test_what_is_not_taken_stays_and_is_no_dead_letter_either() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("from")
+    alice.queue("dead")
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("to", arguments={"x-max-length": 0, "x-overflow": "reject-publish-dlx", **dead})
+    alice.tell("", "from", 1)
+    assert bob.refused("move_messages", "from", "to") == "Nacked: queue 'to' has 0 messages and takes no more"
+    assert (bob.ask("purge_queue", "dead"), bob.ask("purge_queue", "from")) == (0, 1)
+    assert scene.broker.queueing.bytes == 0

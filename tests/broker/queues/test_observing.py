@@ -149,12 +149,13 @@ def test_what_a_queue_gives_up_is_told_even_if_it_goes_nowhere() -> None:
     alice.queue("lost", arguments={"x-dead-letter-exchange": "nowhere", "x-message-ttl": 100})
     for _ in range(2):
         alice.tell("", "short")
-        alice.tell("", "full", None, CONFIRM, serial=50)
+        alice.tell("", "full")
     alice.tell("", "lost")
     scene.wait(1)
     shown = seen(carol)
     assert [(one["kind"], one.get("queue"), one.get("reason")) for one in shown if one["kind"] != "publish"] == [
         ("died", "short", "maxlen"),
+        ("died", "full", "maxlen"),
         ("died", "lost", "expired"),
     ]
     assert all("exchange" not in one for one in shown)
