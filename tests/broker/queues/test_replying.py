@@ -50,6 +50,16 @@ def test_the_replies_end_with_their_consumer() -> None:
     assert bob.ask("queues") == []
 
 
+def test_a_consumer_of_replies_that_is_refused_leaves_no_queue_behind() -> None:
+    scene, alice, _, _ = office()
+    alice.queue("jobs")
+    alice.consume("jobs", "replies")
+    text = "NotAllowed: NOT_ALLOWED - attempt to reuse consumer tag 'replies'"
+    assert alice.refused("consume", REPLY_TO, "replies", True) == text
+    assert list(scene.broker.queueing.vhost.queues) == ["jobs"]
+    assert alice.consume(REPLY_TO, "others", no_ack=True) == "others"
+
+
 def test_what_direct_reply_to_refuses() -> None:
     _, alice, _, _ = office()
     start = "PreconditionFailed: PRECONDITION_FAILED - "
