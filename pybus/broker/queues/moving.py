@@ -65,7 +65,7 @@ class _Move:
                 return False
             if size > SLICE_BYTES:
                 break
-        self._queueing.consuming.look_after(source)
+        self._queueing.overdue.look_after(source)
         return True
 
     def put_back(self) -> bool:
@@ -78,7 +78,7 @@ class _Move:
             else:
                 source.put_back(message)
         if not source.deleted and not staying:
-            self._queueing.consuming.look_after(source)
+            self._queueing.overdue.look_after(source)
             self._queueing.consuming.shorten(source)
             self._queueing.consuming.pump(source)
         return bool(staying)

@@ -251,7 +251,7 @@ class Publishing:
         if queue.bounded:
             self._queueing.consuming.shorten(queue)
         if queue.timed:
-            self._queueing.consuming.look_after(queue)
+            self._queueing.overdue.look_after(queue)
         return None
 
     def rejection(self, queue: Queue, size: int) -> Nacked | None:

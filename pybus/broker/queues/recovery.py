@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def restore(queueing: Queueing, contents: Contents) -> None:
-    """Take over what a store has. To be called once, before anybody is here; `Consuming.begin` comes next.
+    """Take over what a store has. To be called once, before anybody is here; `Overdue.begin` comes next.
 
     Raises what comes of it if something else than a bus wrote it.
     """
