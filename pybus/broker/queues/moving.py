@@ -103,7 +103,8 @@ class _Move:
             self._staying.append(message)
             return None
         publishing = self._queueing.publishing
-        failure = publishing.rejection(target, message.size)  # first, as what is rejected may be a dead letter, too
+        # What `enqueue` rejects may become a dead letter, and it stays here.
+        failure: BusError | None = publishing.rejection(target, message.size)
         if failure is None:
             failure = publishing.enqueue(target, _anew(message, content, target, self._queueing.broker.now))
         if failure is None:
