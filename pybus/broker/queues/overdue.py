@@ -85,6 +85,7 @@ class Overdue:
 
     def _drop_rest(self, queue: Queue) -> Work:
         try:
+            yield 0  # so it never ends within somebody's call, which could not be interrupted by those that wait
             while self._drop_slice(queue):
                 yield 0
         finally:
