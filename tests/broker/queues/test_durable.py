@@ -210,7 +210,7 @@ def test_a_queue_of_which_an_argument_is_not_accepted_any_more_keeps_its_message
     assert "unsupported queue type 'stream'" in error.message
     publish(scene.user("alice"), "new")
     assert consumed(scene) == [Got("", "jobs", "kept"), Got("", "jobs", "new")]
-    assert [one.value[1] for one in consumed(scene, "dead")] == ["given up"]
+    assert bodies(consumed(scene, "dead")) == ["given up"]
 
 
 def test_messages_with_a_priority_come_back_into_a_queue_that_has_none_any_more() -> None:
