@@ -203,11 +203,19 @@ class Consuming:
         self.settle(channel, settled, nack=nack, requeue=requeue, untaken=untaken)
 
     def settle(
-        self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool, untaken: bool = False
+        self,
+        channel: Channel,
+        deliveries: Iterable[Delivery],
+        *,
+        nack: bool,
+        requeue: bool,
+        untaken: bool = False,
+        reason: str = "",
     ) -> None:
         """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues.
 
-        untaken: the program never had those in hand that it gives back, so that their return does not count.
+        untaken: the program never had those in hand that it gives back, so that their return does not count. reason:
+        for observers, if it is not the program that says so.
         """
         deliveries = list(deliveries)
         self._broker.effort += len(deliveries)
@@ -215,7 +223,7 @@ class Consuming:
         touched: dict[Queue, None] = {}
         if self._broker.watchers:
             kind = "ack" if not nack else "nack" if requeue else "reject"
-            self._queueing.observing.settled(kind, channel.peer, deliveries)
+            self._queueing.observing.settled(kind, channel.peer, deliveries, reason)
         for queue, message, consumer in deliveries:
             if queue.deleted:
                 self._queueing.release(queue, message)

@@ -65,7 +65,7 @@ class Overdue:
                 del channel.consumers[consumer.tag]
                 queue.consumers.remove(consumer)
                 channel.outlet.cancelled(consumer, replies.late(queue.name, seconds))
-            self._queueing.consuming.settle(channel, taken, nack=True, requeue=True)
+            self._queueing.consuming.settle(channel, taken, nack=True, requeue=True, reason="not settled in time")
             if ended and not queue.deleted:
                 self._queueing.consuming.left(queue)
 
