@@ -106,11 +106,23 @@ class _Move:
         # What `enqueue` rejects may become a dead letter, and it stays here.
         failure: BusError | None = publishing.rejection(target, message.size)
         if failure is None:
-            failure = publishing.enqueue(target, _anew(message, content, target, self._queueing.broker.now))
+            failure = publishing.enqueue(target, self._anew(message, content, target))
         if failure is None:
             self._queueing.release(self._source, message)
             self.moved += 1
         return failure
+
+    def _anew(self, message: Message, content: Content, target: Queue) -> Message:
+        """The message as if it had just been published, but for the time that it has left by its own `expiration`."""
+        headers = {name: value for name, value in content.headers.items() if not _tells_of_death(name)}
+        properties = {name: value for name, value in content.properties.items() if name != "headers"}
+        if headers:
+            properties["headers"] = headers
+        moved = Message(content._replace(properties=properties).frame(), message.size, self._queueing.broker.now)
+        if (ttl := expiration(content.properties)) is not None:
+            moved.due = message.due if self._source.policy.ttl is None else message.since + ttl
+        moved.priority = min(message.priority, target.policy.max_priority)
+        return moved
 
 
 def _died_in(content: Content) -> str:
@@ -118,19 +130,6 @@ def _died_in(content: Content) -> str:
     last = deaths[0] if isinstance(deaths, list) and deaths else None
     queue = last.get("queue") if isinstance(last, dict) else None
     return queue if isinstance(queue, str) else ""
-
-
-def _anew(message: Message, content: Content, target: Queue, now: float) -> Message:
-    """The message as if it had just been published, but for the time that it has left by its own `expiration`."""
-    headers = {name: value for name, value in content.headers.items() if not _tells_of_death(name)}
-    properties = {name: value for name, value in content.properties.items() if name != "headers"}
-    if headers:
-        properties["headers"] = headers
-    moved = Message(content._replace(properties=properties).frame(), message.size, now)
-    if (ttl := expiration(content.properties)) is not None:
-        moved.due = message.since + ttl
-    moved.priority = min(message.priority, target.policy.max_priority)
-    return moved
 
 
 def _tells_of_death(header: str) -> bool:

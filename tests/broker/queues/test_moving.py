@@ -70,7 +70,10 @@ def test_a_message_keeps_its_time() -> None:
     alice.tell("", "from", 1, expiration="1000")
     scene.wait(0.5)
     bob.ask("move_messages", "from", "to")
-    scene.wait(0.6)
+    bob.ask("move_messages", "to", "from")
+    scene.wait(0.4)
+    assert bob.ask("move_messages", "from", "to") == 1
+    scene.wait(0.2)
     assert bob.ask("get_message", "to") is None
 
 
