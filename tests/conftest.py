@@ -25,9 +25,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_configure() -> None:
-    """Refuse to test compiled modules that are older than their source."""
+    """Refuse to test compiled modules that are older than their source, or have become plain since."""
     if not pybus.is_compiled():
         return
+    for built in Path(pybus.__file__).parent.rglob(f"*{EXTENSION_SUFFIXES[0]}"):
+        if not built.with_name(f"{built.name.partition('.')[0]}.pxd").exists():
+            raise pytest.UsageError(f"{built} is left of when that was compiled: delete it")
     for types in Path(pybus.__file__).parent.rglob("*.pxd"):
         changed = max(types.stat().st_mtime, types.with_suffix(".py").stat().st_mtime)
         built = types.with_suffix(EXTENSION_SUFFIXES[0])

@@ -374,7 +374,7 @@ class Broker:
         self.dispatch.expire(now)
         for name in self.services.expire(now):
             self.dispatch.fail_held(name, StartFailed(self.services.find(name).reason))
-        self.queueing.consuming.expire(now)
+        self.queueing.overdue.expire(now)
 
     def as_answer(self, error: InvalidName | CallError) -> tuple[str, str]:
         """The name and message to send; what a peer wrote may be in the message, so it has an end."""

@@ -8,7 +8,7 @@ from pybus.broker.calls import Call, OpenCalls
 from pybus.broker.driver import NotYet, no_value
 from pybus.broker.held import Held, HeldCalls
 from pybus.broker.peer import Peer
-from pybus.broker.queues.disk import NotOnDisk
+from pybus.broker.queues.disk import NotReady
 from pybus.broker.queues.methods import CARRIERS
 from pybus.broker.queues.works import Unfinished
 from pybus.broker.topics import decode_key
@@ -100,7 +100,7 @@ class Dispatch:
             promises = self._broker.queueing.journal.promises
             try:
                 body = self._broker.driver.call(peer, serial, method, body_of(run))
-            except NotOnDisk:
+            except NotReady:
                 self._broker.queueing.disk.call_later(peer, run, deadline)
             except NotYet as value:
                 if reply:

@@ -29,8 +29,9 @@ class Event(NamedTuple):
     """Something that happens to messages of queues.
 
     kind: "publish", "deliver", "ack", "nack" (given back to its queue), "reject" (given up by its consumer), "died"
-    (given up by its queue) or "return" (a mandatory one that reached no queue). sender: the number of the connection
-    that published it, or settles it; the bus's own for the last two. receivers: the numbers of those that it goes to.
+    (given up by its queue, or not taken as that is full) or "return" (a mandatory one that reached no queue). sender:
+    the number of the connection that published it, or settles it; the bus's own for the last two. receivers: the
+    numbers of those that it goes to.
     exchange, key: where it was published, or for "died" where its dead letter goes; the exchange is None if it has
     none. flags, bodies: as in frames; no body is told where it is settled. size: bytes of all `number` frames. queues:
     those that it is routed to. queue: the one that it is delivered from, settled in, or died in. service: the one that

@@ -148,8 +148,10 @@ def queue_rates(before: list[dict[str, Any]], after: list[dict[str, Any]], secon
 
 
 def _gain(before: dict[str, Any], after: dict[str, Any], key: str) -> float:
-    gain: float = after[key] - before.get(key, 0)
-    return gain
+    """What a counter has gained. One that is lower is another one: its queue was deleted and declared meanwhile."""
+    now: float = after[key]
+    since: float = before.get(key, 0)
+    return now - since if now >= since else now
 
 
 def _pairs(

@@ -214,8 +214,8 @@ Their bodies are maps; `name` is a unique name but in the three lines where it s
                       the routing key, and further exchange, queue, service, consumer, reason, age (seconds),
                       properties; kind is then "publish" (queues: where it is routed to; service: the one that it
                       calls), "deliver" (from queue to consumer, a tag, or nil for get_message), "ack", "nack",
-                      "reject" (in queue), "return", or "died" (queue gave it up for reason; exchange, key and
-                      queues are of the dead letter, exchange is nil if there is none)
+                      "reject" (in queue), "return", or "died" (queue gave it up for reason, or was too full to
+                      take it; exchange, key and queues are of the dead letter, exchange is nil if there is none)
 
 12. Queues
 ----------

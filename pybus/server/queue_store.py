@@ -59,7 +59,7 @@ class QueueStore:
             return True
         if damaged:
             return False
-        queueing.consuming.begin()
+        queueing.overdue.begin()
         return True
 
     def commit(self, batch: Batch) -> None:

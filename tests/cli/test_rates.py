@@ -111,3 +111,9 @@ def test_queues_have_what_came_and_went_and_a_new_one_counts_from_zero() -> None
     after = [{"name": "jobs", "published": 20, "delivered": 9, "acked": 6}, {"name": "new", "published": 1}]
     after[1] |= {"delivered": 0, "acked": 0}
     assert queue_rates(before, after, 0.5) == [QueueRates(20.0, 2.0, 0.0), QueueRates(2.0, 0.0, 0.0)]
+
+
+def test_a_queue_that_was_deleted_and_declared_meanwhile_counts_from_zero() -> None:
+    before = [{"name": "jobs", "published": 10, "delivered": 8, "acked": 6}]
+    after = [{"name": "jobs", "published": 2, "delivered": 1, "acked": 0}]
+    assert queue_rates(before, after, 0.5) == [QueueRates(4.0, 2.0, 0.0)]

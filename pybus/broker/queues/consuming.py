@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.broker.queues import replies
 from pybus.broker.queues.channel import Delivery
 from pybus.broker.queues.consumer import Consumer
-from pybus.broker.queues.disk import NotOnDisk
-from pybus.broker.queues.works import LIGHT_SLICE, SLICE, Pace, Work
+from pybus.broker.queues.disk import NotReady
+from pybus.broker.queues.works import LIGHT_SLICE, Pace, Work
 from pybus.errors import BusError, ConsumerCancelled, LimitExceeded, StoreFailed
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import BUS, ERROR, MULTIPLE, NACK, REQUEUE, UNTAKEN, Run, frame, frames_of
@@ -88,26 +87,27 @@ class Consuming:
         consumer = channel.consumers.pop(tag, None)
         if consumer is not None:
             consumer.queue.consumers.remove(consumer)
-            self._left(consumer.queue)
+            self.left(consumer.queue)
 
-    def _left(self, queue: Queue) -> None:
+    def left(self, queue: Queue) -> None:
         """A consumer has left a queue."""
         queue.used = self._broker.now
         if queue.properties.auto_delete and not len(queue.consumers):
             self.delete(queue)
         else:
-            self.look_after(queue)
+            self._queueing.overdue.look_after(queue)
             self.pump(queue)
 
     def get(self, channel: Channel, queue: Queue, *, no_ack: bool) -> tuple[Message, int] | None:
         """Take the next message without a consumer; it and its delivery tag, None if there is none.
 
-        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`,
-        `NotOnDisk`.
+        That there is an exclusive consumer does not matter, as in RabbitMQ. Raises `LimitExceeded`, `StoreFailed`, and
+        `NotReady` while its mark is not on disk, or much that has expired is being dropped.
         """
         queue.used = self._broker.now
-        while self._drop_slice(queue):
-            pass
+        self._queueing.overdue.drop_expired(queue)
+        if queue.expiring:
+            raise NotReady
         if queue.head() is None:
             return None
         if not no_ack and channel.held >= self._broker.limits.unacked:
@@ -117,7 +117,7 @@ class Consuming:
         if message.batch:
             self._queueing.disk.page_in(queue, message)
             if queue.kept and message.persistent and not self._queueing.journal.may_deliver(queue, message):
-                raise NotOnDisk
+                raise NotReady
         queue.take()
         tag = channel.got(queue, message, no_ack)
         if self._broker.watchers:
@@ -126,7 +126,7 @@ class Consuming:
             self._done(queue, message)
         else:
             queue.lend(message, channel, tag, self._broker.now)
-        self.look_after(queue)
+        self._queueing.overdue.look_after(queue)
         return message, tag
 
     # --- out --------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Consuming:
         queue.stuck = False
         while (message := queue.head()) is not None:
             if message.due is not None and message.due < now:
-                self._drop_expired(queue)
+                self._queueing.overdue.drop_expired(queue)
                 if queue.expiring:
                     return
                 continue
@@ -203,11 +203,19 @@ class Consuming:
         self.settle(channel, settled, nack=nack, requeue=requeue, untaken=untaken)
 
     def settle(
-        self, channel: Channel, deliveries: Iterable[Delivery], *, nack: bool, requeue: bool, untaken: bool = False
+        self,
+        channel: Channel,
+        deliveries: Iterable[Delivery],
+        *,
+        nack: bool,
+        requeue: bool,
+        untaken: bool = False,
+        reason: str = "",
     ) -> None:
         """Deliveries that were taken out of their channel are acked, rejected, or given back to their queues.
 
-        untaken: the program never had those in hand that it gives back, so that their return does not count.
+        untaken: the program never had those in hand that it gives back, so that their return does not count. reason:
+        for observers, if it is not the program that says so.
         """
         deliveries = list(deliveries)
         self._broker.effort += len(deliveries)
@@ -215,7 +223,7 @@ class Consuming:
         touched: dict[Queue, None] = {}
         if self._broker.watchers:
             kind = "ack" if not nack else "nack" if requeue else "reject"
-            self._queueing.observing.settled(kind, channel.peer, deliveries)
+            self._queueing.observing.settled(kind, channel.peer, deliveries, reason)
         for queue, message, consumer in deliveries:
             if queue.deleted:
                 self._queueing.release(queue, message)
@@ -273,7 +281,7 @@ class Consuming:
         left = {consumer.queue: None for consumer in consumers}
         for queue in left:
             if not queue.deleted:
-                self._left(queue)
+                self.left(queue)
         for queue in {delivery.queue: None for delivery in unsettled}:
             if not queue.deleted and queue not in left:
                 self.pump(queue)
@@ -295,7 +303,7 @@ class Consuming:
         elif pause and message.returns > _FREE_RETURNS:
             seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(message.returns - _FREE_RETURNS - 1, 10))
             queue.pause(message, self._broker.now + seconds)
-            self.look_after(queue)
+            self._queueing.overdue.look_after(queue)
         else:
             self._put_back(queue, message)
 
@@ -303,9 +311,9 @@ class Consuming:
         """Put a message back to its place, as if nobody had had it; but it may have been seen, and is marked."""
         message.redelivered = True
         queue.put_back(message)
-        self.look_after(queue)
+        self._queueing.overdue.look_after(queue)
 
-    # --- queues as a whole, and time ----------------------------------------------------------------
+    # --- queues as a whole ------------------------------------------------------------------------------
 
     def purge(self, queue: Queue) -> Work:
         """Throw away what waits in a queue; the work's result is how much that was. It does not go to the dead letters.
@@ -334,80 +342,3 @@ class Consuming:
         """Drop from the head what is more than may wait, also when it is more because something came back."""
         for message in list(queue.take_overflow()):
             self._queueing.dead_letters.drop(queue, message, "maxlen")
-
-    def look_after(self, queue: Queue) -> None:
-        """Another message is the next in line: it may be due, or may become so."""
-        if queue.timed:
-            self._drop_expired(queue)
-            self._queueing.timers.note(queue)
-
-    def expire(self, now: float) -> None:
-        """Do in the queues what the time has come for."""
-        for queue in self._queueing.timers.take_due(now):
-            try:
-                if queue.is_expired(now):
-                    self.delete(queue)
-                    continue
-                self._take_back(queue)
-                queue.resume(now)
-                self._drop_expired(queue)
-                self.pump(queue)
-            except Exception as error:  # a bug of ours, which must not cost other queues their time
-                self._queueing.faults.append((f"bug while the time of queue '{queue.name}' had come", error))
-
-    def _take_back(self, queue: Queue) -> None:
-        """Give back what was not settled in time, with all that its consumer has, which is one no more.
-
-        RabbitMQ closes the channel. A connection is one channel on pybus's own wire, and goes on: to settle such a
-        delivery later is refused. What an open transaction settles is not late before it is rolled back.
-        """
-        seconds = queue.policy.consumer_timeout or 0.0
-        while (late := queue.take_late(self._broker.now)) is not None:
-            message, (_, channel, tag) = late
-            found = channel.unacked.get(tag)
-            if found is None:
-                queue.lend(message, channel, tag, self._broker.now)
-                continue
-            tags, consumer = [tag], found.consumer
-            if consumer is not None:
-                tags = [one for one, delivery in channel.unacked.items() if delivery.consumer is consumer]
-            taken = [channel.unacked.pop(one) for one in tags]
-            ended = consumer is not None and channel.consumers.get(consumer.tag) is consumer
-            if consumer is not None and ended:
-                del channel.consumers[consumer.tag]
-                queue.consumers.remove(consumer)
-                channel.outlet.cancelled(consumer, replies.late(queue.name, seconds))
-            self.settle(channel, taken, nack=True, requeue=True)
-            if ended and not queue.deleted:
-                self._left(queue)
-
-    def begin(self) -> None:
-        """What was on disk has been taken over: see to what has expired meanwhile, and to what will."""
-        for queue in list(self._queueing.vhost.queues.values()):
-            try:
-                self.look_after(queue)
-            except Exception as error:  # a bug of ours, which does not make what is on disk a damaged store
-                self._queueing.faults.append((f"bug while queue '{queue.name}' was taken over", error))
-
-    def _drop_expired(self, queue: Queue) -> None:
-        """Drop what has expired; if that is very much, the rest in later turns."""
-        if not queue.expiring and self._drop_slice(queue):
-            queue.expiring = True
-            self._queueing.works.start(self._drop_rest(queue))
-
-    def _drop_rest(self, queue: Queue) -> Work:
-        try:
-            while self._drop_slice(queue):
-                yield 0
-        finally:
-            queue.expiring = False
-        if not queue.deleted:
-            self.pump(queue)
-        return 0
-
-    def _drop_slice(self, queue: Queue) -> bool:
-        """Drop some of what has expired; whether there may be more."""
-        expired = list(islice(queue.take_expired(self._broker.now), SLICE))
-        for message in expired:
-            self._queueing.dead_letters.drop(queue, message, "expired")
-        return len(expired) == SLICE

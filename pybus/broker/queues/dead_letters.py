@@ -79,7 +79,7 @@ class DeadLetters:
     def _put_back(self, queue: Queue, message: Message, reason: str) -> None:
         if reason == "rejected":
             message.redelivered = True  # somebody had it
-        queue.pause(message, self._queueing.broker.now + _TRY_AGAIN)
+        queue.pause_in_turn(message, self._queueing.broker.now + _TRY_AGAIN)
         self._queueing.timers.note(queue)
 
     def _publish(self, queue: Queue, message: Message, reason: str) -> None:

@@ -21,8 +21,8 @@ _READ_AHEAD = 64
 _READ_BYTES = 1024 * 1024
 
 
-class NotOnDisk(Exception):
-    """A call can't be carried out before what it needs is on disk."""
+class NotReady(Exception):
+    """A call can't be carried out before what it needs is on disk, or what has expired in its queue is gone."""
 
 
 class Disk:
@@ -30,7 +30,7 @@ class Disk:
 
     What waits for a batch waits by its number: answers of the bus, publishers that wrote too much, and messages whose
     frames need not be in memory once they are on disk. Confirms wait in their channels. Calls that could not be
-    carried out yet are tried again after each batch.
+    carried out yet are tried again after each batch, and when very much has expired.
     """
 
     def __init__(self, queueing: Queueing) -> None:
@@ -52,7 +52,7 @@ class Disk:
         self._answers.append((self._queueing.journal.current, peer, data))
 
     def call_later(self, peer: Peer, run: Run, deadline: float) -> None:
-        """Carry out a call when what it needs is on disk, unless that is after its deadline."""
+        """Carry out a call when what it needs is ready, unless that is after its deadline."""
         self._calls.append((peer, run, deadline))
 
     def writes(self, peer: Peer, size: int) -> None:
@@ -101,7 +101,14 @@ class Disk:
         self._go_on(stalled)
 
     def _go_on(self, stalled: list[Queue]) -> None:
-        """Try the calls and the queues that wait. Nothing is taken for who is gone or does not wait any more."""
+        """Try the calls and the queues that wait."""
+        self.call_again()
+        for queue in stalled:
+            if not queue.deleted:
+                self._queueing.consuming.pump(queue)
+
+    def call_again(self) -> None:
+        """Try the calls that wait. Nothing is taken for who is gone or does not wait any more."""
         broker = self._queueing.broker
         calls, self._calls = self._calls, []
         for peer, run, deadline in calls:
@@ -110,10 +117,7 @@ class Disk:
             if broker.now < deadline:
                 broker.dispatch.call_bus(peer, run, deadline)
             elif not run[1] & NO_REPLY:
-                broker.dispatch.refuse(peer, run[4], DeadlinePassed("the disk was not ready in time"))
-        for queue in stalled:
-            if not queue.deleted:
-                self._queueing.consuming.pump(queue)
+                broker.dispatch.refuse(peer, run[4], DeadlinePassed("the queue was not ready in time"))
 
     def _let_go(self, batch: int) -> None:
         """Publishers need not wait for this batch any more."""

@@ -20,7 +20,7 @@ from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
 from pybus.broker.queues.replying import REPLY_TO
-from pybus.errors import InvalidArguments, NotFound
+from pybus.errors import BusError, InvalidArguments, NotFound
 from pybus.protocol.codec import pack
 
 if TYPE_CHECKING:
@@ -207,11 +207,14 @@ class QueueMethods:
         """
         wish = Wish(tag, no_ack, exclusive, _count("prefetch", prefetch), _checked(arguments))
         queueing = self._broker.queueing
-        if queue == REPLY_TO:
-            found = queueing.replying.reply_queue(self._channel, self.caller, no_ack=no_ack)
-        else:
-            found = self._queue(queue)
-        return queueing.consuming.consume(self._channel, found, wish, self.serial).tag
+        if queue != REPLY_TO:
+            return queueing.consuming.consume(self._channel, self._queue(queue), wish, self.serial).tag
+        found = queueing.replying.reply_queue(self._channel, self.caller, no_ack=no_ack)
+        try:
+            return queueing.consuming.consume(self._channel, found, wish, self.serial).tag
+        except BusError:
+            queueing.consuming.delete(found)  # which no consumer would ever leave
+            raise
 
     def cancel(self, tag: str) -> None:
         """End a consumer. What it has unacked can still be settled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pybus.broker.queues import replies
-from pybus.broker.queues.message import Content, Message, parse
+from pybus.broker.queues.message import Content, Message, expiration, parse
 from pybus.broker.queues.works import SLICE, SLICE_BYTES, Pace, Work
 from pybus.errors import BusError
 
@@ -19,8 +19,9 @@ def move(queueing: Queueing, source: Queue, destination: Queue | None, most: int
 
     destination: None for the queue in which each one died last; who did not die, or has no such queue any more,
     stays. most: how many at most, 0 for all; what comes into the queue meanwhile counts as well, but no more are
-    looked at than there were. Without its deaths a message is new there. A message is in one of the two queues at
-    any time, also on disk; those that stay can't be consumed until the end.
+    looked at than there were. Without its deaths a message is new there, and what the queue that it leaves has to say
+    of its time counts no more. A message is in one of the two queues at any time, also on disk; those that stay can't
+    be consumed until the end.
 
     It ends with the first message that can't be read, or is not taken, and when one of the two queues is deleted.
     Raises why if nothing was moved by then.
@@ -64,7 +65,7 @@ class _Move:
                 return False
             if size > SLICE_BYTES:
                 break
-        self._queueing.consuming.look_after(source)
+        self._queueing.overdue.look_after(source)
         return True
 
     def put_back(self) -> bool:
@@ -77,7 +78,8 @@ class _Move:
             else:
                 source.put_back(message)
         if not source.deleted and not staying:
-            self._queueing.consuming.look_after(source)
+            self._queueing.overdue.look_after(source)
+            self._queueing.consuming.shorten(source)
             self._queueing.consuming.pump(source)
         return bool(staying)
 
@@ -100,11 +102,27 @@ class _Move:
         if target is None or target is self._source:
             self._staying.append(message)
             return None
-        failure = self._queueing.publishing.enqueue(target, _anew(message, content, target))
+        publishing = self._queueing.publishing
+        # What `enqueue` rejects may become a dead letter, and it stays here.
+        failure: BusError | None = publishing.rejection(target, message.size)
+        if failure is None:
+            failure = publishing.enqueue(target, self._anew(message, content, target))
         if failure is None:
             self._queueing.release(self._source, message)
             self.moved += 1
         return failure
+
+    def _anew(self, message: Message, content: Content, target: Queue) -> Message:
+        """The message as if it had just been published, but for the time that it has left by its own `expiration`."""
+        headers = {name: value for name, value in content.headers.items() if not _tells_of_death(name)}
+        properties = {name: value for name, value in content.properties.items() if name != "headers"}
+        if headers:
+            properties["headers"] = headers
+        moved = Message(content._replace(properties=properties).frame(), message.size, self._queueing.broker.now)
+        if (ttl := expiration(content.properties)) is not None:
+            moved.due = message.due if self._source.policy.ttl is None else message.since + ttl
+        moved.priority = min(message.priority, target.policy.max_priority)
+        return moved
 
 
 def _died_in(content: Content) -> str:
@@ -112,17 +130,6 @@ def _died_in(content: Content) -> str:
     last = deaths[0] if isinstance(deaths, list) and deaths else None
     queue = last.get("queue") if isinstance(last, dict) else None
     return queue if isinstance(queue, str) else ""
-
-
-def _anew(message: Message, content: Content, target: Queue) -> Message:
-    headers = {name: value for name, value in content.headers.items() if not _tells_of_death(name)}
-    properties = {name: value for name, value in content.properties.items() if name != "headers"}
-    if headers:
-        properties["headers"] = headers
-    moved = Message(content._replace(properties=properties).frame(), message.size, message.since)
-    moved.due = message.due
-    moved.priority = min(message.priority, target.policy.max_priority)
-    return moved
 
 
 def _tells_of_death(header: str) -> bool:

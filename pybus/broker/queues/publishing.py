@@ -233,11 +233,14 @@ class Publishing:
             queue.dropped += 1
             return obstacle
         policy = queue.policy
-        if queue.bounded and policy.overflow != DROP_HEAD and queue.would_overflow(message.size):
+        rejection = self.rejection(queue, message.size) if queue.bounded else None
+        if rejection is not None:
             if policy.overflow == REJECT_DLX:
                 self._queueing.dead_letters.forward(queue, message, "maxlen")
+            elif self._broker.watchers:
+                self._queueing.observing.died(queue, message, "maxlen", None, ())
             queue.dropped += 1
-            return Nacked(f"queue '{queue.name}' has {len(queue)} messages and takes no more")
+            return rejection
         if policy.ttl is not None:
             due = message.since + policy.ttl
             message.due = due if message.due is None else min(message.due, due)
@@ -248,8 +251,14 @@ class Publishing:
         if queue.bounded:
             self._queueing.consuming.shorten(queue)
         if queue.timed:
-            self._queueing.consuming.look_after(queue)
+            self._queueing.overdue.look_after(queue)
         return None
+
+    def rejection(self, queue: Queue, size: int) -> Nacked | None:
+        """Why a queue takes no new message with a payload of that size, if it is full and does not drop old ones."""
+        if queue.policy.overflow == DROP_HEAD or not queue.would_overflow(size):
+            return None
+        return Nacked(f"queue '{queue.name}' has {len(queue)} messages and takes no more")
 
     def obstacle(self, queue: Queue, *, lasting: bool) -> BusError | None:
         """Why a queue can take no message now, whatever it was declared with. lasting: one that goes to disk."""

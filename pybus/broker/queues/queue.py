@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from pybus.broker.queues.arguments import DROP_HEAD, Policy
 from pybus.broker.queues.consumer import Consumers
 from pybus.broker.queues.lane import Lane
+from pybus.broker.queues.works import SLICE
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
     from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.message import Message
+
+_APART = 0.25
+"""Seconds between two slices of what is tried again, so that very much which has to wait keeps the bus from nothing."""
 
 
 class Properties(NamedTuple):
@@ -67,6 +71,8 @@ class Queue:
         self._lanes = [Lane() for _ in range(policy.max_priority + 1)]
         self._highest_first = self._lanes[::-1]
         self._paused: list[tuple[float, Message]] = []
+        self._retry = 0.0
+        self._retries = 0
         self._length = 0
         self.last = 0
         self.timed = policy.expires is not None or policy.consumer_timeout is not None
@@ -126,6 +132,15 @@ class Queue:
         self._count(message, 1)
         heapq.heappush(self._paused, (until, message))
         self.timed = True
+
+    def pause_in_turn(self, message: Message, earliest: float) -> None:
+        """As `pause`, but no more than a slice comes back at a time, and the others later."""
+        if self._retry < earliest:
+            self._retry, self._retries = earliest, 0
+        elif self._retries == SLICE:
+            self._retry, self._retries = self._retry + _APART, 0
+        self._retries += 1
+        self.pause(message, self._retry)
 
     def would_overflow(self, size: int) -> bool:
         """Whether one more message with a payload of that size is more than may wait."""

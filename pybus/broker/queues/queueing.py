@@ -12,6 +12,7 @@ from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
 from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.observing import Observing
+from pybus.broker.queues.overdue import Overdue
 from pybus.broker.queues.publishing import Publishing
 from pybus.broker.queues.replying import Replying
 from pybus.broker.queues.timers import Timers
@@ -43,6 +44,7 @@ class Queueing:
         self.timers = Timers()
         self.publishing = Publishing(self)
         self.consuming = Consuming(self)
+        self.overdue = Overdue(self)
         self.dead_letters = DeadLetters(self)
         self.replying = Replying(self)
         self.observing = Observing(broker)

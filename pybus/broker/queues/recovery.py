@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def restore(queueing: Queueing, contents: Contents) -> None:
-    """Take over what a store has. To be called once, before anybody is here; `Consuming.begin` comes next.
+    """Take over what a store has. To be called once, before anybody is here; `Overdue.begin` comes next.
 
     Raises what comes of it if something else than a bus wrote it.
     """
@@ -44,12 +44,22 @@ def restore(queueing: Queueing, contents: Contents) -> None:
 
 
 def _policy(queueing: Queueing, name: str, arguments: Mapping[str, object]) -> Policy:
-    """The policy of a queue. One whose arguments are not accepted any more keeps its messages at least."""
+    """The policy of a queue. An argument that is not accepted any more costs neither messages nor the other arguments.
+
+    They are looked at by name, so that a routing key for dead letters comes after its exchange.
+    """
     try:
         return read_policy(name, arguments)
-    except PreconditionFailed as error:
-        queueing.faults.append((f"the arguments of queue '{name}' are ignored", error))
-        return Policy()
+    except PreconditionFailed:
+        pass
+    policy, accepted = Policy(), dict[str, object]()
+    for key, value in sorted(arguments.items()):
+        try:
+            policy = read_policy(name, {**accepted, key: value})
+            accepted[key] = value
+        except PreconditionFailed as error:
+            queueing.faults.append((f"queue '{name}' goes on without its argument {key}", error))
+    return policy
 
 
 def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> None:
@@ -60,7 +70,7 @@ def _restore_message(queueing: Queueing, queue: Queue, row: StoredMessage) -> No
     message.position = row.place - journal.start(queue)
     message.returns = row.returns or int(message.position <= queue.marked)
     message.redelivered = message.returns > 0
-    message.priority = row.priority
+    message.priority = min(row.priority, queue.policy.max_priority)  # whose arguments may not be accepted any more
     message.batch = journal.safe
     message.due = row.due
     queue.put(message)

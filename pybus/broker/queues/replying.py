@@ -108,7 +108,9 @@ class Replying:
         sender = int.from_bytes(data[8:12], "little")
         content = Content("", awaited.queue, properties, body, data[5] & RAW, sender, 0)
         route = find_route(exchange, (awaited.queue,), {}, queueing.vhost.exchanges)
-        queueing.publishing.distribute(route, content, content.frame())
+        failure, _ = queueing.publishing.distribute(route, content, content.frame())
+        if failure is not None:
+            queueing.faults.append((f"an answer for queue '{awaited.queue}' is lost", failure))
 
     def leave(self, peer: Peer) -> None:
         """A connection has ended; nobody answers its calls."""

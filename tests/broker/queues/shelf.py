@@ -96,7 +96,7 @@ class Durable(Scene):
         self.now = now
         self.broker.now = now
         restore(self.broker.queueing, shelf.contents())
-        self.broker.queueing.consuming.begin()
+        self.broker.queueing.overdue.begin()
 
     def user(self, program: str) -> User:
         return User(self, program)

@@ -196,18 +196,31 @@ def test_an_exclusive_queue_does_not_come_back() -> None:
     assert scene.shelf.messages == {}
 
 
-def test_a_queue_whose_arguments_are_not_accepted_any_more_keeps_its_messages() -> None:
-    scene, alice, _ = bus()
-    publish(alice, "kept")
+def test_a_queue_of_which_an_argument_is_not_accepted_any_more_keeps_its_messages_and_the_others() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "dead")
+    publish(alice, "given up", "kept")
     scene.save()
-    ((number, stored),) = scene.shelf.queues.items()
-    scene.shelf.queues[number] = stored._replace(arguments=pack({"x-queue-type": "stream"}))
+    dead = {"x-dead-letter-routing-key": "dead", "x-dead-letter-exchange": "", "x-max-length": 2}
+    scene.shelf.queues[1] = scene.shelf.queues[1]._replace(arguments=pack({"x-queue-type": "stream", **dead}))
     scene = scene.die()
     ((meaning, error),) = scene.broker.queueing.faults
-    assert meaning == "the arguments of queue 'jobs' are ignored"
+    assert meaning == "queue 'jobs' goes on without its argument x-queue-type"
     assert isinstance(error, PreconditionFailed)
     assert "unsupported queue type 'stream'" in error.message
-    assert consumed(scene) == [Got("", "jobs", "kept")]
+    publish(scene.user("alice"), "new")
+    assert consumed(scene) == [Got("", "jobs", "kept"), Got("", "jobs", "new")]
+    assert bodies(consumed(scene, "dead")) == ["given up"]
+
+
+def test_messages_with_a_priority_come_back_into_a_queue_that_has_none_any_more() -> None:
+    scene, alice, bob = bus()
+    declare(scene, bob, "best", arguments={"x-max-priority": 5})
+    alice.tell("", "best", "kept", PERSISTENT, priority=5)
+    scene.save()
+    stored = scene.shelf.queues[2]
+    scene.shelf.queues[2] = stored._replace(arguments=pack({"x-max-priority": 256}))
+    assert bodies(consumed(scene.die(), "best")) == ["kept"]
 
 
 def test_properties_of_messages_come_back() -> None:
@@ -343,7 +356,7 @@ def test_nothing_is_taken_for_who_is_gone_or_does_not_wait_any_more() -> None:
     scene.save()
     (answer,) = bob.heard()
     assert (answer.kind, answer.serial) == (ERROR, serial)
-    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the disk was not ready in time"]
+    assert answer.value == ["org.pybus.Error.DeadlinePassed", "the queue was not ready in time"]
     assert [one.value for one in consumed(scene)] == [1]
 
 

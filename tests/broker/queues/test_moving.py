@@ -70,5 +70,44 @@ def test_a_message_keeps_its_time() -> None:
     alice.tell("", "from", 1, expiration="1000")
     scene.wait(0.5)
     bob.ask("move_messages", "from", "to")
-    scene.wait(0.6)
+    bob.ask("move_messages", "to", "from")
+    scene.wait(0.4)
+    assert bob.ask("move_messages", "from", "to") == 1
+    scene.wait(0.2)
     assert bob.ask("get_message", "to") is None
+
+
+def test_what_expired_has_the_time_of_its_queue_anew() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("dead")
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("jobs", arguments={"x-message-ttl": 1000, **dead})
+    alice.tell("", "jobs", 1)
+    scene.wait(2)
+    scene.wait(3600)
+    assert bob.ask("move_messages", "dead") == 1
+    scene.wait(0.9)
+    assert bob.ask("declare_queue", "jobs", passive=True) == {"queue": "jobs", "messages": 1, "consumers": 0}
+
+
+def test_the_time_of_the_queue_that_it_leaves_counts_no_more() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("from", arguments={"x-message-ttl": 1000})
+    alice.queue("to")
+    alice.tell("", "from", 1)
+    assert bob.ask("move_messages", "from", "to") == 1
+    scene.wait(3600)
+    bob.consume("to", no_ack=True)
+    assert bob.values() == [1]
+
+
+def test_what_is_not_taken_stays_and_is_no_dead_letter_either() -> None:
+    scene, alice, bob, _ = office()
+    alice.queue("from")
+    alice.queue("dead")
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("to", arguments={"x-max-length": 0, "x-overflow": "reject-publish-dlx", **dead})
+    alice.tell("", "from", 1)
+    assert bob.refused("move_messages", "from", "to") == "Nacked: queue 'to' has 0 messages and takes no more"
+    assert (bob.ask("purge_queue", "dead"), bob.ask("purge_queue", "from")) == (0, 1)
+    assert scene.broker.queueing.bytes == 0

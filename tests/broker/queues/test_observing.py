@@ -142,6 +142,18 @@ def test_what_consumers_do_with_messages_is_told() -> None:
     scene.wait(1)
 
 
+def test_what_goes_back_as_it_was_not_settled_in_time_is_told_with_that_reason() -> None:
+    scene, alice, bob, carol = watched()
+    alice.queue("jobs", arguments={"x-consumer-timeout": 1000})
+    alice.tell("", "jobs", 1)
+    bob.consume("jobs")
+    seen(carol)
+    scene.wait(1)
+    assert [(one["kind"], one["queue"], one["sender"], one.get("reason")) for one in seen(carol)] == [
+        ("nack", "jobs", bob.number, "not settled in time")
+    ]
+
+
 def test_what_a_queue_gives_up_is_told_even_if_it_goes_nowhere() -> None:
     scene, alice, _, carol = watched()
     alice.queue("short", arguments={"x-max-length": 1})
@@ -149,12 +161,13 @@ def test_what_a_queue_gives_up_is_told_even_if_it_goes_nowhere() -> None:
     alice.queue("lost", arguments={"x-dead-letter-exchange": "nowhere", "x-message-ttl": 100})
     for _ in range(2):
         alice.tell("", "short")
-        alice.tell("", "full", None, CONFIRM, serial=50)
+        alice.tell("", "full")
     alice.tell("", "lost")
     scene.wait(1)
     shown = seen(carol)
     assert [(one["kind"], one.get("queue"), one.get("reason")) for one in shown if one["kind"] != "publish"] == [
         ("died", "short", "maxlen"),
+        ("died", "full", "maxlen"),
         ("died", "lost", "expired"),
     ]
     assert all("exchange" not in one for one in shown)

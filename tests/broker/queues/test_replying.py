@@ -3,6 +3,7 @@
 from typing import Any
 
 from pybus.broker.life import Service
+from pybus.errors import Nacked
 from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, CALL, CONFIRM, ERROR, MANDATORY, NO_REPLY, frame
 from tests.broker.queues.scene import User, office
@@ -47,6 +48,16 @@ def test_the_replies_end_with_their_consumer() -> None:
     assert again != own
     alice.leave()
     assert bob.ask("queues") == []
+
+
+def test_a_consumer_of_replies_that_is_refused_leaves_no_queue_behind() -> None:
+    scene, alice, _, _ = office()
+    alice.queue("jobs")
+    alice.consume("jobs", "replies")
+    text = "NotAllowed: NOT_ALLOWED - attempt to reuse consumer tag 'replies'"
+    assert alice.refused("consume", REPLY_TO, "replies", True) == text
+    assert list(scene.broker.queueing.vhost.queues) == ["jobs"]
+    assert alice.consume(REPLY_TO, "others", no_ack=True) == "others"
 
 
 def test_what_direct_reply_to_refuses() -> None:
@@ -166,6 +177,18 @@ def test_a_caller_that_left_gets_no_answer() -> None:
     bob.answer(called, 1)
     assert scene.broker.dispatch.late_answers == 1
     assert scene.broker.queueing.replying.awaited == {}
+
+
+def test_an_answer_that_its_queue_does_not_take_is_told_in_the_log() -> None:
+    scene, alice, bob = player()
+    carol = User(scene, "carol")
+    carol.queue("full", arguments={"x-max-length": 0, "x-overflow": "reject-publish"})
+    play(alice, [[], {}], type="play", reply_to="full")
+    bob.answer(bob.heard()[-1], 1)
+    ((meaning, error),) = scene.broker.queueing.faults
+    assert meaning == "an answer for queue 'full' is lost"
+    assert isinstance(error, Nacked)
+    assert error.message == "queue 'full' has 0 messages and takes no more"
 
 
 def test_an_error_s_body_may_be_anything() -> None:

@@ -143,6 +143,18 @@ def test_what_stays_goes_to_who_waits_for_it() -> None:
     assert sorted(carol.values()) == list(range(MANY))
 
 
+def test_what_stays_counts_for_the_length_of_its_queue_again() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("dead", arguments={"x-max-length": MANY})
+    fill(alice, "dead", MANY)
+    bob.call(BUS, "move_messages", "dead")
+    carol.tell("", "dead", "new")
+    turns(scene)
+    assert answers(bob) == [0]
+    carol.consume("dead", no_ack=True)
+    assert carol.values() == [*range(1, MANY), "new"]
+
+
 def test_what_stays_goes_with_its_queue() -> None:
     scene, alice, bob, carol = office()
     alice.queue("dead")
@@ -200,7 +212,7 @@ def test_very_many_messages_expire_in_slices() -> None:
     alice.queue("jobs", arguments=arguments)
     fill(alice, "jobs", MANY)
     scene.wait(1.5)
-    assert (depth(carol, "dead"), scene.broker.next_deadline()) == (2 * SLICE, None)
+    assert (depth(carol, "dead"), scene.broker.next_deadline()) == (SLICE, None)
     alice.tell("", "jobs", "new")
     bob.consume("jobs", no_ack=True)
     assert bob.values() == []
@@ -208,16 +220,52 @@ def test_very_many_messages_expire_in_slices() -> None:
     assert (bob.values(), depth(carol, "dead")) == (["new"], MANY)
 
 
+def test_very_many_dead_letters_that_have_to_wait_are_tried_again_in_slices() -> None:
+    scene, alice, _, carol = office(Limits()._replace(queue_length=MANY))
+    alice.queue("dead")
+    fill(alice, "dead", MANY)
+    arguments = {"x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    alice.queue("jobs", arguments=arguments)
+    fill(alice, "jobs", MANY)
+    faults = scene.broker.queueing.faults
+    tried = []
+    for seconds in (1.0, 1.0, 0.25, 0.25, 0.5):
+        scene.wait(seconds)
+        turns(scene)
+        tried.append(len(faults))
+        faults.clear()
+    assert tried == [MANY, SLICE, SLICE, 10, SLICE]
+    assert carol.ask("purge_queue", "dead") == MANY
+    scene.wait(1)
+    turns(scene)
+    assert (depth(carol, "jobs"), depth(carol, "dead"), len(faults)) == (0, MANY, 0)
+
+
 def test_a_queue_that_is_got_from_while_very_many_expire_gives_what_has_not() -> None:
-    scene, alice, bob, _ = office()
+    scene, alice, bob, carol = office()
     alice.queue("jobs", arguments={"x-message-ttl": 1000})
     fill(alice, "jobs", MANY)
-    scene.wait(1.5)
+    scene.now += 1.5
     alice.tell("", "jobs", "new")
-    found = bob.ask("get_message", "jobs", True)
-    assert isinstance(found, dict)
-    assert found["messages"] == 0
+    bob.call(BUS, "get_message", "jobs", True)
+    carol.call(BUS, "get_message", "jobs", True)
+    assert (answers(bob), answers(carol), depth(alice, "jobs")) == ([], [], MANY - SLICE + 1)
     turns(scene)
+    (found,) = answers(bob)
+    assert isinstance(found, dict)
+    assert (found["messages"], answers(carol)) == (0, [None])
+    assert scene.broker.queueing.bytes == 0
+
+
+def test_a_get_that_waits_for_what_expires_ends_with_its_queue() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("jobs", arguments={"x-message-ttl": 1000})
+    fill(alice, "jobs", MANY)
+    scene.now += 1.5
+    bob.call(BUS, "get_message", "jobs")
+    carol.ask("delete_queue", "jobs")
+    turns(scene)
+    assert answers(bob) == [["org.pybus.Error.NotFound", "NOT_FOUND - no queue 'jobs' in vhost '/'"]]
     assert scene.broker.queueing.bytes == 0
 
 
