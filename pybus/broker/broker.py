@@ -99,6 +99,7 @@ class Broker:
     def join(self, credentials: Credentials, now: float) -> Peer:
         """A connection has greeted: give it a number and welcome it. Raises `LimitExceeded`."""
         self.now = now
+        self.signals.routes.stirred = True  # a queue may be told of it
         if len(self.peers) >= self.limits.connections:
             raise LimitExceeded(f"the bus has {len(self.peers)} connections, its limit")
         if self._last_number == _MAX_NUMBER:

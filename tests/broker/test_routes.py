@@ -117,3 +117,22 @@ def test_the_shell_need_not_look_further_after_signals_to_connections() -> None:
     assert routes.stirred is False
     alice.send(subscribe(alice, "b"))
     assert routes.stirred is True
+
+
+def test_the_shell_looks_further_after_each_signal_to_a_queue() -> None:
+    scene, alice, bob, carol = trio()
+    routes = scene.broker.signals.routes
+    bob.subscribe("#")
+    carol.ask("declare_queue", "events")
+    carol.ask("bind_queue", "events", "amq.topic", "#")
+    known(alice, [bob], "a")
+    routes.stirred = False
+    alice.publish("a", 1)
+    assert routes.stirred is True
+
+
+def test_the_shell_looks_further_when_somebody_has_come() -> None:
+    scene, *_ = trio()
+    scene.broker.signals.routes.stirred = False
+    scene.join("dave")
+    assert scene.broker.signals.routes.stirred is True
