@@ -69,7 +69,9 @@ class Build(build_ext):
 
 def extensions() -> list[Extension]:
     """What Cython makes of the hot modules. Without it their names are enough, for what is left of an earlier build."""
-    modules = [Extension(".".join(path.parts), [f"{path}.py"]) for path in HOT]
+    # What a debugger needs is six times the code; who wants it, or sanitizers, gives flags of his own.
+    flags = [] if os.environ.get("CFLAGS") else ["-g0"]
+    modules = [Extension(".".join(path.parts), [f"{path}.py"], extra_compile_args=flags) for path in HOT]
     if os.environ.get(PURE):
         return modules
     from Cython.Build import cythonize
