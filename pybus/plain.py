@@ -41,7 +41,7 @@ def form() -> str:
         with open(os.path.join(os.path.dirname(__file__), _REASON), encoding="utf-8") as file:
             return f"plain Python, as {file.read().strip()}"
     except OSError:
-        return "plain Python, as it runs from a source that was never built"
+        return "plain Python, as it was not compiled when it was built"
 
 
 class PlainFinder:

@@ -19,5 +19,6 @@ cdef class Peer(Receiver):
     cpdef bint offer(self, bytes data, Py_ssize_t count, bytes key) except? False
     cpdef put(self, bytes data)
     cpdef owe(self, bytes data)
+    cpdef bytes next_bytes(self, Py_ssize_t most)
     cpdef taken(self, Py_ssize_t size)
     cdef _miss(self, bytes key, Py_ssize_t count)

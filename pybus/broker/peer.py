@@ -203,6 +203,23 @@ class Peer(Receiver):
         self.put(data)
         self._owed_until = self.queued
 
+    def next_bytes(self, most: int) -> bytes:
+        """Take what is to be written next out of an outbox that holds some: all of it, or about `most` bytes."""
+        outbox = self.outbox
+        if len(outbox) == 1:
+            return outbox.pop()
+        if self.queued <= most:
+            data = b"".join(outbox)
+            outbox.clear()
+            return data
+        size = end = 0
+        while size < most and end < len(outbox):
+            size += len(outbox[end])
+            end += 1
+        data = b"".join(outbox[:end])
+        del outbox[:end]
+        return data
+
     def taken(self, size: int) -> None:
         """The shell says that `size` bytes went out. When half is free again the peer is told its gap."""
         self.queued -= size

@@ -1,7 +1,20 @@
 """The route cache: plain signals from their topic's bytes to their receivers' outboxes.
 
-Nearly all that a busy bus does is the loop in `forward`: one look-up for each run (neighbouring signals of one
-topic, see `protocol.frames`), and one `offer` of the publisher's own bytes to each receiver.
+Nearly all that a busy bus does is the loop in `forward`: one look-up for each run (neighbouring signals that go the
+same way, see `protocol.frames`), and one `offer` of the publisher's own bytes to each receiver.
+
+What makes it fast, with its worth: nanoseconds of the daemon's time for a signal of 64 bytes, from the bytes read to
+the bytes to be written, without the system calls (some 40 more where a read is full), to 1 and to 8 receivers.
+
+| | plain | compiled |
+|---|---|---|
+| each signal is a run of its own: one look-up, one slice, one entry in each outbox | 850, 1940 | 320, 530 |
+| neighbours whose topics have the same receivers are one run, and only the look-up is left | 380, 380 | 130, 140 |
+| neighbours of one topic are one run: the header and the key are compared with the last one's | 320, 320 | 20, 20 |
+
+Beside it: bytes are read as many as come, up to 64 KiB at once; each receiver is written to once a turn; after signals
+to connections alone the shell looks for nothing else to do (`stirred`), which is a microsecond of each round trip; and
+nothing is allocated for a message but its slice.
 """
 
 from __future__ import annotations

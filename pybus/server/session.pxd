@@ -21,10 +21,8 @@ cdef class Session:
     cpdef _ready(self, int events)
     @cython.locals(size=cython.Py_ssize_t)
     cdef _read(self)
-    cdef _make_room(self)
+    cdef _make_room(self, list runs)
     cdef _handle(self, list runs)
     cdef _reckon(self, list runs)
     cdef _adjust(self)
 
-
-cdef bytes _gather(Peer peer)

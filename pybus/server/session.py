@@ -175,7 +175,7 @@ class Session:
             else:
                 runs = self._reader.feed(data)
                 if size > _SMALL_READ or size == self._room:
-                    self._make_room()
+                    self._make_room(runs)
                 else:
                     self._room = _SMALL_READ
                     self._large = 0
@@ -189,7 +189,7 @@ class Session:
         except LimitExceeded as error:
             self.throw_out(error)
 
-    def _make_room(self) -> None:
+    def _make_room(self, runs: list[Run]) -> None:
         """Choose how much to read next, after much has come: what a large frame lacks, or one of the same length.
 
         So large frames end where a read ends, and pass on as they are, without being joined and cut.
@@ -199,6 +199,8 @@ class Session:
         missing = reader.missing
         if missing:
             self._large = missing + reader.partial
+        if runs:
+            self._last_key = runs[-1][5]
         self._room = min(missing or max(self._large, self._step), _MOST_STEPS * self._step)
 
     def resume(self) -> None:
@@ -294,7 +296,7 @@ class Session:
                 if data is None:
                     if not peer.outbox:
                         break
-                    data = self._unsent = _gather(peer)
+                    data = self._unsent = peer.next_bytes(_WRITE_SIZE)
                 sent = self._sock.send(data)
                 self._unsent = None if sent == len(data) else memoryview(data)[sent:]
                 peer.taken(sent)
@@ -395,24 +397,6 @@ class Session:
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None
-
-
-def _gather(peer: Peer) -> bytes:
-    """Take the next bytes from an outbox that holds some: all of it, or about as much as one write takes."""
-    outbox = peer.outbox
-    if len(outbox) == 1:
-        return outbox.pop()
-    if peer.queued <= _WRITE_SIZE:
-        data = b"".join(outbox)
-        outbox.clear()
-        return data
-    size = end = 0
-    while size < _WRITE_SIZE and end < len(outbox):
-        size += len(outbox[end])
-        end += 1
-    data = b"".join(outbox[:end])
-    del outbox[:end]
-    return data
 
 
 def refuse(sock: socket.socket, reason: BusError) -> None:

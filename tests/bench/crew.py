@@ -51,7 +51,8 @@ class Crew:
         ours, theirs = _context.Pipe()
         about = (pickle.dumps(role), dict(self.environment), self._core)
         process = _context.Process(target=_play, args=(*about, theirs, arguments), daemon=True)
-        process.start()
+        with _undisturbed():
+            process.start()
         theirs.close()
         self._processes.append(process)
         self._pipes.append(ours)
@@ -75,6 +76,22 @@ class Crew:
             process.join()
         for pipe in self._pipes:
             pipe.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait meanwhile: a process that is half ordered makes the fork server complain on our stderr."""
+    told: list[int] = []
+    before = {
+        number: signal.signal(number, lambda sent, _: told.append(sent)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for sent in told:
+            signal.raise_signal(sent)
 
 
 @contextmanager

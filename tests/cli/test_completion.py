@@ -149,7 +149,7 @@ def test_queues_and_exchanges_are_named(daemon: BusDaemon, bob: pybus.Bus) -> No
     bob.exchange("logs")
     assert run(daemon, "pybus", "complete", "queues", "jo") == (0, "jobs\n", "")
     assert run(daemon, "pybus", "complete", "exchanges", "l") == (0, "logs\n", "")
-    standard = "".join(f"amq.{name}\n" for name in ("direct", "fanout", "headers", "match", "topic"))
+    standard = "".join(f"amq.{name}\n" for name in ("direct", "fanout", "headers", "match", "rabbitmq.trace", "topic"))
     assert run(daemon, "pybus", "complete", "exchanges", "") == (0, f"{standard}logs\n", "")
 
 

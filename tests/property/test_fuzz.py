@@ -12,7 +12,7 @@ from tests.broker.scene import Heard, Person, Scene, body, signal
 from tests.property.streams import chunked, damaged, frames
 from tests.protocol.singles import singles
 
-many = settings(max_examples=1000)
+many = settings(max_examples=300)
 MOST = 100
 
 CALLS = st.sampled_from(

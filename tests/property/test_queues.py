@@ -257,5 +257,5 @@ class Queues(RuleBasedStateMachine):
         assert self.safe & set(found) == set(), "acked on disk, and here again"
 
 
-Queues.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+Queues.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestQueues = pytest.mark.timeout(300)(Queues.TestCase)

@@ -524,7 +524,7 @@ def test_a_daemon_that_is_killed_leaves_no_orphan(number: signal.Signals) -> Non
         os.close(pidfd)
 
 
-def test_three_hundred_starts_leave_nothing_behind(scene: Scene) -> None:
+def test_a_hundred_starts_leave_nothing_behind(scene: Scene) -> None:
     def cycle(count: int) -> None:
         for number in range(count):
             name = f"org.example.Brief{number % 10}"
@@ -535,7 +535,7 @@ def test_three_hundred_starts_leave_nothing_behind(scene: Scene) -> None:
 
     cycle(10)
     fds = sorted(os.listdir("/proc/self/fd"))
-    cycle(290)
+    cycle(90)
     assert sorted(os.listdir("/proc/self/fd")) == fds
     assert scene.exits == []
     scene.until(lambda: scene.processes._orphans() == [])

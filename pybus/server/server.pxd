@@ -1,1 +1,0 @@
-# The class stays as Python has it; its code is compiled all the same.
