@@ -40,9 +40,9 @@ class Build(build_ext):
         reason_file.unlink(missing_ok=True)
         missing = self._missing()
         if missing:
-            for extension in self.extensions:
-                (self.place / self.get_ext_filename(extension.name)).unlink(missing_ok=True)
             self.extensions = []
+        self._remove_others()
+        if missing:
             reason_file.parent.mkdir(parents=True, exist_ok=True)
             reason_file.write_text(f"{missing}\n", encoding="utf-8")
             say(f"pybus is built as plain Python: {missing}")
@@ -52,6 +52,16 @@ class Build(build_ext):
         except BaseException:
             say(f"THE COMPILED PARTS OF pybus COULD NOT BE BUILT (see above). {PURE}=1 builds it without them.")
             raise
+
+    def _remove_others(self) -> None:
+        """Remove what an earlier build has left of modules that are not compiled any more: it would run in their place.
+
+        Only what is of this Python; others have their own.
+        """
+        built = {self.place / self.get_ext_filename(extension.name) for extension in self.extensions}
+        for path in (self.place / "pybus").rglob(self.get_ext_filename("*")):
+            if path not in built:
+                path.unlink()
 
     def _missing(self) -> str:
         """What is missing for compiling anything at all; "" if nothing is."""
