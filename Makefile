@@ -23,7 +23,6 @@ lint: $(VENV)/.test
 
 # The hot modules, compiled with the sanitizers for addresses and undefined behaviour, against hostile bytes.
 sanitize: $(VENV)/.test
-	$(BIN)/python -m pip install -qq 'Cython>=3.1' 'setuptools>=77'
 	rm -rf build/sanitized
 	mkdir -p build/sanitized
 	cp -r pyproject.toml setup.py README.md LICENSE pybus services systemd tests build/sanitized

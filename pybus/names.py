@@ -149,6 +149,8 @@ def _skip_hashes(wanted: list[str], places: set[int]) -> set[int]:
 
 
 def _words(what: str, text: str, most_bytes: int = MAX_BYTES, most_words: int = MAX_WORDS) -> list[str]:
+    if not isinstance(text, str):
+        raise InvalidName(f"a {what} must be text, not {text!r}")
     if not text:
         raise InvalidName(f"a {what} can't be empty")
     try:

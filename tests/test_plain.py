@@ -1,8 +1,10 @@
 """The two forms of the hot modules: compiled and plain."""
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pybus
@@ -46,3 +48,26 @@ def test_a_program_can_ask_which_form_runs() -> None:
 def test_each_hot_module_has_its_source_beside_it() -> None:
     assert HOT != []
     assert [path for path in HOT if not (ROOT / path).with_suffix(".py").exists()] == []
+
+
+def test_nothing_compiled_is_left_where_it_is_built_plain(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "not-compiled.txt")
+    shutil.copytree(ROOT / "pybus", tmp_path / "pybus", ignore=ignored)
+    once_hot = Path("pybus", "broker", "broker.py")
+    left = [(tmp_path / path).with_suffix(sysconfig.get_config_var("EXT_SUFFIX")) for path in (*HOT, once_hot)]
+    for path in left:
+        path.touch()
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        check=True,
+        cwd=tmp_path,
+        env=os.environ | {plain.PURE: "1"},
+    )
+    assert [path for path in left if path.exists()] == []
+    asked = "from pybus import plain; print(plain.form())"
+    told = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {plain.PURE: ""}
+    )
+    assert (told.stdout, told.stderr) == ("plain Python, as PYBUS_PURE was set when it was built\n", "")

@@ -96,6 +96,9 @@ class Connection(Face):
                 future.set_result(pending.value)
 
         pending.notify = settled
+        if pending.done:  # the reply to a message may come together with its confirm
+            settled()
+            return future
         pending.until = self._loop.time() + timeout + GRACE
         if self._guard is None or pending.until < self._guard.when():
             self._watch(pending.until)

@@ -14,4 +14,4 @@ cdef class Calls:
     cdef dict _heads
 
     @cython.locals(data=bytes, head=bytes, size=cython.Py_ssize_t)
-    cpdef news(self, str topic, object body)
+    cpdef news(self, object topic, object body)

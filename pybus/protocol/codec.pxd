@@ -1,3 +1,5 @@
+cdef object _pack(object value)
+
 cpdef bytes pack(object value)
 
 cpdef object unpack(bytes body)

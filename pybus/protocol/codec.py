@@ -31,25 +31,30 @@ _CONSTANTS = {b"\xc0": None, b"\xc2": False, b"\xc3": True}
 _NONE = b"\xc0"
 
 
-def _first_pack(value: object) -> Any:
-    _load()
-    return _pack(value)
+_packers: list[Any] = []
+
+
+def _pack(value: object) -> Any:
+    """As msgpack does. A packer has one value at a time, as a value may run code that packs another, in any thread."""
+    try:
+        pack_one = _packers.pop()
+    except IndexError:
+        import msgpack
+
+        pack_one = msgpack.Packer(datetime=True).pack
+    packed = pack_one(value)
+    _packers.append(pack_one)
+    return packed
 
 
 def _first_unpack(body: bytes, **options: object) -> Any:
-    _load()
+    global _unpack
+    import msgpack
+
+    _unpack = msgpack.unpackb
     return _unpack(body, **options)
 
 
-def _load() -> None:
-    global _pack, _unpack
-    import msgpack
-
-    _pack = msgpack.Packer(datetime=True).pack
-    _unpack = msgpack.unpackb
-
-
-_pack = _first_pack
 _unpack = _first_unpack
 
 

@@ -72,6 +72,9 @@ MAX_DEPTH = 63
 _GROWTH = 4096
 _LARGE = 16 * 1024
 """Bytes of a frame for which a read of its own is cheaper than copying it."""
+_FEW_PARTS = 64
+_SMALL_PART = 1024
+"""Bytes that the parts of an unfinished frame have on average, at the least, if there are more than a few."""
 
 FLAGS = {
     HELLO: 0,
@@ -210,8 +213,8 @@ class FrameReader:
     """Cuts a stream of bytes into runs.
 
     `failure` is None until the stream breaks the protocol; the runs before that place are still
-    returned, and all bytes after it are ignored. What is buffered never exceeds the bytes received:
-    a length is believed only as far as bytes have come, and checked against `most` first.
+    returned, and all bytes after it are ignored. What is buffered hardly exceeds the bytes received, however
+    small the pieces: a length is believed only as far as bytes have come, and checked against `most` first.
     """
 
     __slots__ = ("_have", "_known", "_most", "_need", "_parts", "_ways", "failure")
@@ -264,6 +267,8 @@ class FrameReader:
             self._parts.append(data)
             self._have += size
             if self._have < self._need:
+                if len(self._parts) > _FEW_PARTS + self._have // _SMALL_PART:
+                    self._parts = [b"".join(self._parts)]  # each costs more than its bytes
                 return []
             data = b"".join(self._parts)
             self._parts.clear()

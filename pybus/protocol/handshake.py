@@ -13,6 +13,9 @@ _PROGRAM = b"\x81\xa7program"
 MAX_HELLO = 4096
 """A greeting is small; a peer that is not welcome yet gets no more room than this."""
 
+_NO_NUMBER = 1 << 32
+"""The first number that a frame has no room for."""
+
 _OTHERS = (
     (b"GET ", "HTTP"),
     (b"POST ", "HTTP"),
@@ -52,7 +55,9 @@ class Welcome:
         if run[0] != WELCOME or not isinstance(body, dict):
             raise ProtocolError("the bus's first frame is not a welcome")
         match body:
-            case {"number": int(number), "bus": str(bus), "version": str(version), "frame": int(most)}:
+            case {"number": int(number), "bus": str(bus), "version": str(version), "frame": int(most)} if (
+                0 < number < _NO_NUMBER and 0 < most < _NO_NUMBER
+            ):
                 self.number = number
                 self.bus = bus
                 self.version = version

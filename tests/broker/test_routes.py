@@ -128,3 +128,15 @@ def test_the_shell_looks_further_when_somebody_joins_or_leaves() -> None:
     routes.stirred = False
     alice.leave()
     assert routes.stirred is True
+
+
+def test_the_shell_looks_further_after_each_signal_to_a_queue() -> None:
+    scene, alice, bob, carol = trio()
+    routes = scene.broker.signals.routes
+    bob.subscribe("#")
+    carol.ask("declare_queue", "events")
+    carol.ask("bind_queue", "events", "amq.topic", "#")
+    known(alice, [bob], "a")
+    routes.stirred = False
+    alice.publish("a", 1)
+    assert routes.stirred is True

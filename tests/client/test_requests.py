@@ -78,6 +78,19 @@ async def test_what_can_go_wrong_with_a_request(alice: pybus.aio.Bus, bob: pybus
         await message.reply()
 
 
+async def test_a_reply_may_come_together_with_the_confirm(daemon: BusDaemon, alice: pybus.aio.Bus) -> None:
+    with pybus.connect(daemon.address, program="bob") as bob:
+        jobs = bob.queue("jobs").consume(no_ack=True)
+        request = asyncio.create_task(alice.request("", "jobs", "a", timeout=PATIENCE))
+        await asyncio.sleep(0)  # it is made
+        await asyncio.sleep(0)  # and written
+        message = jobs.receive(PATIENCE)  # and alice, in the same thread, reads nothing meanwhile
+        assert message is not None
+        message.reply("aa")
+        bob.flush()
+        assert (await request).body == "aa"
+
+
 async def test_a_request_can_be_cancelled_and_its_reply_is_dropped(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
     consumer = await (await bob.queue("jobs")).consume()
     first = asyncio.create_task(alice.request("", "jobs", "first"))

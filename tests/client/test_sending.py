@@ -1,5 +1,8 @@
 """What a client makes of a program's signals and calls, byte by byte, and what becomes of answers that never come."""
 
+from enum import StrEnum
+from typing import Any
+
 import pytest
 
 from pybus.client.calls import Calls
@@ -26,6 +29,26 @@ def test_a_signal_has_the_same_bytes_the_first_time_and_again() -> None:
         bytes.fromhex("24000000 03 00 0c00 07000000 00000000 00000000") + b"hal.power.ac" + b"\xa3two",
         bytes.fromhex("21000000 03 00 0c00 07000000 00000000 00000000") + b"hal.power.ac" + b"\x03",
     ]
+
+
+class Topics(StrEnum):
+    """Topics as a program may list its own."""
+
+    POWER = "hal.power.ac"
+
+
+def test_a_topic_may_be_of_a_kind_of_text() -> None:
+    sending = alice()
+    for topic in (Topics.POWER, "hal.power.ac", Topics.POWER):
+        sending.news(topic, "one")
+    assert sending.output.take_all() == [frame(SIGNAL, 0, 7, 0, 0, b"hal.power.ac", b"\xa3one")] * 3
+
+
+@pytest.mark.parametrize("topic", [5, None, b"hal.power.ac"])
+def test_a_topic_is_text(topic: Any) -> None:
+    with pytest.raises(InvalidName) as told:
+        alice().news(topic, "one")
+    assert str(told.value) == f"a topic must be text, not {topic!r}"
 
 
 def test_a_signal_bears_the_number_of_its_connection() -> None:

@@ -52,3 +52,18 @@ def test_a_consumer_that_hangs_loses_what_it_has_to_another_one(daemon: BusDaemo
         assert (found.body, found.redelivered) == ("work", True)
         with pytest.raises(pybus.PreconditionFailed, match="timed out. Timeout value used: 200 ms"):
             hanging.receive(PATIENCE)
+
+
+def test_each_signal_that_a_queue_takes_expires_in_its_time(daemon: BusDaemon) -> None:
+    arguments = {"x-message-ttl": 50, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "late"}
+    with (
+        pybus.connect(daemon.address, program="alice") as alice,
+        pybus.connect(daemon.address, program="bob") as bob,
+    ):
+        late = bob.queue("late").consume(no_ack=True)
+        bob.queue("lamps", arguments=arguments).bind("amq.topic", "lamp.*")
+        for body in ("on", "off", "on again"):
+            alice.publish("lamp.desk", body)
+            found = late.receive(PATIENCE)
+            assert found is not None
+            assert found.body == body

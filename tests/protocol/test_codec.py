@@ -2,6 +2,7 @@
 
 import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -165,3 +166,15 @@ def test_nothing_is_allocated_on_a_lying_array() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 64 * 1024
+
+
+class Report(dict[str, int]):
+    """What it has is told while it is written, as a program may do it."""
+
+    def items(self) -> Any:
+        assert pack({"report": len(self)}) == b"\x81\xa6report\x01"
+        return super().items()
+
+
+def test_a_value_that_is_written_may_write_another_one() -> None:
+    assert pack([1, Report(lamps=2), 3]) == b"\x93\x01\x81\xa5lamps\x02\x03"

@@ -358,3 +358,19 @@ def test_a_large_frame_in_many_pieces_is_put_together_only_once() -> None:
         tracemalloc.stop()
     assert peak < 64 * 1024
     assert [run[6] for run in reader.feed(chunks[-1])] == [data]
+
+
+def test_a_frame_in_very_small_pieces_takes_little_more_than_its_bytes() -> None:
+    data = note(1, bytes(range(256)) * 1024)
+    reader = FrameReader(MIB)
+    last = len(data) - 2 - len(data) % 2
+    tracemalloc.start()
+    try:
+        for at in range(0, last, 2):
+            assert reader.feed(data[at : at + 2]) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.25 * len(data)
+    assert reader.partial == last
+    assert [run[6] for run in reader.feed(data[last:])] == [data]

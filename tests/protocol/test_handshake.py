@@ -103,6 +103,17 @@ def test_a_client_learns_its_number_and_about_the_bus() -> None:
         (WELCOME, pack([]), "the bus's first frame is not a welcome"),
         (WELCOME, pack({}), "the bus's welcome is incomplete"),
         (WELCOME, pack({"number": "7", "bus": "ab", "version": "1", "frame": 1}), "the bus's welcome is incomplete"),
+        (WELCOME, pack({"number": 0, "bus": "ab", "version": "1", "frame": 1}), "the bus's welcome is incomplete"),
+        (
+            WELCOME,
+            pack({"number": 1 << 32, "bus": "ab", "version": "1", "frame": 1}),
+            "the bus's welcome is incomplete",
+        ),
+        (
+            WELCOME,
+            pack({"number": 7, "bus": "ab", "version": "1", "frame": 1 << 63}),
+            "the bus's welcome is incomplete",
+        ),
         (
             WELCOME,
             b"",
