@@ -252,6 +252,7 @@ class Session:
         if runs:
             self._last_key = runs[-1][5]
         if over and not self._parted:
+            self._routes.stirred = True  # there may be news of a storm
             over = max(over, _SHORTEST_REST)
             self._server.broker.storms.slow_down(peer, over, self._last_key)
             self._resting = self._server.loop.after(over, self._rested)
