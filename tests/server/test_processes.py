@@ -117,7 +117,7 @@ def scene() -> Iterator[Scene]:
     yield made
     made.close()
     ctypes.CDLL(None).prctl(36, *[ctypes.c_ulong(0)] * 4)  # PR_SET_CHILD_SUBREAPER, for other tests' sake
-    assert children_of(os.getpid()) == before
+    assert set(children_of(os.getpid())) <= set(before)  # what another test left may end meanwhile
 
 
 def gone(pid: int) -> bool:
