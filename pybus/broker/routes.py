@@ -95,7 +95,8 @@ class Routes:
                 self.stirred = True
                 receivers = self._find(peer, run)
             for receiver in receivers:
-                if not receiver.offer(data, count, key) or not isinstance(receiver, Peer):
+                receiver.offer(data, count, key)
+                if not isinstance(receiver, Peer):
                     self.stirred = True
             left -= 1 + len(receivers)
         self.left = left
