@@ -93,19 +93,23 @@ def cancel_after(settled: Callable[[], None] | None, getting: asyncio.Task[Any])
     getting.cancel()
 
 
+async def cancel(who: pybus.aio.Bus, asking: asyncio.Task[Any], *, late: bool) -> None:
+    """Cancel what waits for its only answer; late: when the answer is here, and the task does not know it yet."""
+    await asyncio.sleep(0)
+    (pending,) = who._core._pending.values()
+    if late:
+        pending.notify = partial(cancel_after, pending.notify, asking)
+    else:
+        asking.cancel()
+    await asyncio.wait([asking])
+
+
 async def test_a_get_can_be_cancelled_without_loss(bob: pybus.aio.Bus) -> None:
     queue = await bob.queue("jobs", arguments={"x-delivery-limit": 1})
     for number in range(3):
         await queue.publish(number, confirm=True)
     for late in (False, True):
-        getting = asyncio.create_task(queue.get())
-        await asyncio.sleep(0)
-        (pending,) = bob._core._pending.values()
-        if late:  # the answer is here, and the task does not know it yet
-            pending.notify = partial(cancel_after, pending.notify, getting)
-        else:
-            getting.cancel()
-        await asyncio.wait([getting])
+        await cancel(bob, asyncio.create_task(queue.get()), late=late)
     status = await queue.status()
     assert (status["messages"], status["unacked"], status["returned"]) == (3, 0, 0)
     for number in range(3):
@@ -135,13 +139,7 @@ async def test_a_consume_that_is_cancelled_makes_no_consumer(bob: pybus.aio.Bus,
     for number in range(3):
         await queue.publish(number, confirm=True)
     consuming = asyncio.create_task(queue.consume())
-    await asyncio.sleep(0)
-    (pending,) = bob._core._pending.values()
-    if late:  # the answer is here, and the task does not know it yet
-        pending.notify = partial(cancel_after, pending.notify, consuming)
-    else:
-        consuming.cancel()
-    await asyncio.wait([consuming])
+    await cancel(bob, consuming, late=late)
     assert consuming.cancelled()
     await bob.flush()
     status = await queue.status()
