@@ -247,7 +247,8 @@ class Session:
         messages = peer.sent - self._reckoned_sent
         over = self._server.broker.reckon(peer, messages, peer.bytes_sent - self._reckoned)
         self._step = _SMALL_STEP if over else _READ_SIZE
-        self._room = min(self._room, self._step)
+        if over:
+            self._room = min(self._room, self._step)
         self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
         if runs:
             self._last_key = runs[-1][5]
