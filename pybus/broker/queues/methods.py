@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.queues import replies
 from pybus.broker.queues.consuming import Wish
-from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue, describe_way
+from pybus.broker.queues.descriptions import (
+    describe_binding,
+    describe_exchange,
+    describe_queue,
+    describe_traffic,
+    describe_way,
+)
+from pybus.broker.queues.meter import QueueMeter
 from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
@@ -56,10 +63,12 @@ METHODS = (
     "exchanges",
     "queues",
     "queue",
+    "queue_traffic",
     "bindings",
     "route",
 )
-_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings", "route"}
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "queue_traffic"}
+_LONG |= {"bindings", "route"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
 CARRIERS = {"get_message", "peek_messages"}
@@ -303,6 +312,22 @@ class QueueMethods:
     def queue(self, name: str) -> dict[str, object]:
         """One queue: how it was declared, what waits in it, who consumes it, and its counters. Times in seconds."""
         return describe_queue(self._broker, self._queue(name))
+
+    def queue_traffic(self, most: int = 200) -> dict[str, object]:
+        """The queues to look at first, of however many: seconds since the caller asked last, and queues.
+
+        most: so many in which most happened meanwhile, then as many in which most waits or is unacked. Each has name,
+        messages, unacked, consumers (their number) and oldest as for `queue`, and what happened meanwhile: published,
+        delivered, acked, returned and dropped. To ask first begins it: then nothing has happened.
+        """
+        now, there = self._broker.now, self._vhost.queues.values()
+        meter = self._channel.meter
+        if meter is None:
+            meter = self._channel.meter = QueueMeter(there, now)
+        since = meter.since
+        found = meter.look(there, now, _count("most", most))
+        queues = self._page(describe_traffic(queue, counts, now) for queue, counts in found.items())
+        return {"seconds": now - since, "queues": queues}
 
     def bindings(self, exchange: str | None = None, queue: str | None = None, skip: int = 0) -> list[dict[str, object]]:
         """Bindings: source, destination, to ("queue" or "exchange"), key, arguments.
