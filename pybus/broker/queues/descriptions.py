@@ -99,11 +99,12 @@ def _describe_why(binding: Binding) -> dict[str, object]:
 
 
 def describe_binding(binding: Binding) -> dict[str, object]:
-    """From where to where, and for what."""
+    """From where to where, and for what. number: as in `Binding`."""
     return {
         "source": binding.source.name,
         **_describe_destination(binding.destination),
         **_describe_why(binding),
+        "number": binding.number,
     }
 
 

@@ -7,7 +7,7 @@ one that the connection declared last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pybus.broker.broker import Broker
-    from pybus.broker.exchanges.exchange import Binding
     from pybus.broker.peer import Peer
     from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.queue import Queue
@@ -329,26 +328,16 @@ class QueueMethods:
         queues = self._page(describe_traffic(queue, counts, now) for queue, counts in found.items())
         return {"seconds": now - since, "queues": queues}
 
-    def bindings(self, exchange: str | None = None, queue: str | None = None, skip: int = 0) -> list[dict[str, object]]:
-        """Bindings: source, destination, to ("queue" or "exchange"), key, arguments.
+    def bindings(
+        self, exchange: str | None = None, queue: str | None = None, after: int = 0
+    ) -> list[dict[str, object]]:
+        """Bindings in the order in which they were made: source, destination, to, key, arguments, number.
 
-        exchange: those that lead to it and away from it; queue: those that lead to it; all if both are left out.
-        At most 1000, and no more than fit into half a frame. skip: leave out so many of the first, which were told
-        before.
+        to: "queue" or "exchange". exchange: those that lead to it and away from it; queue: those that lead to it; all
+        if both are left out. At most 1000, and no more than fit into half a frame. after: those with a greater number
+        than this one; so the next ones are got by the last one's number, until there are none.
         """
-        found = self._bindings_of(exchange, queue)
-        return self._page(map(describe_binding, islice(found, _count("skip", skip), None)))
-
-    def _bindings_of(self, exchange: str | None, queue: str | None) -> Iterator[Binding]:
-        vhost = self._vhost
-        if exchange is None and queue is None:
-            for _, source in sorted(vhost.exchanges.items()):
-                yield from source.bindings.values()
-        if exchange is not None and exchange in vhost.exchanges:
-            yield from vhost.exchanges[exchange].bindings.values()
-            yield from vhost.bindings_to(vhost.exchanges[exchange])
-        if queue is not None and queue in vhost.queues:
-            yield from sorted(vhost.bindings_to(vhost.queues[queue]), key=lambda one: one.source.name)
+        return self._page(map(describe_binding, self._vhost.bindings(exchange, queue, after)))
 
     def _page(self, entries: Iterable[dict[str, object]]) -> list[dict[str, object]]:
         """The first entries, as many as an answer should carry."""
