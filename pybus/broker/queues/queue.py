@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
@@ -71,7 +71,7 @@ class Queue:
         self._lanes = [Lane() for _ in range(policy.max_priority + 1)]
         self._highest_first = self._lanes[::-1]
         self._paused: list[tuple[float, Message]] = []
-        self._aside: list[Message] = []
+        self._aside: deque[Message] = deque()
         self._retry = 0.0
         self._retries = 0
         self._length = 0
@@ -213,7 +213,7 @@ class Queue:
         lanes, paused, aside = self._lanes, self._paused, self._aside
         self._lanes = [Lane() for _ in lanes]
         self._highest_first = self._lanes[::-1]
-        self._paused, self._aside = [], []
+        self._paused, self._aside = [], deque()
         self._length = self.bytes = 0
         return chain.from_iterable((*(lane.drain() for lane in lanes), (message for _, message in paused), aside))
 
@@ -252,7 +252,7 @@ class Queue:
         return self.policy.expires is not None and not len(self.consumers) and self.used + self.policy.expires <= now
 
     def _take_aside(self) -> Message:
-        message = self._aside.pop(0)
+        message = self._aside.popleft()
         self._count(message, -1)
         return message
 
