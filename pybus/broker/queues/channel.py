@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pybus.broker.queues import replies
+from pybus.protocol.frames import serial_of
 
 if TYPE_CHECKING:
     from pybus.broker.peer import Peer
@@ -73,30 +74,34 @@ class Confirms:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: deque[tuple[int, bool, int]] = deque()
+        self._open: deque[tuple[list[bytes], bool, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, serial: int, *, taken: bool, batch: int) -> None:
-        """A message was taken by its queues, or refused by one. batch: with which it goes to disk, 0 if it does not."""
-        self._open.append((serial, taken, batch))
+    def add(self, frames: list[bytes], *, taken: bool, batch: int) -> None:
+        """Messages were taken by their queues, or refused by one; there is at least one.
+
+        frames: as published. batch: with which they go to disk, 0 if they do not.
+        """
+        self._open.append((frames, taken, batch))
 
     def send(self, outlet: Outlet, safe: int) -> None:
         """Confirm what can be, many by one frame. safe: the last batch that is on disk."""
         waiting = self._open
         while waiting and waiting[0][2] <= safe:
-            serial, taken, _ = waiting.popleft()
-            count = 1
+            frames, taken, _ = waiting.popleft()
+            count = len(frames)
             while waiting and waiting[0][1] == taken and waiting[0][2] <= safe:
-                serial, _, _ = waiting.popleft()
-                count += 1
-            outlet.confirm(serial, multiple=count > 1, taken=taken)
+                frames, _, _ = waiting.popleft()
+                count += len(frames)
+            outlet.confirm(serial_of(frames[-1]), multiple=count > 1, taken=taken)
 
     def fail(self, outlet: Outlet, batch: int, reason: BusError) -> None:
         """Nobody can say whether these messages will be safe: tell their publisher. batch: the last that is meant."""
         while self._open and self._open[0][2] <= batch:
-            outlet.refuse(self._open.popleft()[0], reason)
+            for one in self._open.popleft()[0]:
+                outlet.refuse(serial_of(one), reason)
 
 
 class Channel:

@@ -19,7 +19,7 @@ from pybus.protocol.frames import (
     sender_of,
 )
 
-_OVERHEAD = 200
+OVERHEAD = 200
 """About what a message costs beside its frame, bytes."""
 _MOST_DIGITS = 100
 """So many of a number are looked at: Python does not convert some thousands of them."""
@@ -54,7 +54,7 @@ class Message:
     @property
     def weight(self) -> int:
         """About the bytes of memory that it takes."""
-        return len(self.data) + _OVERHEAD
+        return len(self.data) + OVERHEAD
 
     @property
     def persistent(self) -> bool:

@@ -11,6 +11,7 @@ from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
 from pybus.broker.queues.native import NativeOutlet
+from pybus.broker.queues.message import OVERHEAD
 from pybus.broker.queues.observing import Observing
 from pybus.broker.queues.overdue import Overdue
 from pybus.broker.queues.publishing import Publishing
@@ -68,9 +69,28 @@ class Queueing:
         limits = self.broker.limits
         crowded = queue.memory > limits.queue_memory or self.bytes > limits.queued_bytes // 2
         if lasting or (crowded and self.journal.keeps and not self.journal.broken):
-            self.journal.put(queue, message, volatile=not lasting)
+            self.journal.put(queue, (message,), volatile=not lasting)
             if crowded:
                 self.disk.page_out_later(queue, message)
+
+    def takes_all(self, queue: Queue, count: int, size: int, copies: int) -> bool:
+        """Whether messages can come into a queue all at once, as there is room for them in memory.
+
+        count: how many; size: the bytes of their frames; copies: into how many queues they come.
+        """
+        limits = self.broker.limits
+        return (
+            len(queue) + count <= limits.queue_length
+            and queue.memory + size <= limits.queue_memory
+            and self.bytes + (size + OVERHEAD * count) * copies <= limits.queued_bytes // 2
+        )
+
+    def entered_all(self, queue: Queue, messages: list[Message], size: int, *, lasting: bool) -> None:
+        """As `entered`, for messages that can come in all at once."""
+        self.bytes += size + OVERHEAD * len(messages)
+        queue.memory += size
+        if lasting:
+            self.journal.put(queue, messages)
 
     def release(self, queue: Queue, message: Message) -> None:
         """A message has left its queue for good."""
