@@ -7,13 +7,15 @@ offer it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pybus.broker.queues import replies
 from pybus.protocol.frames import serial_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pybus.broker.peer import Peer
     from pybus.broker.queues.consumer import Consumer
     from pybus.broker.queues.message import Message
@@ -51,6 +53,10 @@ class Delivery(NamedTuple):
     queue: Queue
     message: Message
     consumer: Consumer | None
+
+
+_delivery: Callable[[tuple[Queue, Message, Consumer]], Delivery] = partial(tuple.__new__, Delivery)
+"""Makes one of its parts, in half of the time that it takes by their names."""
 
 
 class Transaction:
@@ -159,7 +165,7 @@ class Channel:
         """Give a message to one of its consumers. Returns its delivery tag."""
         self._last_tag += 1
         if not consumer.no_ack:
-            self.unacked[self._last_tag] = Delivery(queue, message, consumer)
+            self.unacked[self._last_tag] = _delivery((queue, message, consumer))
             self.held += 1
             consumer.unacked += 1
             queue.unacked += 1
@@ -202,7 +208,7 @@ class Channel:
         """What was taken out is unsettled again, as its transaction was rolled back."""
         self.unacked = dict(sorted({**deliveries, **self.unacked}.items()))
 
-    def release(self, deliveries: Iterable[Delivery]) -> None:
+    def release(self, deliveries: list[Delivery]) -> None:
         """Deliveries are settled for good."""
         for queue, message, consumer in deliveries:
             self.held -= 1

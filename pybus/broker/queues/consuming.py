@@ -139,26 +139,30 @@ class Consuming:
 
     def _deliver(self, queue: Queue) -> None:
         now = self._broker.now
+        count = 0
+        lends = queue.policy.consumer_timeout is not None
         queue.stuck = False
         while (message := queue.head()) is not None:
             if message.due is not None and message.due < now:
                 self._queueing.overdue.drop_expired(queue)
                 if queue.expiring:
-                    return
+                    break
                 continue
             consumer = queue.consumers.next()
             if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
                 queue.stuck = True
-                return
+                break
             queue.take()
-            tag = consumer.channel.deliver(queue, message, consumer)
+            channel = consumer.channel
+            tag = channel.deliver(queue, message, consumer)
             if self._broker.watchers:
-                self._queueing.observing.delivered(queue, message, consumer.channel.peer, consumer.tag)
-            self._broker.effort += 1
+                self._queueing.observing.delivered(queue, message, channel.peer, consumer.tag)
+            count += 1
             if consumer.no_ack:
                 self._done(queue, message)
-            else:
-                queue.lend(message, consumer.channel, tag, now)
+            elif lends:
+                queue.lend(message, channel, tag, now)
+        self._broker.effort += count
 
     def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
         """Whether a message that is on disk, or on its way there, can be delivered now."""
@@ -189,9 +193,15 @@ class Consuming:
         untaken = bool(flags & UNTAKEN)
         self._broker.effort = count
         settled: list[Delivery] = []
+        unacked = channel.unacked
+        ordinary = not multiple and (channel.transaction is None or untaken)
         for one in frames_of(data, count, 16):
+            tag = target << 32 | int.from_bytes(one[:4], "little")
+            if ordinary and tag in unacked:
+                settled.append(unacked.pop(tag))
+                continue
             try:
-                taken = channel.take(target << 32 | int.from_bytes(one[:4], "little"), multiple)
+                taken = channel.take(tag, multiple)
             except BusError as error:
                 body = pack(self._broker.as_answer(error))
                 peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))

@@ -51,6 +51,9 @@ class Message:
     def __lt__(self, other: Message) -> bool:
         return self.position < other.position
 
+    def __hash__(self) -> int:
+        return object.__hash__(self)  # which a compiled class with an order does not have by itself
+
     @property
     def weight(self) -> int:
         """About the bytes of memory that it takes."""

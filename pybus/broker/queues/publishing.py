@@ -219,7 +219,7 @@ class Publishing:
         content = self._queueing.replying.prepare(channel, content)
         properties = content.properties
         user = properties.get("user_id")
-        if user not in (None, channel.user):
+        if user is not None and user != channel.user:
             raise replies.failed(f"user_id property set to '{user}' but authenticated user was '{channel.user}'")
         if "BCC" in content.headers:
             headers = {name: value for name, value in content.headers.items() if name != "BCC"}

@@ -172,9 +172,12 @@ class Queue:
 
     def take(self) -> Message:
         """Take out the head; there must be one."""
-        lane = next(lane for lane in self._highest_first if len(lane))
+        for lane in self._highest_first:
+            if lane.head() is not None:
+                break
         message = lane.take()
-        self._count(message, -1)
+        self._length -= 1
+        self.bytes -= message.size
         return message
 
     def take_overflow(self) -> Iterator[Message]:
