@@ -249,8 +249,11 @@ class Confirming:
             self._await_first()
 
     def _await_first(self) -> None:
+        pending = self._open.popleft()
+        if pending.done and pending.error is None:  # as most are, once a later one was waited for
+            return
         try:
-            self._bus._wait(self._open.popleft())
+            self._bus._wait(pending)
         except Exception as error:
             self._failure = self._failure or error
 

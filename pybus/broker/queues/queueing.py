@@ -10,8 +10,8 @@ from pybus.broker.queues.channel import Channel, Transaction
 from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
-from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.message import OVERHEAD
+from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.observing import Observing
 from pybus.broker.queues.overdue import Overdue
 from pybus.broker.queues.publishing import Publishing
