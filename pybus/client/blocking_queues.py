@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from time import monotonic
 
 from pybus.client.messages import Delivered, Tray
@@ -170,7 +171,7 @@ class Queue:
         Raises `AccessRefused` if the queue is in exclusive use, `ResourceLocked`, `LimitExceeded`.
         """
         bus = self._bus
-        tray = Tray(tag, lambda data, number: Message(bus, data, number))
+        tray = Tray(tag, partial(Message, bus))
         arguments = {"x-priority": priority} if priority else {}
         how: dict[str, object] = {"prefetch": prefetch, "exclusive": exclusive, "arguments": arguments}
         bus._drive(bus._core.queues.consume(self._declared, tray, how))

@@ -23,4 +23,6 @@ cdef class Consuming:
         one=bytes,
     )
     cpdef receive(self, object peer, tuple run)
+    @cython.locals(queue=Queue, message=Message)
+    cdef dict _ack(self, list deliveries)
     cdef _done(self, Queue queue, Message message)
