@@ -1,4 +1,19 @@
-"""Message queuing as a whole: the virtual host, what moves messages through it, and the channels of who is here."""
+"""Message queuing as a whole: the virtual host, what moves messages through it, and the channels of who is here.
+
+What makes a message's way fast, with its worth: microseconds of the daemon's time (all of its threads, system calls
+included) for a message of 64 bytes, persistent and confirmed, and transient to a consumer that acks each.
+
+| | plain | compiled |
+|---|---|---|
+| each message by itself | 8.1, 8.3 | 7.9, 7.7 |
+| rows for the disk have only what sqlite3 takes as it is (`pybus.store.rows`) | 6.4, 8.3 | 6.2, 7.7 |
+| neighbours come into their queue at once, and are confirmed by one entry (`Publishing`) | 3.2, 7.8 | |
+| a header that is like the last one is not made again; acks that come together are let go together | 3.0, 6.4 | |
+| messages, queues, channels and consumers are C structures, and what delivers is C | | 2.6, 3.6 |
+
+Of the last figures a third is the kernel's and SQLite's. To compile what puts messages in (`publishing.py`) or what
+writes deliveries (`native.py`) gains nothing more, so these stay plain.
+"""
 
 from __future__ import annotations
 
