@@ -64,6 +64,7 @@ class Publishing:
         flags, data = encode(body)
         packed = pack_properties(properties) if properties else b""
         size = HEADER_SIZE + len(where) + len(packed) + len(data)
+        # Half of the bus's limit is always enough, and saves most messages a closer look.
         if 2 * size > core.most and core.most and size > largest_message(core.most):
             raise TooLarge(f"a message of {size} bytes is over the bus's limit of {largest_message(core.most)}")
         flags |= (PERSISTENT if persistent else 0) | (MANDATORY if mandatory else 0) | (CONFIRM if confirm else 0)
