@@ -6,12 +6,11 @@ included) for a message of 64 bytes, persistent and confirmed, and transient to 
 | | plain | compiled |
 |---|---|---|
 | each message by itself | 8.1, 8.3 | 7.9, 7.7 |
-| rows for the disk have only what sqlite3 takes as it is (`pybus.store.rows`) | 6.4, 8.3 | 6.2, 7.7 |
-| neighbours come into their queue at once, and are confirmed by one entry (`Publishing`) | 3.2, 7.8 | |
-| a header that is like the last one is not made again; acks that come together are let go together | 3.0, 6.4 | |
-| messages, queues, channels and consumers are C structures, and what delivers is C | | 2.6, 3.6 |
+| neighbours come in at once and have one confirm (`Publishing`), and cheaper rows (`pybus.store.rows`) | 3.2, 7.8 | |
+| a header that is like the last one is not made again; acks that come together are let go together | 3.1, 6.4 | |
+| messages, queues, channels and consumers are C structures, and what delivers is C | | 2.7, 3.9 |
 
-Of the last figures a third is the kernel's and SQLite's. To compile what puts messages in (`publishing.py`) or what
+Of the last figure for transient ones the kernel has a third. To compile what puts messages in (`publishing.py`) or what
 writes deliveries (`native.py`) gains nothing more, so these stay plain.
 """
 
