@@ -21,7 +21,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The hot modules, compiled with the sanitizers for addresses and undefined behaviour, against hostile bytes.
+# The hot modules, compiled with the sanitizers for addresses and undefined behaviour, against hostile bytes and programs.
 sanitize: $(VENV)/.test
 	rm -rf build/sanitized
 	mkdir -p build/sanitized
@@ -30,7 +30,8 @@ sanitize: $(VENV)/.test
 	cd build/sanitized && CFLAGS="$(SANITIZERS) -O1 -g" ../../$(BIN)/python setup.py -q build_ext --inplace
 	cd build/sanitized && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-	  ../../$(BIN)/python -m pytest -p no:cacheprovider tests/protocol tests/property/test_frames.py tests/property/test_fuzz.py
+	  ../../$(BIN)/python -m pytest -p no:cacheprovider tests/protocol tests/broker/queues \
+	  tests/property/test_frames.py tests/property/test_fuzz.py tests/property/test_queues.py
 
 bench: $(VENV)/.bench
 	@# Debian keeps some of the brokers where a person's PATH does not lead.

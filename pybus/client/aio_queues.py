@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pybus.client.messages import Delivered, Tray
@@ -172,7 +173,7 @@ class Queue:
         Cancel-safe: cancelled, there is no consumer, and no message is lost.
         """
         bus = self._bus
-        tray = Tray(tag, lambda data, number: Message(bus, data, number))
+        tray = Tray(tag, partial(Message, bus))
         consumer = Consumer(bus, tray, no_ack)
         arguments = {"x-priority": priority} if priority else {}
         how: dict[str, object] = {"prefetch": prefetch, "exclusive": exclusive, "arguments": arguments}

@@ -186,7 +186,7 @@ class Connection(Face):
         while self._core.output.waiting:
             if self._core.welcome is None:
                 self._ready()
-            else:
+            elif not self._write():
                 self._exchange(None)
 
     def _exchange(self, until: float | None) -> bool:
@@ -208,15 +208,16 @@ class Connection(Face):
 
     def _write(self) -> bool:
         """Write as much as the socket takes of what waits; whether that was something."""
-        if not self._core.output.waiting or self._sock is None:
+        output = self._core.output
+        if not output.waiting or self._sock is None:
             return False
         try:
-            sent = self._sock.send(self._core.output.unwritten())
+            sent = self._sock.send(output.unwritten())
         except BlockingIOError:
             return False
         except OSError:
             return False  # the bus has closed; reading finds its last words, and then the end
-        self._core.output.wrote(sent)
+        output.wrote(sent)
         return True
 
     def _read_when_ready(self, until: float | None) -> bool:

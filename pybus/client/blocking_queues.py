@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from time import monotonic
 
 from pybus.client.messages import Delivered, Tray
@@ -170,7 +171,7 @@ class Queue:
         Raises `AccessRefused` if the queue is in exclusive use, `ResourceLocked`, `LimitExceeded`.
         """
         bus = self._bus
-        tray = Tray(tag, lambda data, number: Message(bus, data, number))
+        tray = Tray(tag, partial(Message, bus))
         arguments = {"x-priority": priority} if priority else {}
         how: dict[str, object] = {"prefetch": prefetch, "exclusive": exclusive, "arguments": arguments}
         bus._drive(bus._core.queues.consume(self._declared, tray, how))
@@ -249,8 +250,11 @@ class Confirming:
             self._await_first()
 
     def _await_first(self) -> None:
+        pending = self._open.popleft()
+        if pending.done and pending.error is None:  # as most are, once a later one was waited for
+            return
         try:
-            self._bus._wait(self._open.popleft())
+            self._bus._wait(pending)
         except Exception as error:
             self._failure = self._failure or error
 

@@ -1,6 +1,7 @@
 cimport cython
 
 from pybus.client.output cimport Output
+from pybus.client.pending cimport Pending
 
 
 cdef class Calls:
@@ -15,3 +16,6 @@ cdef class Calls:
 
     @cython.locals(data=bytes, head=bytes, size=cython.Py_ssize_t)
     cpdef news(self, object topic, object body)
+    cpdef abandon(self, Pending pending)
+    cpdef Pending await_publish(self, bint confirm)
+    cpdef Pending _await(self, unsigned int serial)

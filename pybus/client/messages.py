@@ -13,6 +13,7 @@ from pybus.protocol.frames import (
     PERSISTENT,
     REDELIVERED,
     depth_of,
+    key_of,
     properties_size,
     sender_of,
 )
@@ -32,21 +33,30 @@ class Delivered:
     published to survive the bus. depth: how many messages caused it, one by one, as its publisher said.
     """
 
-    __slots__ = ("_data", "_properties", "body", "exchange", "key", "settled", "stream", "tag")
+    __slots__ = ("_data", "_properties", "body", "settled", "stream", "tag")
 
     def __init__(self, data: bytes, tag: int, stream: object) -> None:
         """data: a DELIVER frame. tag: its delivery tag; 0 if it need not be settled. stream: the connection's."""
         self._data = data
-        key_end = HEADER_SIZE + int.from_bytes(data[6:8], "little")
-        exchange, _, key = data[HEADER_SIZE:key_end].partition(b"\0")
-        self.exchange = exchange.decode()
-        self.key = key.decode(errors="surrogateescape")
+        key_end = HEADER_SIZE + (data[6] | data[7] << 8)
         begin = key_end + properties_size(int.from_bytes(data[12:16], "little"))
         self.body: Any = unpack_or_keep(data[5], data[begin:])
         self._properties: dict[str, Any] | None = None if begin > key_end else {}
         self.tag = tag
         self.stream = stream
         self.settled = not tag
+
+    @property
+    def exchange(self) -> str:
+        return self._where[0].decode()
+
+    @property
+    def key(self) -> str:
+        return self._where[2].decode(errors="surrogateescape")
+
+    @property
+    def _where(self) -> tuple[bytes, bytes, bytes]:
+        return key_of(self._data).partition(b"\0")
 
     @property
     def properties(self) -> dict[str, Any]:

@@ -9,23 +9,14 @@ from __future__ import annotations
 from functools import partial
 
 from pybus.client.calls import MAX_TIMEOUT
-from pybus.client.cause import marked
 from pybus.client.declared import Declared, Wanted
-from pybus.client.pending import Pending
-from pybus.client.properties import pack_properties
+from pybus.client.publishing import Publishing
 from pybus.client.replies import REPLY_TO, Replies
-from pybus.errors import CallError, ConsumerCancelled, Nacked, TooLarge, Unroutable, UsageError
+from pybus.errors import CallError, ConsumerCancelled, UsageError
 from pybus.names import BUS_NAME
-from pybus.protocol.codec import encode
 from pybus.protocol.frames import (
-    CONFIRM,
     DELIVER,
-    HEADER_SIZE,
-    MANDATORY,
-    MULTIPLE,
     NACK,
-    PERSISTENT,
-    PUBLISH,
     REQUEUE,
     RETURN,
     SETTLE,
@@ -33,7 +24,6 @@ from pybus.protocol.frames import (
     Run,
     frame,
     frames_of,
-    largest_message,
     serial_of,
 )
 
@@ -44,89 +34,23 @@ if TYPE_CHECKING:
 
     from pybus.client.core import Core, Steps
     from pybus.client.messages import Delivered, Tray
+    from pybus.client.pending import Pending
 
 _ACK, _REJECT, _GIVE_BACK, _PUT_BACK = 0, NACK, NACK | REQUEUE, NACK | REQUEUE | UNTAKEN
 
 
-class Queues:
+class Queues(Publishing):
     """What one program has to do with queues. stream: stands for the connection, which delivery tags belong to."""
 
     def __init__(self, core: Core) -> None:
-        self._core = core
+        super().__init__(core)
         self.stream = object()
         self._tag = 0
-        self._unconfirmed: dict[int, Pending] = {}
-        self._returned: dict[int, str] = {}
         self._gets: dict[int, bool] = {}  # by serial: whether the message is to be put back when it comes
         self._replies: Replies | None = None
         self._consumers: dict[int, Wanted] = {}
         self._exchanges: dict[str, dict[str, object]] = {}
         self._queues: dict[str, Declared] = {}
-
-    # --- publishing -------------------------------------------------------------------------------
-
-    def publish(
-        self,
-        exchange: str,
-        key: str,
-        body: object,
-        properties: dict[str, object],
-        *,
-        persistent: bool,
-        mandatory: bool,
-        confirm: bool,
-    ) -> Pending | None:
-        """Publish a message. Returns what to wait for if it is to be confirmed.
-
-        Raises `InvalidName`, `BodyError`, `TooLarge`, `UsageError`; and the refusal of an earlier message or signal.
-        """
-        core = self._core
-        if core.refusals:
-            raise core.refusals.popleft()
-        where = core.keys.get(f"{exchange}\0{key}") or core.keys.route(f"{exchange}\0{key}", exchange, key)
-        flags, data = encode(body)
-        packed = pack_properties(properties) if properties else b""
-        size = HEADER_SIZE + len(where) + len(packed) + len(data)
-        if core.most and size > largest_message(core.most):
-            raise TooLarge(f"a message of {size} bytes is over the bus's limit of {largest_message(core.most)}")
-        flags |= (PERSISTENT if persistent else 0) | (MANDATORY if mandatory else 0) | (CONFIRM if confirm else 0)
-        flags, target = marked(flags, len(packed))
-        pending = core.await_publish(confirm)
-        serial = 0 if pending is None else pending.serial
-        core.output.put(frame(PUBLISH, flags, core.number, target, serial, where, packed + data))
-        if pending is not None:
-            self._unconfirmed[serial] = pending
-        return pending
-
-    def _confirmed(self, flags: int, serial: int) -> None:
-        serials = [serial]
-        if flags & MULTIPLE:
-            serials = []
-            for one in self._unconfirmed:  # in the order in which they were published
-                serials.append(one)
-                if one == serial:
-                    break
-        for one in serials:
-            pending = self._unconfirmed.pop(one, None)
-            if pending is None:
-                continue
-            self._core.abandon(pending)
-            where = self._returned.pop(one, None)
-            if flags & NACK:
-                pending.settle(None, Nacked("a queue is full and did not take the message"))
-            elif where is not None:
-                pending.settle(None, Unroutable(f"the message to {where} reached no queue"))
-            else:
-                pending.settle(None)
-
-    def _came_back(self, run: Run) -> None:
-        _, flags, _, _, serial, where, _, _ = run
-        exchange, _, key = where.decode(errors="replace").partition("\0")
-        place = f"exchange {exchange!r} with the key {key!r}"
-        if flags & CONFIRM:
-            self._returned[serial] = place
-        else:
-            self._core.refusals.append(Unroutable(f"the message to {place} reached no queue"))
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -163,7 +87,7 @@ class Queues:
             elif wanted.tray.closed:
                 self._leave(serial, str(value))
         elif error is not None:
-            self._unconfirmed.pop(serial, None)
+            self.forget(serial)
 
     # --- settling ---------------------------------------------------------------------------------
 
@@ -360,8 +284,7 @@ class Queues:
         """The connection has ended: what it delivered will come again, from the queues."""
         self.stream = object()
         self._tag = 0
-        self._unconfirmed.clear()
-        self._returned.clear()
+        self.forget_all()
         self._gets.clear()
         for wanted in self._consumers.values():
             wanted.tray.messages.clear()

@@ -4,6 +4,8 @@ cimport cython
 @cython.locals(high=cython.uint)
 cdef unsigned int _word(bytes data, Py_ssize_t pos) except? 0xFFFFFFFF
 
+@cython.locals(start=cython.Py_ssize_t, end=cython.Py_ssize_t, size=cython.Py_ssize_t, frames=list)
+cpdef list frames_of(bytes data, Py_ssize_t count, Py_ssize_t skip=*)
 
 
 cdef class FrameReader:

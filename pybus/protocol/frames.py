@@ -192,8 +192,9 @@ def frames_of(data: bytes, count: int, skip: int = 0) -> list[bytes]:
         return [data[skip:]]
     frames = []
     start = 0
-    while start < len(data):
-        end = start + _peek_length(data, start)[0]
+    size = len(data)
+    while start < size:
+        end = start + (_word(data, start) if cython.compiled else _peek_length(data, start)[0])
         frames.append(data[start + skip : end])
         start = end
     return frames

@@ -27,7 +27,7 @@ from pybus.storage import (
     StoreError,
     place_of,
 )
-from pybus.store.log_file import copy_of, lost_commits
+from pybus.store.log_file import LONG, copy_of, lengthen, lost_commits
 from pybus.store.reserve import BYTES as RESERVE
 from pybus.store.reserve import Reserve, free_bytes
 from pybus.store.rows import parts, write_batch
@@ -41,6 +41,9 @@ _LOG_BYTES = 16 * 1024 * 1024
 """What the log is cut to, once it was written back."""
 _LARGE = RESERVE // 2
 """Bytes of messages from which a batch is looked at whether it fits the disk, in the log and in the file."""
+_LOOK_EACH = 64
+"""Commits after which it is seen to it that the log's file is longer than the log. Each time would cost the bus some
+microseconds, in which the interpreter's lock goes to and fro."""
 _SPARE = 4096
 """Free pages past which the file shrinks while it is in use, by at most _SLICE pages after each batch.
 
@@ -72,6 +75,7 @@ class SqliteStore:
         self._midnight = midnight
         self._reserve = Reserve(f"{path}.reserve")
         self._freed = False
+        self._commits = self._log_size = 0
         self._lock: int | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -227,6 +231,10 @@ class SqliteStore:
         if writer is None:
             return
         spare = _SPARE if self._reserve.held else 0
+        self._commits += 1
+        if self._commits % _LOOK_EACH == 1 and self._log_size < LONG and self._reserve.held:
+            with suppress(OSError):
+                self._log_size = lengthen(f"{self._path}-wal", self._log_size)
         with suppress(sqlite3.Error):  # another time, then
             if self._freed or not spare:
                 (free,) = writer.execute("PRAGMA freelist_count").fetchone()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pybus.storage import Batch, StoredMessage, StoredQueue, place_of
+from pybus.store.log_file import lengthen
 from pybus.store.sqlite import SqliteStore
 
 COMMITS = 10
@@ -88,6 +89,27 @@ def test_damage_in_the_last_commit_looks_like_a_crash(path: str) -> None:
 def test_a_crash_in_the_middle_of_a_commit(path: str) -> None:
     os.truncate(f"{path}-wal", os.path.getsize(f"{path}-wal") - 2000)
     assert survivors(path) == (COMMITS - 1, "")
+
+
+def test_a_log_may_be_longer_than_what_is_written_in_it(path: str) -> None:
+    log = f"{path}-wal"
+    size = os.path.getsize(log)
+    longer = lengthen(log, 0)
+    assert (longer, os.path.getsize(log)) == (size + 1024 * 1024, longer)
+    assert lengthen(log, longer) == os.path.getsize(log) == longer  # as SQLite has not come to its end
+    assert survivors(path) == (COMMITS, "")
+
+
+def test_a_log_is_lengthened_up_to_a_size(path: str) -> None:
+    log = f"{path}-wal"
+    sizes = [os.path.getsize(log)]
+    while lengthen(log, 0) > sizes[-1]:
+        sizes.append(os.path.getsize(log))
+    assert sizes == [sizes[0] + step * 1024 * 1024 for step in range(5)]
+    change(log, sizes[0] // 2)
+    found, words = survivors(path)
+    assert 0 < found < COMMITS
+    assert words == said(path, COMMITS - found)
 
 
 def test_a_log_whose_file_is_empty_is_told(path: str) -> None:

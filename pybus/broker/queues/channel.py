@@ -7,12 +7,15 @@ offer it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pybus.broker.queues import replies
+from pybus.protocol.frames import serial_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pybus.broker.peer import Peer
     from pybus.broker.queues.consumer import Consumer
     from pybus.broker.queues.message import Message
@@ -53,6 +56,10 @@ class Delivery(NamedTuple):
     consumer: Consumer | None
 
 
+_delivery: Callable[[tuple[Queue, Message, Consumer]], Delivery] = partial(tuple.__new__, Delivery)
+"""Makes one of its parts, in half of the time that it takes by their names."""
+
+
 class Transaction:
     """What a transactional channel did since its last commit (AMQP 0-9-1 class `tx`).
 
@@ -74,30 +81,34 @@ class Confirms:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: deque[tuple[int, bool, int]] = deque()
+        self._open: deque[tuple[list[bytes], bool, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, serial: int, *, taken: bool, batch: int) -> None:
-        """A message was taken by its queues, or refused by one. batch: with which it goes to disk, 0 if it does not."""
-        self._open.append((serial, taken, batch))
+    def add(self, frames: list[bytes], *, taken: bool, batch: int) -> None:
+        """Messages were taken by their queues, or refused by one; there is at least one.
+
+        frames: as published. batch: with which they go to disk, 0 if they do not.
+        """
+        self._open.append((frames, taken, batch))
 
     def send(self, outlet: Outlet, safe: int) -> None:
         """Confirm what can be, many by one frame. safe: the last batch that is on disk."""
         waiting = self._open
         while waiting and waiting[0][2] <= safe:
-            serial, taken, _ = waiting.popleft()
-            count = 1
+            frames, taken, _ = waiting.popleft()
+            count = len(frames)
             while waiting and waiting[0][1] == taken and waiting[0][2] <= safe:
-                serial, _, _ = waiting.popleft()
-                count += 1
-            outlet.confirm(serial, multiple=count > 1, taken=taken)
+                frames, _, _ = waiting.popleft()
+                count += len(frames)
+            outlet.confirm(serial_of(frames[-1]), multiple=count > 1, taken=taken)
 
     def fail(self, outlet: Outlet, batch: int, reason: BusError) -> None:
         """Nobody can say whether these messages will be safe: tell their publisher. batch: the last that is meant."""
         while self._open and self._open[0][2] <= batch:
-            outlet.refuse(self._open.popleft()[0], reason)
+            for one in self._open.popleft()[0]:
+                outlet.refuse(serial_of(one), reason)
 
 
 class Channel:
@@ -156,7 +167,7 @@ class Channel:
         """Give a message to one of its consumers. Returns its delivery tag."""
         self._last_tag += 1
         if not consumer.no_ack:
-            self.unacked[self._last_tag] = Delivery(queue, message, consumer)
+            self.unacked[self._last_tag] = _delivery((queue, message, consumer))
             self.held += 1
             consumer.unacked += 1
             queue.unacked += 1
@@ -199,7 +210,7 @@ class Channel:
         """What was taken out is unsettled again, as its transaction was rolled back."""
         self.unacked = dict(sorted({**deliveries, **self.unacked}.items()))
 
-    def release(self, deliveries: Iterable[Delivery]) -> None:
+    def release(self, deliveries: list[Delivery]) -> None:
         """Deliveries are settled for good."""
         for queue, message, consumer in deliveries:
             self.held -= 1

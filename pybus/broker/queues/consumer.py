@@ -99,9 +99,11 @@ class Consumers:
     def next(self) -> Consumer | None:
         """Whose turn it is among those who can take a message; None if nobody can."""
         for level in self._levels:
-            for _ in range(len(level)):
+            others = len(level) - 1
+            for _ in range(others + 1):
                 consumer = level[0]
-                level.rotate(-1)
+                if others:
+                    level.rotate(-1)
                 if consumer.can_take():
                     return consumer
         return None

@@ -138,27 +138,31 @@ class Consuming:
             self._queueing.timers.note(queue)
 
     def _deliver(self, queue: Queue) -> None:
-        now = self._broker.now
+        now, watchers = self._broker.now, self._broker.watchers
+        count = 0
+        lends = queue.policy.consumer_timeout is not None
         queue.stuck = False
         while (message := queue.head()) is not None:
             if message.due is not None and message.due < now:
                 self._queueing.overdue.drop_expired(queue)
                 if queue.expiring:
-                    return
+                    break
                 continue
             consumer = queue.consumers.next()
             if consumer is None or (message.batch and not self._is_ready(queue, message, consumer)):
                 queue.stuck = True
-                return
+                break
             queue.take()
-            tag = consumer.channel.deliver(queue, message, consumer)
-            if self._broker.watchers:
-                self._queueing.observing.delivered(queue, message, consumer.channel.peer, consumer.tag)
-            self._broker.effort += 1
+            channel = consumer.channel
+            tag = channel.deliver(queue, message, consumer)
+            if watchers:
+                self._queueing.observing.delivered(queue, message, channel.peer, consumer.tag)
+            count += 1
             if consumer.no_ack:
                 self._done(queue, message)
-            else:
-                queue.lend(message, consumer.channel, tag, now)
+            elif lends:
+                queue.lend(message, channel, tag, now)
+        self._broker.effort += count
 
     def _is_ready(self, queue: Queue, message: Message, consumer: Consumer) -> bool:
         """Whether a message that is on disk, or on its way there, can be delivered now."""
@@ -189,9 +193,15 @@ class Consuming:
         untaken = bool(flags & UNTAKEN)
         self._broker.effort = count
         settled: list[Delivery] = []
+        unacked = channel.unacked
+        ordinary = not multiple and (channel.transaction is None or untaken)
         for one in frames_of(data, count, 16):
+            tag = target << 32 | int.from_bytes(one[:4], "little")
+            if ordinary and tag in unacked:
+                settled.append(unacked.pop(tag))
+                continue
             try:
-                taken = channel.take(target << 32 | int.from_bytes(one[:4], "little"), multiple)
+                taken = channel.take(tag, multiple)
             except BusError as error:
                 body = pack(self._broker.as_answer(error))
                 peer.owe(frame(ERROR, 0, BUS, peer.number, 0, SETTLE_KEY, body))
@@ -220,15 +230,36 @@ class Consuming:
         deliveries = list(deliveries)
         self._broker.effort += len(deliveries)
         channel.release(deliveries)
-        touched: dict[Queue, None] = {}
         if self._broker.watchers:
             kind = "ack" if not nack else "nack" if requeue else "reject"
             self._queueing.observing.settled(kind, channel.peer, deliveries, reason)
+        touched = self._turn_back(deliveries, requeue, untaken) if nack else self._ack(deliveries)
+        for queue in touched:
+            if not queue.deleted:
+                self.shorten(queue)
+                self.pump(queue)
+        if channel.crowded:
+            channel.crowded = False
+            self.feed(channel)
+
+    def _ack(self, deliveries: list[Delivery]) -> dict[Queue, None]:
+        """Messages are done. Returns the queues that have a consumer with room again."""
+        touched: dict[Queue, None] = {}
         for queue, message, consumer in deliveries:
             if queue.deleted:
                 self._queueing.release(queue, message)
-            elif not nack:
+            else:
                 self._done(queue, message)
+            if queue.stuck and consumer is not None:
+                touched[queue] = None
+        return touched
+
+    def _turn_back(self, deliveries: list[Delivery], requeue: bool, untaken: bool) -> dict[Queue, None]:
+        """Messages are given back, or up. Returns the queues that are to be looked at."""
+        touched: dict[Queue, None] = {}
+        for queue, message, consumer in deliveries:
+            if queue.deleted:
+                self._queueing.release(queue, message)
             elif requeue:
                 if untaken:
                     self._put_back(queue, message)
@@ -238,14 +269,8 @@ class Consuming:
             else:
                 self._queueing.dead_letters.drop(queue, message, "rejected")
             if queue.stuck and consumer is not None:
-                touched[consumer.queue] = None
-        for queue in touched:
-            if not queue.deleted:
-                self.shorten(queue)
-                self.pump(queue)
-        if channel.crowded:
-            channel.crowded = False
-            self.feed(channel)
+                touched[queue] = None
+        return touched
 
     def recover(self, channel: Channel) -> None:
         """Give all that is unacked back to the queues, which deliver it again (AMQP's `basic.recover`)."""

@@ -13,6 +13,7 @@ be written nobody waits for a mark: after a crash such messages are not marked.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pybus.errors import StoreFailed
@@ -30,7 +31,7 @@ from pybus.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pybus.broker.exchanges.exchange import Binding, Exchange
     from pybus.broker.queues.message import Message
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _FARTHEST = 1024
 """Positions that a mark is set ahead at most: so many messages may be marked as redelivered that were not."""
+_stored: Callable[[tuple[object, ...]], StoredMessage] = partial(tuple.__new__, StoredMessage)
+"""Makes one of its fields, in order: in a third of the time that it takes by their names."""
 
 
 class Journal:
@@ -141,15 +144,17 @@ class Journal:
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def put(self, queue: Queue, message: Message, *, volatile: bool) -> None:
-        """A message came into a queue. volatile: it goes to disk for want of memory only."""
-        place = place_of(self.number(queue), message.position)
-        returns, priority, since, due = message.returns, message.priority, message.since, message.due
-        self._batch.put[place] = StoredMessage(
-            place, returns, priority, since, due, message.size, volatile, message.data
-        )
-        message.batch = self.current
-        self.changes += 1
+    def put(self, queue: Queue, messages: Sequence[Message], *, volatile: bool = False) -> None:
+        """Messages came into a queue. volatile: they go to disk for want of memory only."""
+        self.number(queue)
+        start = self.start(queue)
+        put, current = self._batch.put, self.current
+        for message in messages:
+            place = start + message.position
+            returns, priority, since, due = message.returns, message.priority, message.since, message.due
+            put[place] = _stored((place, returns, priority, since, due, message.size, volatile, message.data))
+            message.batch = current
+        self.changes += len(messages)
 
     def gone(self, queue: Queue, message: Message) -> None:
         """A message that was put has left its queue for good."""
@@ -182,7 +187,7 @@ class Journal:
         if message.batch == self.current:
             place = place_of(queue.number, position)
             row = self._batch.put[place]
-            self._batch.put[place] = StoredMessage(place, 1, *row[2:])
+            self._batch.put[place] = _stored((place, 1, *row[2:]))
             return True
         if position <= queue.marked:
             queue.reached = max(queue.reached, position)

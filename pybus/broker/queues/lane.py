@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Lane:
         """All, first in line first."""
         return heapq.merge(sorted(self._returned), self._fresh)
 
-    def put(self, message: Message) -> None:
-        """A new message goes to the end."""
-        self._fresh.append(message)
+    def put(self, messages: Iterable[Message]) -> None:
+        """New messages go to the end."""
+        self._fresh.extend(messages)
 
     def put_back(self, message: Message) -> None:
         """A message goes back to its place."""

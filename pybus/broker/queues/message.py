@@ -19,7 +19,7 @@ from pybus.protocol.frames import (
     sender_of,
 )
 
-_OVERHEAD = 200
+OVERHEAD = 200
 """About what a message costs beside its frame, bytes."""
 _MOST_DIGITS = 100
 """So many of a number are looked at: Python does not convert some thousands of them."""
@@ -51,10 +51,13 @@ class Message:
     def __lt__(self, other: Message) -> bool:
         return self.position < other.position
 
+    def __hash__(self) -> int:
+        return object.__hash__(self)  # which a compiled class with an order does not have by itself
+
     @property
     def weight(self) -> int:
         """About the bytes of memory that it takes."""
-        return len(self.data) + _OVERHEAD
+        return len(self.data) + OVERHEAD
 
     @property
     def persistent(self) -> bool:

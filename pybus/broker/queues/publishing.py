@@ -22,6 +22,7 @@ from pybus.protocol.frames import (
     ERROR,
     HEADER_SIZE,
     MANDATORY,
+    PERSISTENT,
     PUBLISH,
     RAW,
     Run,
@@ -109,7 +110,10 @@ class Publishing:
         most = largest_message(self._broker.limits.frame)
         if plain and self._broker.watchers:
             self._queueing.observing.run_published(run, route)
-        for one in frames_of(data, count):
+        frames = frames_of(data, count)
+        if plain and len(data) <= most and self._take_all(channel, route.queues, frames, flags, skip, len(data)):
+            return
+        for one in frames:
             failure: BusError | InvalidName | None = None
             before = journal.changes
             if len(one) > most:
@@ -128,10 +132,45 @@ class Publishing:
                 batch = journal.current if journal.changes != before else 0
                 if failure is not None and self._broker.observers:
                     self._broker.observe_answer(self._error(channel.peer, run, one, failure), channel.peer, None)
-                channel.confirms.add(serial_of(one), taken=failure is None, batch=batch)
+                channel.confirms.add([one], taken=failure is None, batch=batch)
                 self._queueing.finish_later(channel)
             if journal.changes != before:
                 self._queueing.disk.writes(channel.peer, len(one))
+
+    def _take_all(
+        self, channel: Channel, queues: tuple[Queue, ...], frames: list[bytes], flags: int, skip: int, size: int
+    ) -> bool:
+        """Put messages without properties into queues, all at once; False if they have to be looked at one by one.
+
+        They have if a queue says what becomes of each, or if there is not room for all of them: the one that finds
+        none is to be told. skip: bytes before the payload; size: of all frames.
+        """
+        count = len(frames)
+        queueing, journal = self._queueing, self._queueing.journal
+        to_disk = bool(flags & PERSISTENT) and journal.keeps
+        for queue in queues:
+            if queue.bounded or queue.policy.ttl is not None or (to_disk and journal.broken and queue.kept):
+                return False
+            if not queueing.takes_all(queue, count, size, len(queues)):
+                return False
+        before = journal.changes
+        payloads = size - skip * count
+        now = self._broker.now
+        for queue in queues:
+            messages = [Message(one, len(one) - skip, now) for one in frames]
+            queue.put_all(messages, payloads)
+            queueing.entered_all(queue, messages, size, lasting=to_disk and queue.kept)
+            if len(queue.consumers) and not queue.stuck:
+                queueing.consuming.pump(queue)
+            if queue.timed:
+                queueing.overdue.look_after(queue)
+        changed = journal.changes != before
+        if flags & CONFIRM:
+            channel.confirms.add(frames, taken=True, batch=journal.current if changed else 0)
+            queueing.finish_later(channel)
+        if changed:
+            queueing.disk.writes(channel.peer, size)
+        return True
 
     def _publish_one(self, channel: Channel, data: bytes, route: Route) -> BusError | None:
         """Publish a message that is looked into. Returns why a queue did not take it. Raises what is wrong with it."""
@@ -180,7 +219,7 @@ class Publishing:
         content = self._queueing.replying.prepare(channel, content)
         properties = content.properties
         user = properties.get("user_id")
-        if user not in (None, channel.user):
+        if user is not None and user != channel.user:
             raise replies.failed(f"user_id property set to '{user}' but authenticated user was '{channel.user}'")
         if "BCC" in content.headers:
             headers = {name: value for name, value in content.headers.items() if name != "BCC"}

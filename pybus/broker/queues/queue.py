@@ -122,7 +122,19 @@ class Queue:
         if message.due is not None:
             self.timed = True
         self._count(message, 1)
-        self._lane(message).put(message)
+        self._lane(message).put((message,))
+
+    def put_all(self, messages: list[Message], size: int) -> None:
+        """New messages come in that expire only if the queue says so, and have no priority. size: their payloads'."""
+        position = self.last
+        for message in messages:
+            position += 1
+            message.position = position
+        self.last = position
+        self.published += len(messages)
+        self._length += len(messages)
+        self.bytes += size
+        self._lanes[0].put(messages)
 
     def put_back(self, message: Message) -> None:
         """A message that was taken out goes back to its old place."""
@@ -174,9 +186,12 @@ class Queue:
 
     def take(self) -> Message:
         """Take out the head; there must be one."""
-        lane = next(lane for lane in self._highest_first if len(lane))
+        for lane in self._highest_first:
+            if lane.head() is not None:
+                break
         message = lane.take()
-        self._count(message, -1)
+        self._length -= 1
+        self.bytes -= message.size
         return message
 
     def take_overflow(self) -> Iterator[Message]:

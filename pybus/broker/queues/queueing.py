@@ -1,4 +1,18 @@
-"""Message queuing as a whole: the virtual host, what moves messages through it, and the channels of who is here."""
+"""Message queuing as a whole: the virtual host, what moves messages through it, and the channels of who is here.
+
+What makes a message's way fast, with its worth: microseconds of the daemon's time (all of its threads, system calls
+included) for a message of 64 bytes, persistent and confirmed, and transient to a consumer that acks each.
+
+| | plain | compiled |
+|---|---|---|
+| each message by itself | 8.1, 8.3 | 7.9, 7.7 |
+| neighbours come in at once and have one confirm (`Publishing`), and cheaper rows (`pybus.store.rows`) | 3.2, 7.8 | |
+| a header that is like the last one is not made again; acks that come together are let go together | 3.1, 6.4 | |
+| messages, queues, channels and consumers are C structures, and what delivers is C | | 2.7, 3.9 |
+
+Of the last figure for transient ones the kernel has a third. To compile what puts messages in (`publishing.py`) or what
+writes deliveries (`native.py`) gains nothing more, so these stay plain.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +24,7 @@ from pybus.broker.queues.channel import Channel, Transaction
 from pybus.broker.queues.consuming import Consuming
 from pybus.broker.queues.dead_letters import DeadLetters
 from pybus.broker.queues.disk import Disk
+from pybus.broker.queues.message import OVERHEAD
 from pybus.broker.queues.native import NativeOutlet
 from pybus.broker.queues.observing import Observing
 from pybus.broker.queues.overdue import Overdue
@@ -68,9 +83,28 @@ class Queueing:
         limits = self.broker.limits
         crowded = queue.memory > limits.queue_memory or self.bytes > limits.queued_bytes // 2
         if lasting or (crowded and self.journal.keeps and not self.journal.broken):
-            self.journal.put(queue, message, volatile=not lasting)
+            self.journal.put(queue, (message,), volatile=not lasting)
             if crowded:
                 self.disk.page_out_later(queue, message)
+
+    def takes_all(self, queue: Queue, count: int, size: int, copies: int) -> bool:
+        """Whether messages can come into a queue all at once, as there is room for them in memory.
+
+        count: how many; size: the bytes of their frames; copies: into how many queues they come.
+        """
+        limits = self.broker.limits
+        return (
+            len(queue) + count <= limits.queue_length
+            and queue.memory + size <= limits.queue_memory
+            and self.bytes + (size + OVERHEAD * count) * copies <= limits.queued_bytes // 2
+        )
+
+    def entered_all(self, queue: Queue, messages: list[Message], size: int, *, lasting: bool) -> None:
+        """As `entered`, for messages that can come in all at once."""
+        self.bytes += size + OVERHEAD * len(messages)
+        queue.memory += size
+        if lasting:
+            self.journal.put(queue, messages)
 
     def release(self, queue: Queue, message: Message) -> None:
         """A message has left its queue for good."""

@@ -64,6 +64,25 @@ def test_a_confirm_follows_its_commit() -> None:
     assert alice.told() == [("confirmed", 3, "multiple")]
 
 
+def test_neighbours_are_confirmed_together_or_refused_one_by_one() -> None:
+    scene, alice, _ = bus()
+    alice.send(b"".join([alice.message("", "jobs", number, SAFE, number) for number in (1, 2, 3)]))
+    assert alice.told() == []
+    scene.save()
+    assert alice.told() == [("confirmed", 3, "multiple")]
+    scene.shelf.full = "database or disk is full"
+    alice.send(b"".join([alice.message("", "jobs", number, SAFE, number) for number in (4, 5)]))
+    scene.save()
+    text = "it can't be written to disk for now: database or disk is full"
+    assert alice.told() == [("StoreFailed", 4, text), ("StoreFailed", 5, text)]
+    alice.send(b"".join([alice.message("", "jobs", number, SAFE, number) for number in (6, 7)]))
+    later = "the message can't be written to disk: database or disk is full"
+    assert alice.told() == [("StoreFailed", 6, later), ("StoreFailed", 7, later)]
+    scene.shelf.full = ""
+    scene.save()
+    assert [one.value for one in consumed(scene.die())] == [1, 2, 3, 4, 5]
+
+
 def test_a_message_that_need_not_be_written_is_confirmed_at_once() -> None:
     _, alice, bob = bus()
     bob.queue("quick")

@@ -12,7 +12,7 @@ def bury(who: User, *values: object) -> None:
     assert channel is not None
     for value in values:
         who.tell("", "jobs", value, headers={"mine": 1})
-        who.reject(channel._last_tag)
+        who.reject(max(channel.unacked))
     who.ask("cancel", "gravedigger")
     who.heard()
 

@@ -267,6 +267,38 @@ def test_the_length_of_a_queue_has_a_limit_that_is_told() -> None:
     assert [one[:2] for one in alice.told()] == [("LimitExceeded", 9)]
 
 
+def test_neighbours_come_in_as_far_as_there_is_room() -> None:
+    _, alice, bob, _ = office(Limits()._replace(queue_length=3))
+    bob.queue("jobs")
+    alice.send(b"".join([alice.message("", "jobs", number, CONFIRM, number) for number in (1, 2)]))
+    assert alice.told() == [("confirmed", 2, "multiple")]
+    alice.send(b"".join([alice.message("", "jobs", number, CONFIRM, number) for number in (3, 4, 5)]))
+    assert [one[:2] for one in alice.told()] == [("LimitExceeded", 4), ("LimitExceeded", 5), ("confirmed", 3)]
+    bob.consume("jobs")
+    assert bob.values() == [1, 2, 3]
+
+
+def test_neighbours_get_into_each_queue_and_to_its_consumers_in_their_order() -> None:
+    scene, alice, bob, carol = office()
+    bob.queue("some", ("amq.fanout", ""), arguments={"x-max-length": 2})
+    bob.queue("first", ("amq.fanout", ""))
+    carol.queue("second", ("amq.fanout", ""))
+    carol.consume("second", "a", prefetch=1)
+    carol.consume("second", "b", no_ack=True)
+    alice.send(b"".join([alice.message("amq.fanout", "", number, CONFIRM, number) for number in (1, 2, 3, 4)]))
+    assert alice.told() == [("confirmed", 4, "multiple")]
+    assert carol.values() == [1, 2, 3, 4]
+    bob.ask("delete_queue", "some")
+    alice.send(b"".join([alice.message("amq.fanout", "", number, CONFIRM, number) for number in (5, 6)]))
+    assert alice.told() == [("confirmed", 6, "multiple")]
+    assert carol.values() == [5, 6]
+    bob.consume("first", no_ack=True)
+    assert bob.values() == [1, 2, 3, 4, 5, 6]
+    carol.ack(1)
+    bob.ask("delete_queue", "first")
+    assert (scene.broker.queueing.bytes, scene.broker.queueing.vhost.queues["second"].memory) == (0, 0)
+
+
 def test_a_message_that_is_let_in_can_get_out_by_every_way() -> None:
     limits = Limits()._replace(frame=20000)
     _, alice, bob, _ = office(limits)
