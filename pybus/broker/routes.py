@@ -36,7 +36,7 @@ class Routes:
 
     known: topic bytes to receivers. ways: those of them that are connections only, for the readers to join
     signals by. left: what is left of a sender's turn, in deliveries. stirred: whether anything has happened beyond
-    signals going to connections, so that the shell has to look for what else is to be done.
+    signals, calls and answers going to connections, so that the shell has to look for what else is to be done.
     """
 
     __slots__ = ("_find", "_has_changed", "known", "left", "stirred", "ways")

@@ -1,6 +1,7 @@
 cimport cython
 
 from pybus.client.output cimport Output
+from pybus.client.pending cimport Pending
 
 
 cdef class Calls:
@@ -15,3 +16,11 @@ cdef class Calls:
 
     @cython.locals(data=bytes, head=bytes, size=cython.Py_ssize_t)
     cpdef news(self, object topic, object body)
+    @cython.locals(milliseconds=cython.Py_ssize_t)
+    cpdef Pending call(self, object name, object method, tuple args, dict named, object timeout)
+    cdef Pending _call(self, object name, object method, tuple args, dict named, Py_ssize_t milliseconds)
+    @cython.locals(data=bytes)
+    cdef bytes _call_frame(
+        self, object name, object method, tuple args, dict named, int flags, Py_ssize_t milliseconds, object serial
+    )
+    cpdef abandon(self, Pending pending)
