@@ -16,7 +16,6 @@ from pybus.protocol.frames import ANSWER, CAUSED, ERROR, NO_REPLY, Run, body_of,
 
 if TYPE_CHECKING:
     from pybus.client.core import Core, Steps
-    from pybus.client.pending import Pending
     from pybus.interface import Arguments, Method
 
 
