@@ -52,7 +52,8 @@ async def test_tasks_go_on_in_the_order_of_their_answers_in_the_same_turn() -> N
     settle(turn, bob, "for bob")
     settle(turn, alice, "for alice")
     seen: list[list[object]] = []
-    asyncio.get_running_loop().call_soon(lambda: (turn.go_on(), seen.append(list(heard))))
+    asyncio.get_running_loop().call_soon(turn.go_on)
+    asyncio.get_running_loop().call_soon(lambda: seen.append(list(heard)))
     await asyncio.sleep(0)
     assert seen == [["for bob", "for alice"]]
 
