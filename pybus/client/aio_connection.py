@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from pybus.client.aio_answer import Answer, Turn
+from pybus.client.aio_answer import Answer, Turn, settle
 from pybus.client.cause import OUTSIDE, cause
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
@@ -100,9 +100,9 @@ class Connection(Face):
 
     def _future(self, pending: Pending, timeout: float = TIMEOUT) -> asyncio.Future[object]:
         future: asyncio.Future[object] = self._loop.create_future()
-        pending.notify = partial(_settle, future)
+        pending.notify = partial(settle, future)
         if pending.done:  # the reply to a message may come together with its confirm
-            _settle(future, pending.value, pending.error)
+            settle(future, pending.value, pending.error)
         else:
             self._await(pending, timeout)
         return future
@@ -417,12 +417,3 @@ class Connection(Face):
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[object]]:
     """As `isinstance` of Awaitable, which takes ten times as long to say no."""
     return hasattr(type(value), "__await__")
-
-
-def _settle(future: asyncio.Future[object], value: object, error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(value)
-    else:
-        future.set_exception(error)
