@@ -13,8 +13,8 @@ the bytes to be written, without the system calls (some 40 more where a read is 
 | neighbours of one topic are one run: the header and the key are compared with the last one's | 320, 320 | 20, 20 |
 
 Beside it: bytes are read as many as come, up to 64 KiB at once; each receiver is written to once a turn; after signals,
-calls and answers to connections alone the shell looks for nothing else to do (`stirred`), which is a microsecond of each
-round trip; and nothing is allocated for a signal but its slice.
+calls and answers to connections alone the shell looks for nothing else to do (`stirred`), which is a microsecond of
+each round trip; and nothing is allocated for a signal but its slice.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Turn:
 class Answer(asyncio.Future[object]):
     """A future whose first callback, which is that of the task that awaits it, is called at the end of the turn.
 
-    asyncio's own futures have it called in the loop's next turn, which is 5 us of the 40 us that a call takes its caller.
+    asyncio's own futures have it called in the loop's next turn, which is 5 us of the 40 that a call takes its caller.
     All else is as with those: what cancels it, or settles it outside of a turn, has all callbacks called in the next.
     """
 
