@@ -121,7 +121,7 @@ class Session:
             if self._routes.stirred or self.peer is None:
                 self._server.flush()
             else:
-                self._server.flush_signals()
+                self._server.flush_peers()
         except Exception as error:  # a bug of ours costs this connection, never the bus
             self._fail(error)
 
@@ -225,7 +225,7 @@ class Session:
         assert peer is not None
         if runs:
             held = self._broker.receive(peer, runs, _now())
-            if self._routes.stirred and peer.must_wait:
+            if peer.must_wait:
                 self._held = held
                 self._adjust()
                 return
