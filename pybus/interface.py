@@ -60,7 +60,7 @@ class Arguments(typing.NamedTuple):
 class Method:
     """One method: `function` to call, and what it takes."""
 
-    __slots__ = ("_checks", "_least", "_plain", "_signature", "function", "name", "returns")
+    __slots__ = ("_checks", "_exact", "_least", "_plain", "_signature", "function", "name", "returns")
 
     def __init__(self, name: str, function: Callable[..., object]) -> None:
         self.name = check_method(name)
@@ -77,15 +77,20 @@ class Method:
         self.returns = type_text(hints.get("return", typing.Any))
         parameters = self._signature.parameters.values()
         self._plain = [self._checks[one.name] for one in parameters if _KINDS[one.kind] == "plain"]
+        self._exact = [_exact(one) for one in self._plain]
         self._least = sum(_KINDS[one.kind] in ("plain", "named") and one.default is one.empty for one in parameters)
 
     def bind(self, args: Sequence[object], named: Mapping[str, object]) -> Arguments:
         """The arguments, each of its declared type. Raises `InvalidArguments`.
 
-        Most calls have plain arguments only, which need no signature: it takes ten times as long.
+        Most calls have plain arguments only, which need no signature: it takes twenty times as long.
         """
-        if not named and self._least <= len(args) <= len(self._plain) and all(map(fits, self._plain, args)):
-            return Arguments(tuple(args), {})
+        if not named and self._least <= len(args) <= len(self._plain):
+            for types, value in zip(self._exact, args, strict=False):
+                if types is not None and type(value) not in types:
+                    break
+            else:
+                return Arguments(tuple(args), named)
         try:
             bound = self._signature.bind(*args, **named)
         except TypeError as error:
@@ -170,7 +175,7 @@ class Interface:
 def arguments(body: object) -> tuple[list[object], dict[str, object]]:
     """The positional and named arguments in a call's decoded body. Raises `InvalidArguments`."""
     match body:
-        case [list() as args, dict() as named] if all(isinstance(key, str) for key in named):
+        case [list() as args, dict() as named] if not named or all(isinstance(key, str) for key in named):
             return args, named
     raise InvalidArguments("a call's body must be an array of two: positional arguments and a map of named ones")
 
@@ -191,6 +196,13 @@ def type_text(hint: object) -> str:
         if issubclass(origin, (list, tuple)) or origin is Sequence:
             return "list"
     return "any"
+
+
+def _exact(wanted: str) -> frozenset[type] | None:
+    """The types that values over the wire have if they fit; None for any."""
+    if wanted == "any":
+        return None
+    return frozenset(kind for name in wanted.split(" | ") for kind in _CLASSES[name])
 
 
 def fits(wanted: str, value: object) -> bool:

@@ -1,5 +1,6 @@
 """What goes out: messages, and words that a topic can hold."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST_WORD = 120
@@ -20,6 +21,7 @@ class Message(NamedTuple):
     retained: bool = False
 
 
+@lru_cache(1024)
 def word(text: str) -> str:
     """Any text as one word of a topic.
 

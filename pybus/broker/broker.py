@@ -53,7 +53,8 @@ class Broker:
     ready: peers whose outbox began to hold something since the shell last looked; the shell empties
     the list. todo: orders to the shell and news, in order, for `settle`. now: the time given with the
     last event, monotonic seconds. wall_time: returns the time of day, seconds since 1970. watchers: the observers that
-    see messages of queues. effort: what the frame in hand takes from its sender's turn.
+    see messages of queues. effort: what the frame in hand takes from its sender's turn. expires: when the shell is
+    going to call `expire`, monotonic seconds, as it says here; a deadline before that stirs the bus.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Broker:
         self.driver = Driver(self)
         self.gone = Totals()
         self.effort = _USUAL_EFFORT
+        self.expires = float("inf")
         self._last_number = 0
         self._latest = self._before = 0
         self._changed = now
@@ -191,11 +193,17 @@ class Broker:
                 return []
             if routes.left <= 0:
                 return _for_later(runs[at:])
-            routes.stirred = True
             run = runs[at]
             at += 1
             peer.sent += run[7]
-            self._receive_other(peer, run)
+            kind = run[0]
+            if kind == CALL:
+                self.dispatch.call(peer, run)
+            elif kind == ANSWER:
+                self.dispatch.answer(peer, run)
+            else:
+                routes.stirred = True
+                self._receive_other(peer, run)
             if peer.leaving:
                 return []
             routes.left -= self.effort
@@ -205,9 +213,7 @@ class Broker:
 
     def _receive_other(self, peer: Peer, run: Run) -> None:
         kind = run[0]
-        if kind == CALL:
-            self.dispatch.call(peer, run)
-        elif kind in (ANSWER, ERROR):
+        if kind == ERROR:
             self.dispatch.answer(peer, run)
         elif kind == SIGNAL:
             self.signals.special(peer, run)
@@ -365,8 +371,11 @@ class Broker:
 
     def next_deadline(self) -> float | None:
         """When `expire` has to be called next, monotonic seconds; None if nothing waits for time."""
-        times = self.dispatch.open.next_deadline(), self.services.due, self.queueing.timers.next_due()
-        return min((when for when in times if when is not None), default=None)
+        first = self.dispatch.open.next_deadline()
+        for when in (self.services.due, self.queueing.timers.next_due()):
+            if when is not None and (first is None or when < first):
+                first = when
+        return first
 
     def expire(self, now: float) -> None:
         """Answer the calls whose time has passed, and end or start the services whose time has come."""

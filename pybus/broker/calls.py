@@ -74,8 +74,13 @@ class OpenCalls:
 
     def next_deadline(self) -> float | None:
         """When the next open call runs out of time; None if none is open."""
-        self._drop_closed()
-        return self._heap[0].deadline if self._heap else None
+        while self._heap:
+            first = self._heap[0]
+            if first.open:
+                return first.deadline
+            heapq.heappop(self._heap)
+            self._closed -= 1
+        return None
 
     def expired(self, now: float) -> list[Call]:
         """Close the calls whose time has passed, and return them."""
@@ -85,8 +90,3 @@ class OpenCalls:
             late.append(call)
             self.close(call)
         return late
-
-    def _drop_closed(self) -> None:
-        while self._heap and not self._heap[0].open:
-            heapq.heappop(self._heap)
-            self._closed -= 1

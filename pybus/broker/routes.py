@@ -12,9 +12,9 @@ the bytes to be written, without the system calls (some 40 more where a read is 
 | neighbours whose topics have the same receivers are one run, and only the look-up is left | 380, 380 | 130, 140 |
 | neighbours of one topic are one run: the header and the key are compared with the last one's | 320, 320 | 20, 20 |
 
-Beside it: bytes are read as many as come, up to 64 KiB at once; each receiver is written to once a turn; after signals
-to connections alone the shell looks for nothing else to do (`stirred`), which is a microsecond of each round trip; and
-nothing is allocated for a message but its slice.
+Beside it: bytes are read as many as come, up to 64 KiB at once; each receiver is written to once a turn; after signals,
+calls and answers to connections alone the shell looks for nothing else to do (`stirred`), which is a microsecond of
+each round trip; and nothing is allocated for a signal but its slice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Routes:
 
     known: topic bytes to receivers. ways: those of them that are connections only, for the readers to join
     signals by. left: what is left of a sender's turn, in deliveries. stirred: whether anything has happened beyond
-    signals going to connections, so that the shell has to look for what else is to be done.
+    signals, calls and answers going to connections, so that the shell has to look for what else is to be done.
     """
 
     __slots__ = ("_find", "_has_changed", "known", "left", "stirred", "ways")

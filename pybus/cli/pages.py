@@ -19,9 +19,9 @@ def all_exchanges(bus: Bus) -> list[dict[str, Any]]:
 
 
 def all_bindings(bus: Bus, **of: str) -> list[dict[str, Any]]:
-    """Bindings, as the bus's method `bindings` has them. of: an exchange or a queue."""
+    """Bindings in the order of their making, as the bus's method `bindings` has them. of: an exchange or a queue."""
     found: list[dict[str, Any]] = []
-    while page := bus.call(BUS_NAME, "bindings", **of, skip=len(found)):
+    while page := bus.call(BUS_NAME, "bindings", **of, after=found[-1]["number"] if found else 0):
         found += page
     return found
 

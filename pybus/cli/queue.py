@@ -93,7 +93,7 @@ def _look(bus: Bus) -> tuple[float, list[dict[str, Any]]]:
 def _show(options: argparse.Namespace) -> int:
     with connect() as bus:
         queue = described(bus, options.queue)
-        bound = all_bindings(bus, queue=options.queue)
+        bound = sorted(all_bindings(bus, queue=options.queue), key=lambda one: str(one["source"]))
     if options.json:
         print_json({**queue, "bound": bound})
     else:

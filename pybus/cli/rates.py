@@ -1,4 +1,4 @@
-"""From two looks at the bus to what happens in a second: by peer, by topic, by method, and in all.
+"""From two looks at the bus to what happens in a second: by peer, by topic, by method, by queue, and in all.
 
 The bus counts; a rate is what was counted between two looks over the time between them, by the bus's
 own clock (`uptime`). Both looks have to be at the same run of the bus, from one connection.
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 
 class Snapshot(NamedTuple):
-    """One look at the bus: the answers of its methods `stats`, `peers` and `traffic`."""
+    """One look at the bus: the answers of its methods `stats`, `peers`, `traffic` and `queue_traffic`."""
 
     stats: dict[str, Any]
     peers: list[dict[str, Any]]
     traffic: dict[str, Any]
+    queues: dict[str, Any]
 
 
 class Totals(NamedTuple):
@@ -67,6 +68,24 @@ class MethodRates(NamedTuple):
     errors: float
     time: float | None
     time_worst: float | None
+
+
+class QueueLoad(NamedTuple):
+    """One queue: what waits in it now, for how many seconds the next of it does, and messages per second.
+
+    returned: those that consumers gave back. dropped: those that the queue gave up, dead letters or not.
+    """
+
+    name: str
+    messages: int
+    unacked: int
+    consumers: int
+    oldest: float | None
+    published: float
+    delivered: float
+    acked: float
+    returned: float
+    dropped: float
 
 
 class QueueRates(NamedTuple):
@@ -137,6 +156,13 @@ def method_rates(before: Snapshot, after: Snapshot) -> list[MethodRates]:
         )
         for old, new in _pairs(before.traffic["methods"], after.traffic["methods"], "name", "method")
     ]
+
+
+def queue_loads(_before: Snapshot, after: Snapshot) -> list[QueueLoad]:
+    """The queues in which most happens or waits. What happened is from the look before, as the bus has it."""
+    seconds = after.queues["seconds"]
+    rates = ("published", "delivered", "acked", "returned", "dropped")
+    return [QueueLoad(**{**one, **{key: one[key] / seconds for key in rates}}) for one in after.queues["queues"]]
 
 
 def queue_rates(before: list[dict[str, Any]], after: list[dict[str, Any]], seconds: float) -> list[QueueRates]:

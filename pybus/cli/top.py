@@ -24,22 +24,26 @@ if TYPE_CHECKING:
     from pybus.cli.top_screen import TopScreen
 
 _MORE = """\
-Three tables: peers, topics and methods. The worst offender is on top:
+Four tables: peers, topics, methods and queues. The worst offender is on top:
   peers     those that the bus is slowing, then those that miss signals because
             they do not read in time, then who sends most bytes
   topics    those of which signals are dropped, then those with most bytes
   methods   those that answer with errors, then the slowest
+  queues    those that give messages up (which may become dead letters), then
+            those to which consumers give messages back, then the fullest; of
+            very many only those in which most happens or waits
 Rates are those since the last look. Delays and times are means, and the worst,
 since this command began: a delay is the time from a signal's coming to its
 having been written to its receivers, a time that from a call to its answer.
 
-Keys: 1 2 3 or a click choose the table, s and S the column to sort by (or a
+Keys: 1 2 3 4 or a click choose the table, s and S the column to sort by (or a
 click on its title), r the other way round, w the worst on top again; p pauses,
 q quits. It needs textual: pip install 'pybus[top]'.
 
 With --count, or if one of the three streams is no terminal, snapshots are
 printed instead. In a pipe each is a line that begins with `bus`, then a line for
-each row, which begins with `peer`, `topic` or `method`, with tabs between columns."""
+each row, which begins with `peer`, `topic`, `method` or `queue`, with tabs between
+columns."""
 
 
 def top_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +113,8 @@ async def _pause(end: Coroutine[Any, Any, object], seconds: float) -> None:
 
 async def _look(bus: Bus) -> Snapshot:
     the_bus = bus.proxy(BUS_NAME)
-    return Snapshot(*await asyncio.gather(the_bus.stats(), the_bus.peers(), the_bus.traffic()))
+    answers = the_bus.stats(), the_bus.peers(), the_bus.traffic(), the_bus.queue_traffic()
+    return Snapshot(*await asyncio.gather(*answers))
 
 
 async def _print_snapshots(seconds: float, most: int | None) -> None:

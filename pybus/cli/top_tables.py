@@ -1,7 +1,8 @@
-"""What `pybus top` shows, and in which order: three tables, for people and for programs.
+"""What `pybus top` shows, and in which order: four tables, for people and for programs.
 
 Whoever does most harm comes first. Peers: who is being slowed, then who misses signals, then who sends
-most bytes. Topics: what is dropped, then bytes. Methods: errors, then the mean time of an answer.
+most bytes. Topics: what is dropped, then bytes. Methods: errors, then the mean time of an answer. Queues: what is
+dropped, then what comes back, then what waits or is unacked.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ from typing import Any, NamedTuple
 from pybus.cli.rates import (
     MethodRates,
     PeerRates,
+    QueueLoad,
     Snapshot,
     TopicRates,
     method_rates,
     peer_rates,
+    queue_loads,
     topic_rates,
     totals,
 )
 from pybus.cli.text import age, safe
 
-Row = PeerRates | TopicRates | MethodRates
+Row = PeerRates | TopicRates | MethodRates | QueueLoad
 
 
 class Column(NamedTuple):
-    """One column. kind: "text", "id", "number", "rate", "seconds" (shown as milliseconds) or "mark"."""
+    """One column. kind: "text", "id", "number", "rate", "seconds" (shown as milliseconds), "age" or "mark"."""
 
     title: str
     kind: str
@@ -91,7 +94,25 @@ METHODS = Table(
     method_rates,
     lambda method: (method.errors, method.time or 0),
 )
-TABLES = (PEERS, TOPICS, METHODS)
+QUEUES = Table(
+    "queues",
+    "queue",
+    (
+        Column("QUEUE", "text"),
+        Column("READY", "number"),
+        Column("UNACKED", "number"),
+        Column("CONSUMERS", "number"),
+        Column("OLDEST", "age"),
+        Column("PUBLISHED/S", "rate"),
+        Column("DELIVERED/S", "rate"),
+        Column("ACKED/S", "rate"),
+        Column("RETURNED/S", "rate"),
+        Column("DROPPED/S", "rate"),
+    ),
+    queue_loads,
+    lambda queue: (queue.dropped, queue.returned, queue.messages + queue.unacked, queue.published),
+)
+TABLES = (PEERS, TOPICS, METHODS, QUEUES)
 
 
 class Order(NamedTuple):
@@ -127,6 +148,8 @@ def for_people(column: Column, value: Any) -> str:
         return short(value)
     if column.kind == "seconds":
         return f"{value * 1000:.3g}" if value < 1 else f"{value * 1000:.0f}"
+    if column.kind == "age":
+        return age(value)
     return _text(column, value)
 
 
@@ -134,7 +157,7 @@ def for_programs(column: Column, value: Any) -> str:
     """A value in full: 12345.6."""
     if value is None:
         return "-"
-    if column.kind == "rate":
+    if column.kind in ("rate", "age"):
         return f"{value:.1f}"
     if column.kind == "seconds":
         return f"{value * 1000:.3f}"
@@ -171,6 +194,7 @@ def headline(before: Snapshot, after: Snapshot) -> str:
             f"delivered {short(rates.delivered)}/s",
             f"dropped {short(rates.dropped)}/s",
             f"queued {short(stats['queued_bytes'])}B",
+            f"in queues {short(stats['queued_messages'] + stats['unacked_messages'])}",
             f"services {stats['running']} of {stats['services']}",
             f"slowed {stats['slowed']}",
         )
@@ -178,9 +202,9 @@ def headline(before: Snapshot, after: Snapshot) -> str:
 
 
 def record(before: Snapshot, after: Snapshot) -> list[str]:
-    """The same for programs, in the same order; of the services first those that run."""
+    """The same for programs: services that run before all of them; at the end messages in queues, ready and unacked."""
     stats = after.stats
     rates = totals(before.stats, stats)
     numbers = (stats["uptime"], rates.received, rates.delivered, rates.dropped)
-    counts = (stats["queued_bytes"], stats["running"], stats["services"], stats["slowed"])
-    return [*(f"{number:.1f}" for number in numbers), *map(str, counts)]
+    counts = ("queued_bytes", "running", "services", "slowed", "queued_messages", "unacked_messages")
+    return [*(f"{number:.1f}" for number in numbers), *(str(stats[key]) for key in counts)]

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
+from pybus.client.aio_answer import Answer, Turn, settle
 from pybus.client.cause import OUTSIDE, cause
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
@@ -43,6 +45,7 @@ class Connection(Face):
         self._failure: Exception | None = None
         self._closing: asyncio.Task[Any] | None = None
         self._guard: asyncio.TimerHandle | None = None
+        self._turn = Turn()
 
     # --- how it waits -----------------------------------------------------------------------------
 
@@ -52,7 +55,11 @@ class Connection(Face):
         if self._core.welcome is None or self._core.output.waiting > HIGH:
             await self._ready(timeout)
         self._owner.check()
-        return await self._wait(self._core.call(name, method, args, named, timeout), timeout)
+        pending = self._core.call(name, method, args, named, timeout)
+        try:
+            return await self._answer(pending, timeout)
+        finally:
+            self._core.abandon(pending)
 
     async def _receivers(self, pending: Pending) -> int:
         reached = await self._wait(pending)
@@ -80,25 +87,28 @@ class Connection(Face):
     async def _wait(self, pending: Pending, timeout: float = TIMEOUT) -> object:
         """The answer. The bus keeps the deadline; only a bus that hangs makes the client give up."""
         try:
-            return await self._future(pending, timeout)
+            return await self._answer(pending, timeout)
         finally:
             self._core.abandon(pending)
 
+    def _answer(self, pending: Pending, timeout: float) -> asyncio.Future[object]:
+        """What a task is to await at once, and nobody else."""
+        answer = Answer(self._loop, self._turn)
+        pending.notify = answer.settle
+        self._await(pending, timeout)
+        return answer
+
     def _future(self, pending: Pending, timeout: float = TIMEOUT) -> asyncio.Future[object]:
         future: asyncio.Future[object] = self._loop.create_future()
-
-        def settled() -> None:
-            if future.done():
-                return
-            if pending.error is not None:
-                future.set_exception(pending.error)
-            else:
-                future.set_result(pending.value)
-
-        pending.notify = settled
+        pending.notify = partial(settle, future)
         if pending.done:  # the reply to a message may come together with its confirm
-            settled()
-            return future
+            settle(future, pending.value, pending.error)
+        else:
+            self._await(pending, timeout)
+        return future
+
+    def _await(self, pending: Pending, timeout: float) -> None:
+        """See that it is written, and given up in time."""
         pending.until = self._loop.time() + timeout + GRACE
         if self._guard is None or pending.until < self._guard.when():
             self._watch(pending.until)
@@ -106,7 +116,6 @@ class Connection(Face):
             self._write()  # at once, for somebody waits for this alone; many at a time go in one write
         else:
             self._schedule_write()
-        return future
 
     def _watch(self, until: float) -> None:
         """Give up then what the bus has not answered. One timer serves all, and is left alone while answers come."""
@@ -237,7 +246,7 @@ class Connection(Face):
         except Exception as error:
             self._core.services.refuse(call, error)
         else:
-            if answer is not None and isinstance(answer, Awaitable):
+            if _is_awaitable(answer):
                 task = self._start(self._await_answer(call, answer))
                 if isinstance(answer, Coroutine):
                     task.add_done_callback(lambda _: answer.close())  # if the task was cancelled before it began
@@ -302,6 +311,7 @@ class Connection(Face):
 
     def _read(self) -> None:
         assert self._sock is not None
+        self._turn.reading = True
         try:
             data = self._sock.recv(self._read_size)
             self._read_size = BULK_SIZE if len(data) >= READ_SIZE else READ_SIZE
@@ -312,7 +322,22 @@ class Connection(Face):
             return
         except (OSError, NotConnected, ProtocolError) as error:
             self._disconnected(error)
-        self._work()
+        finally:
+            self._turn.reading = False
+        if self._core.work or self._core.output.waiting:
+            self._work()
+        if self._turn.answers:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Let those go on whose answers have come; what they send at once goes in one write."""
+        self._write_scheduled, scheduled = True, self._write_scheduled
+        try:
+            self._turn.go_on()
+        finally:
+            self._write_scheduled = scheduled
+            if self._core.output.waiting and not self._writing:
+                self._write()
 
     def _schedule_write(self) -> None:
         """Write what waits at the end of this turn of the loop."""
@@ -387,3 +412,8 @@ class Connection(Face):
                 inbox.close()
             elif inbox.handler is None and inbox.wake is not None:
                 inbox.wake()
+
+
+def _is_awaitable(value: object) -> TypeGuard[Awaitable[object]]:
+    """As `isinstance` of Awaitable, which takes ten times as long to say no."""
+    return hasattr(type(value), "__await__")

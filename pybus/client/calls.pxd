@@ -16,6 +16,13 @@ cdef class Calls:
 
     @cython.locals(data=bytes, head=bytes, size=cython.Py_ssize_t)
     cpdef news(self, object topic, object body)
-    cpdef abandon(self, Pending pending)
     cpdef Pending await_publish(self, bint confirm)
     cpdef Pending _await(self, unsigned int serial)
+    @cython.locals(milliseconds=cython.Py_ssize_t)
+    cpdef Pending call(self, object name, object method, tuple args, dict named, object timeout)
+    cdef Pending _call(self, object name, object method, tuple args, dict named, Py_ssize_t milliseconds)
+    @cython.locals(data=bytes)
+    cdef bytes _call_frame(
+        self, object name, object method, tuple args, dict named, int flags, Py_ssize_t milliseconds, object serial
+    )
+    cpdef abandon(self, Pending pending)

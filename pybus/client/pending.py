@@ -8,7 +8,11 @@ if TYPE_CHECKING:
 
 
 class Pending:
-    """An answer that is on its way. notify: called once it is here. until: when it is given up, by the face's clock."""
+    """An answer that is on its way.
+
+    notify: called with the answer, and the error or None, once it is here. until: when it is given up, by the face's
+    clock.
+    """
 
     __slots__ = ("done", "error", "notify", "serial", "until", "value")
 
@@ -17,7 +21,7 @@ class Pending:
         self.done = False
         self.value: object = None
         self.error: Exception | None = None
-        self.notify: Callable[[], None] | None = None
+        self.notify: Callable[[object, Exception | None], None] | None = None
         self.until = float("inf")
 
     def settle(self, value: object, error: Exception | None = None) -> None:
@@ -26,7 +30,7 @@ class Pending:
         self.error = error
         self.done = True
         if self.notify is not None:
-            self.notify()
+            self.notify(value, error)
 
     def result(self) -> object:
         """The answer. Raises the error that came in its place."""

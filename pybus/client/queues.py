@@ -193,7 +193,7 @@ class Queues(Publishing):
             return
         last = [self._core.call_bus("cancel", tray.tag) for tray in trays][-1]
 
-        def cancelled() -> None:
+        def cancelled(_value: object, _error: Exception | None) -> None:
             for tray in trays:
                 self._empty(tray)
             then()
@@ -327,12 +327,12 @@ def _watch(pending: Pending, what: str, then: Callable[[dict[str, Any]], None] |
     then: called with the answer.
     """
 
-    def settled() -> None:
-        if isinstance(pending.error, CallError):
+    def settled(value: object, error: Exception | None) -> None:
+        if isinstance(error, CallError):
             import logging
 
-            logging.getLogger("pybus").warning("%s could not be declared again: %s", what, pending.error.message)
-        elif then is not None and isinstance(pending.value, dict):
-            then(pending.value)
+            logging.getLogger("pybus").warning("%s could not be declared again: %s", what, error.message)
+        elif then is not None and isinstance(value, dict):
+            then(value)
 
     pending.notify = settled

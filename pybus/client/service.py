@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybus.client.cause import cause
+from pybus.client.keys import REMEMBERED
 from pybus.errors import BodyError, CallError, Failed, NameTaken, NotConnected, TooLarge, UsageError
 from pybus.interface import INTROSPECT, Interface, arguments
 from pybus.names import check_name, unique_name
@@ -14,7 +16,6 @@ from pybus.protocol.frames import ANSWER, CAUSED, ERROR, NO_REPLY, Run, body_of,
 
 if TYPE_CHECKING:
     from pybus.client.core import Core, Steps
-    from pybus.client.pending import Pending
     from pybus.interface import Arguments, Method
 
 
@@ -80,13 +81,14 @@ class IncomingCall:
 class Services:
     """The services of one program by name, the callers that the bus introduced, and the answers."""
 
-    __slots__ = ("_callers", "_core", "_interfaces", "_options")
+    __slots__ = ("_callers", "_core", "_interfaces", "_methods", "_options")
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._interfaces: dict[str, Interface] = {}
         self._options: dict[str, dict[str, bool]] = {}
         self._callers: dict[int, Caller] = {}
+        self._methods: dict[bytes, Method] = {}
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -101,6 +103,7 @@ class Services:
         if check_name(name) in self._interfaces:
             raise UsageError(f"this program offers {name} already; unregister it first")
         self._interfaces[name] = interface
+        self._methods.clear()
         try:
             outcome: str = yield self._core.call_bus("request_name", name, **options)
             if outcome == "taken":
@@ -108,6 +111,7 @@ class Services:
                 raise NameTaken(f"{name} is owned by {peer['program']} (pid {peer['pid']})")
         except BaseException as error:
             del self._interfaces[name]
+            self._methods.clear()
             if not isinstance(error, CallError):  # cancelled or cut off: the claim may have been granted
                 self._core.release(name)
             raise
@@ -119,12 +123,13 @@ class Services:
         self._options.pop(name, None)
         yield self._core.call_bus("release_name", name)
         self._interfaces.pop(name, None)
+        self._methods.clear()
 
     def connected(self) -> None:
         """There is a new connection: claim all names again. The log tells if somebody else was faster."""
         for name, options in self._options.items():
             pending = self._core.call_bus("request_name", name, **options)
-            pending.notify = lambda name=name, pending=pending: _report(name, pending)
+            pending.notify = partial(_report, name)
 
     def disconnected(self) -> None:
         """The connection has ended, and with it everybody's number."""
@@ -187,11 +192,16 @@ class Services:
 
     def _accept(self, run: Run) -> IncomingCall | dict[str, object]:
         """Check a CALL: a call to carry out, or the answer to `introspect`. Raises `CallError` to refuse it."""
-        name, _, wanted = run[5].decode(errors="replace").partition(" ")
-        interface = self._find(name, wanted)
-        if wanted == INTROSPECT:
-            return interface.describe()
-        method = interface.method(wanted)
+        method = self._methods.get(run[5])
+        if method is None:
+            name, _, wanted = run[5].decode(errors="replace").partition(" ")
+            interface = self._find(name, wanted)
+            if wanted == INTROSPECT:
+                return interface.describe()
+            method = interface.method(wanted)
+            if len(self._methods) >= REMEMBERED:
+                self._methods.clear()
+            self._methods[run[5]] = method
         try:
             args, named = arguments(unpack(body_of(run)))
         except BodyError as error:
@@ -214,8 +224,8 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:_MAX_MESSAGE]
 
 
-def _report(name: str, pending: Pending) -> None:
-    if pending.error is not None or pending.value == "taken":
+def _report(name: str, outcome: object, error: Exception | None) -> None:
+    if error is not None or outcome == "taken":
         import logging
 
         logging.getLogger("pybus").warning("%s could not be claimed again: another program has it now", name)

@@ -91,6 +91,7 @@ class Loop:
         handlers = self._handlers
         forgotten = self._forgotten
         timers = self._timers
+        now = time.monotonic
         while self.running:
             if forgotten:
                 forgotten.clear()
@@ -105,7 +106,7 @@ class Loop:
             if soon:
                 for action in soon:
                     action()
-            if timers:
+            if timers and timers[0][0] <= now():
                 self._run_timers()
 
     def close(self) -> None:
@@ -117,7 +118,10 @@ class Loop:
         timers = self._timers
         while timers and timers[0][2].action is None:
             heapq.heappop(timers)
-        return min(max(0.0, timers[0][0] - time.monotonic()), _LONGEST_SLEEP) if timers else -1
+        if not timers:
+            return -1
+        rest = timers[0][0] - time.monotonic()
+        return 0 if rest < 0 else rest if rest < _LONGEST_SLEEP else _LONGEST_SLEEP
 
     def _run_timers(self) -> None:
         now = time.monotonic()

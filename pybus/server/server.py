@@ -59,7 +59,6 @@ class Server:
         self._greeting: set[Session] = set()
         self._resuming: list[Session] = []
         self._deadline: Timer | None = None
-        self._deadline_at = 0.0
         self._feeding = self._working = False
         self._accepting = True
         self.stopping = False
@@ -169,8 +168,8 @@ class Server:
 
     # --- after each event -------------------------------------------------------------------------
 
-    def flush_signals(self) -> None:
-        """Write to every peer that got something, where nothing but signals has gone to connections.
+    def flush_peers(self) -> None:
+        """Write to every peer that got something, where nothing has stirred the bus (see `Routes.stirred`).
 
         This is all of a busy bus's work, and all that a person waits for; so it looks at nothing else.
         """
@@ -235,16 +234,21 @@ class Server:
         """Keep one timer, no later than the next deadline. An early one costs less than moving it each call."""
         when = self.broker.next_deadline()
         if self._deadline is not None:
-            if when is not None and self._deadline_at <= when:
+            if when is not None and self.broker.expires <= when:
                 return
-            self._deadline.cancel()
-            self._deadline = None
+            self._forget_deadline()
         if when is not None:
-            self._deadline_at = when
+            self.broker.expires = when
             self._deadline = self.loop.at(when, self._expire)
 
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.broker.expires = float("inf")
+
     def _expire(self) -> None:
-        self._deadline = None
+        self._forget_deadline()
         self._alone(lambda: self.broker.expire(time.monotonic()))
         self._flush_alone()
 

@@ -121,7 +121,7 @@ class Session:
             if self._routes.stirred or self.peer is None:
                 self._server.flush()
             else:
-                self._server.flush_signals()
+                self._server.flush_peers()
         except Exception as error:  # a bug of ours costs this connection, never the bus
             self._fail(error)
 
@@ -225,7 +225,7 @@ class Session:
         assert peer is not None
         if runs:
             held = self._broker.receive(peer, runs, _now())
-            if self._routes.stirred and peer.must_wait:
+            if peer.must_wait:
                 self._held = held
                 self._adjust()
                 return
@@ -247,7 +247,8 @@ class Session:
         messages = peer.sent - self._reckoned_sent
         over = self._server.broker.reckon(peer, messages, peer.bytes_sent - self._reckoned)
         self._step = _SMALL_STEP if over else _READ_SIZE
-        self._room = min(self._room, self._step)
+        if over:
+            self._room = min(self._room, self._step)
         self._reckoned, self._reckoned_sent = peer.bytes_sent, peer.sent
         if runs:
             self._last_key = runs[-1][5]

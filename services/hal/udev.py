@@ -36,12 +36,13 @@ _LONGEST_ATTRIBUTE = 4096
 
 try:
     _libudev = ctypes.CDLL("libudev.so.1", use_errno=True)
+    _quick = ctypes.PyDLL("libudev.so.1")  # keeps the interpreter's lock: for what takes less time than to let it go
 except OSError as error:
     raise ImportError(f"libudev is not installed: {error}") from error
 
 
-def _function(name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(_libudev, f"udev_{name}")
+def _function(name: str, result: Any, *arguments: Any, library: ctypes.CDLL = _libudev) -> Any:
+    function = getattr(library, f"udev_{name}")
     function.restype = result
     function.argtypes = (ctypes.c_void_p, *arguments)
     return function
@@ -50,9 +51,9 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
 _receive = _function("monitor_receive_device", ctypes.c_void_p)
 _unref = _function("device_unref", ctypes.c_void_p)
 _first_property = _function("device_get_properties_list_entry", ctypes.c_void_p)
-_next = _function("list_entry_get_next", ctypes.c_void_p)
-_name = _function("list_entry_get_name", ctypes.c_char_p)
-_value = _function("list_entry_get_value", ctypes.c_char_p)
+_next = _function("list_entry_get_next", ctypes.c_void_p, library=_quick)
+_name = _function("list_entry_get_name", ctypes.c_char_p, library=_quick)
+_value = _function("list_entry_get_value", ctypes.c_char_p, library=_quick)
 _attribute = _function("device_get_sysattr_value", ctypes.c_char_p, ctypes.c_char_p)
 
 

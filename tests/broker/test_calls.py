@@ -1,5 +1,7 @@
 """Calls: each is answered exactly once, by the service or by the bus."""
 
+from collections.abc import Callable
+
 import pytest
 
 from pybus.broker.calls import OpenCalls
@@ -268,3 +270,44 @@ def test_answered_calls_do_not_pile_up_until_their_deadline() -> None:
     calls.close(alice.calls[0])
     assert (len(calls), calls.next_deadline()) == (0, None)
     assert calls.expired(2000.0) == []
+
+
+# --- what the shell has to look at ----------------------------------------------------------------
+
+
+def stirs(scene: Scene, step: Callable[[], object]) -> bool:
+    """Whether the shell has to look for more than who is to be written to after that."""
+    routes = scene.broker.signals.routes
+    routes.stirred = False
+    step()
+    return routes.stirred
+
+
+def test_the_shell_need_not_look_further_after_a_call_and_its_answer() -> None:
+    scene, alice, bob = player()
+    scene.broker.expires = scene.now + 1
+    assert stirs(scene, lambda: alice.call(NAME, "play", allowed=2000)) is False
+    assert stirs(scene, lambda: bob.answer(bob.heard()[-1], True)) is False
+
+
+def test_the_shell_looks_further_if_a_call_ends_before_it_would_look() -> None:
+    scene, alice, _ = player()
+    scene.broker.expires = scene.now + 1
+    assert stirs(scene, lambda: alice.call(NAME, "play", allowed=999)) is True
+    assert stirs(scene, lambda: alice.call(NAME, "play", allowed=999, reply=False)) is False
+
+
+def test_the_shell_looks_further_after_a_call_that_the_bus_answers() -> None:
+    scene, alice, _ = player()
+    scene.broker.expires = scene.now
+    assert stirs(scene, lambda: alice.call("org.pybus.Bus", "ping")) is True
+    assert stirs(scene, lambda: alice.call("org.example.Nobody", "play")) is True
+    assert stirs(scene, lambda: alice.call("org.example.Nobody", "play", reply=False)) is True
+
+
+def test_the_shell_looks_further_while_somebody_observes() -> None:
+    scene, alice, bob = player()
+    scene.broker.expires = scene.now
+    alice.ask("monitor", ["#"])
+    assert stirs(scene, lambda: alice.call(NAME, "play")) is True
+    assert stirs(scene, lambda: bob.answer(bob.heard()[-1], True)) is True

@@ -145,7 +145,7 @@ def test_show_has_the_consumers_and_json_has_all(daemon: BusDaemon, bob: pybus.B
     assert (code, err) == (0, "")
     assert (shown["unacked"], shown["consumers"][0]["tag"]) == (1, consumer.tag)
     bound = {"source": "amq.topic", "destination": "jobs", "to": "queue", "key": "build.#", "arguments": {}}
-    assert shown["bound"] == [bound]
+    assert shown["bound"] == [{**bound, "number": 1}]
 
 
 def test_on_a_terminal_the_list_has_titles(daemon: BusDaemon, bob: pybus.Bus) -> None:

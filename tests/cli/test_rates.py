@@ -7,12 +7,14 @@ from typing import Any
 from pybus.cli.rates import (
     MethodRates,
     PeerRates,
+    QueueLoad,
     QueueRates,
     Snapshot,
     TopicRates,
     Totals,
     method_rates,
     peer_rates,
+    queue_loads,
     queue_rates,
     topic_rates,
     totals,
@@ -51,10 +53,10 @@ def test_the_whole_bus_by_its_own_clock() -> None:
 
 def test_a_peer_that_came_counts_from_zero_and_one_that_went_is_gone() -> None:
     alice = peer(":1", "alice", sent=10, bytes_sent=1000, received=4, answered=2, answer_time=1.0)
-    before = Snapshot(stats(10.0), [alice, peer(":2", "bob", sent=9)], {})
+    before = Snapshot(stats(10.0), [alice, peer(":2", "bob", sent=9)], {}, {})
     alice = peer(":1", "alice", sent=20, bytes_sent=3000, received=8, answered=6, answer_time=1.5)
     alice |= {"names": ["org.example.A", "org.example.B"], "slowed": True, "queued": 64}
-    after = Snapshot(stats(14.0), [alice, peer(":3", "carol", dropped=8)], {})
+    after = Snapshot(stats(14.0), [alice, peer(":3", "carol", dropped=8)], {}, {})
     assert peer_rates(before, after) == [
         PeerRates(":1", "alice", 100, True, 2.5, 500.0, 1.0, 0.0, 64, 0.125, "org.example.A org.example.B"),
         PeerRates(":3", "carol", 100, False, 0.0, 0.0, 0.0, 2.0, 0, None, ""),
@@ -85,7 +87,7 @@ def test_topics_and_methods() -> None:
             "time_worst": worst,
         }
 
-    before = Snapshot(stats(50.0), [], traffic(1.0, topic("a.b", 10, 0, 0.5), methods=(method("play", 2, 1, 0.1),)))
+    before = Snapshot(stats(50.0), [], traffic(1.0, topic("a.b", 10, 0, 0.5), methods=(method("play", 2, 1, 0.1),)), {})
     after = Snapshot(
         stats(52.0),
         [],
@@ -95,6 +97,7 @@ def test_topics_and_methods() -> None:
             topic("c.d", 2, 0, None),
             methods=(method("play", 6, 2, 0.2), method("stop", 1, 0, None)),
         ),
+        {},
     )
     assert topic_rates(before, after) == [
         TopicRates("a.b", 10.0, 640.0, 2.0, 0.25, 0.5),
@@ -117,3 +120,10 @@ def test_a_queue_that_was_deleted_and_declared_meanwhile_counts_from_zero() -> N
     before = [{"name": "jobs", "published": 10, "delivered": 8, "acked": 6}]
     after = [{"name": "jobs", "published": 2, "delivered": 1, "acked": 0}]
     assert queue_rates(before, after, 0.5) == [QueueRates(4.0, 2.0, 0.0)]
+
+
+def test_the_load_of_a_queue_is_what_waits_and_what_happened_since_the_look_before() -> None:
+    jobs = {"name": "jobs", "messages": 7, "unacked": 2, "consumers": 1, "oldest": 3.5}
+    jobs |= {"published": 20, "delivered": 10, "acked": 8, "returned": 1, "dropped": 0}
+    look = Snapshot(stats(50.0), [], {}, {"seconds": 2.0, "queues": [jobs]})
+    assert queue_loads(look, look) == [QueueLoad("jobs", 7, 2, 1, 3.5, 10.0, 5.0, 4.0, 0.5, 0.0)]

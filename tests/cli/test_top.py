@@ -24,6 +24,8 @@ from tests.cli.programs import BIN, line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
 
 Rows = list[list[str]]
+LOOKS = {"stats", "peers", "traffic", "queue_traffic"}
+"""The methods that each look calls."""
 
 
 # --- snapshots ------------------------------------------------------------------------------------
@@ -33,14 +35,14 @@ def test_snapshots_are_records_that_say_what_they_are(daemon: BusDaemon, bob: py
     code, out, err = run(daemon, "pybus", "top", "--count", "2", "--interval", "0.1")
     records = [line.split("\t") for line in out.splitlines()]
     assert (code, err) == (0, "")
-    assert [record[0] for record in records] == ["bus", "peer", "peer", "method", "method", "method"] * 2
-    assert [len(record) for record in records] == [9, 12, 12, 7, 7, 7] * 2
+    assert [record[0] for record in records] == ["bus", "peer", "peer", *["method"] * 4] * 2
+    assert [len(record) for record in records] == [11, 12, 12, *[7] * 4] * 2
     own, bobs = records[1], records[2]
     program = bob.call("org.pybus.Bus", "peer", bob.name)["program"]
     assert bobs[1:4] == [bob.name, program, str(os.getpid())]
     assert bobs[4:] == ["-", "0.0", "0.0", "0.0", "0.0", "0", "-", "-"]
     assert float(own[5]) > 0
-    assert {record[2] for record in records if record[0] == "method"} == {"stats", "peers", "traffic"}
+    assert {record[2] for record in records if record[0] == "method"} == LOOKS
 
 
 def test_snapshots_count_what_passes(daemon: BusDaemon) -> None:
@@ -51,6 +53,20 @@ def test_snapshots_count_what_passes(daemon: BusDaemon) -> None:
         alice.flush()
         topic = next(line for line in iter(lambda: line_of(watching.stdout), "") if line.startswith("topic\tdemo"))
     assert topic.split("\t")[:2] == ["topic", "demo.count"]
+
+
+def test_snapshots_tell_of_queues(daemon: BusDaemon, bob: pybus.Bus) -> None:
+    jobs = bob.queue("jobs")
+    for number in range(3):
+        jobs.publish(number)
+    bob.flush()
+    message = jobs.get()
+    assert message is not None
+    code, out, _ = run(daemon, "pybus", "top", "--count", "1", "--interval", "0.1")
+    records = [line.split("\t") for line in out.splitlines()]
+    (queue,) = [record for record in records if record[0] == "queue"]
+    assert (code, records[0][-2:], queue[:5]) == (0, ["2", "1"], ["queue", "jobs", "2", "1", "0"])
+    assert (float(queue[5]) >= 0, queue[6:]) == (True, ["0.0"] * 5)
 
 
 def test_snapshots_on_a_terminal_are_tables(daemon: BusDaemon) -> None:
@@ -229,8 +245,22 @@ async def test_rows_show_peers_topics_and_methods(daemon: BusDaemon) -> None:
         assert (first[0], first[1].split()[0], first[3]) == (alice.name, "alice", "-")
         assert second[1].split()[0] == "top"
         assert rows_of(screen, "topics")[0][0] == "demo.big"
-        assert {row[1] for row in rows_of(screen, "methods")} == {"stats", "peers", "traffic"}
+        assert {row[1] for row in rows_of(screen, "methods")} == LOOKS
         assert text_of(screen, "headline").startswith("up ")
+
+
+async def test_rows_show_queues_the_fullest_on_top(daemon: BusDaemon) -> None:
+    async with pybus.aio.connect(daemon.address) as alice, screen_of(daemon) as (screen, pilot):
+        await alice.queue("empty")
+        jobs = await alice.queue("jobs")
+        await jobs.publish("lint", confirm=True)
+        await pilot.press("4")
+        await until(pilot, lambda: [row[:4] for row in rows_of(screen, "queues")] == FULL_AND_EMPTY)
+        assert titles_of(screen, "queues")[:5] == ["QUEUE", "READY", "UNACKED", "CONSUMERS", "OLDEST"]
+        assert "in queues 1" in text_of(screen, "headline")
+
+
+FULL_AND_EMPTY = [["jobs", "1", "0", "0"], ["empty", "0", "0", "0"]]
 
 
 async def test_a_row_goes_with_its_peer_and_names_are_no_markup(daemon: BusDaemon) -> None:
@@ -297,7 +327,7 @@ async def test_pausing_leaves_what_is_there(daemon: BusDaemon) -> None:
         assert text_of(screen, "state") == "paused: p goes on"
         async with pybus.aio.connect(daemon.address):
             answered = len(rows_of(screen, "methods"))
-            assert (len(rows_of(screen, "peers")), answered) == (1, 3)
+            assert (len(rows_of(screen, "peers")), answered) == (1, len(LOOKS))
             await pilot.press("p")
             await until(pilot, lambda: len(rows_of(screen, "peers")) == 2)
         assert text_of(screen, "state") == ""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pybus.cli.rates import MethodRates, PeerRates, TopicRates
-from pybus.cli.top_tables import METHODS, PEERS, TOPICS, Order, for_people, for_programs, ranked, short
+from pybus.cli.rates import MethodRates, PeerRates, QueueLoad, TopicRates
+from pybus.cli.top_tables import METHODS, PEERS, QUEUES, TOPICS, Order, Row, for_people, for_programs, ranked, short
 
 
 def peer(name: str, *, slowed: bool = False, volume: float = 0.0, dropped: float = 0.0) -> PeerRates:
     return PeerRates(name, "x", 1, slowed, 0.0, volume, 0.0, dropped, 0, None, "")
 
 
-def names(rows: list[PeerRates | TopicRates | MethodRates]) -> list[object]:
+def names(rows: list[Row]) -> list[object]:
     return [row[0] for row in rows]
 
 
@@ -34,6 +34,13 @@ def test_worst_methods_are_those_with_errors_then_the_slowest() -> None:
     rows = [MethodRates(name, "m", 1.0, errors, time, time) for name, errors, time in
             (("a", 0.0, None), ("b", 0.0, 0.5), ("c", 1.0, 0.1))]  # fmt: skip
     assert names(ranked(METHODS, rows)) == ["c", "b", "a"]
+
+
+def test_worst_queues_are_those_that_drop_then_those_that_get_back_then_the_fullest() -> None:
+    rows = [QueueLoad(name, ready, unacked, 0, None, 0.0, 0.0, 0.0, returned, dropped)
+            for name, ready, unacked, returned, dropped in
+            (("a", 5, 0, 0.0, 0.0), ("b", 4, 2, 0.0, 0.0), ("c", 0, 0, 1.0, 0.0), ("d", 0, 0, 0.0, 0.5))]  # fmt: skip
+    assert names(ranked(QUEUES, rows)) == ["d", "c", "b", "a"]
 
 
 def test_a_column_sorts_numbers_from_the_greatest_text_from_a_and_the_unknown_last() -> None:
@@ -65,3 +72,8 @@ def test_cells_for_people_and_for_programs() -> None:
     assert [for_programs(*cell) for cell in cells] == [
         ":3", evil, "12345", "slowed", "12345.7", "2.0", "0.0", "0.0", "70000", "12.300", "-",
     ]  # fmt: skip
+    queue = QueueLoad("jobs", 12_345, 2, 1, 7200.5, 1.25, 0.0, 0.0, 0.0, 0.0)
+    cells = list(zip(QUEUES.columns, queue, strict=True))
+    assert [for_people(*cell) for cell in cells][:6] == ["jobs", "12.3k", "2", "1", "2 h", "1.2"]
+    assert [for_programs(*cell) for cell in cells][:6] == ["jobs", "12345", "2", "1", "7200.5", "1.2"]
+    assert for_people(QUEUES.columns[4], None) == "-"

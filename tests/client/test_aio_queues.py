@@ -87,9 +87,14 @@ async def test_a_waiting_receive_can_be_cancelled_without_loss(alice: pybus.aio.
     assert await consumer.receive(0.01) is None
 
 
-def cancel_after(settled: Callable[[], None] | None, getting: asyncio.Task[Any]) -> None:
+def cancel_after(
+    settled: Callable[[object, Exception | None], None] | None,
+    getting: asyncio.Task[Any],
+    value: object,
+    error: Exception | None,
+) -> None:
     assert settled is not None
-    settled()
+    settled(value, error)
     getting.cancel()
 
 

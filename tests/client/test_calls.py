@@ -286,3 +286,22 @@ async def test_a_service_forgets_callers_that_have_gone(bob: pybus.aio.Bus, daem
             await guest.call(PLAYER, "now", "hello")
     await bob.flush()
     assert bob._core.services._callers == {}
+
+
+async def test_a_short_deadline_is_kept_beside_a_long_one(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    player = SlowPlayer()
+    await bob.register(PLAYER, player)
+    patient = asyncio.create_task(alice.call(PLAYER, "wait", "film.mkv"))
+    await player.entered.wait()
+    with pytest.raises(pybus.DeadlinePassed):
+        await alice.proxy(PLAYER, timeout=0.1).wait("music.ogg")
+    player.gate.set()
+    assert await patient == "film.mkv"
+
+
+async def test_another_service_of_the_same_name_has_its_own_methods(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    await bob.register(PLAYER, {"now": lambda: "the first"})
+    assert await alice.call(PLAYER, "now") == "the first"
+    await bob.unregister(PLAYER)
+    await bob.register(PLAYER, {"now": lambda: "the second"})
+    assert await alice.call(PLAYER, "now") == "the second"

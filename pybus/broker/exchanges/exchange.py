@@ -18,12 +18,16 @@ Headers: TypeAlias = Mapping[str, object]
 
 
 class Binding(NamedTuple):
-    """One binding. arguments: as given; only headers exchanges look at them, all tell bindings apart by them."""
+    """One binding. arguments: as given; only headers exchanges look at them, all tell bindings apart by them.
+
+    number: its place among all bindings, which grows in the order in which they were made; 0 for one that is none yet.
+    """
 
     source: Exchange
     destination: Destination
     key: str
     arguments: Mapping[str, object]
+    number: int = 0
 
     @property
     def identity(self) -> Identity:

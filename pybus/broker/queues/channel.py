@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pybus.broker.peer import Peer
     from pybus.broker.queues.consumer import Consumer
     from pybus.broker.queues.message import Message
+    from pybus.broker.queues.meter import QueueMeter
     from pybus.broker.queues.queue import Queue
     from pybus.errors import BusError
     from pybus.protocol.frames import Run
@@ -120,7 +121,7 @@ class Channel:
     unfinished: whether it has confirms to send when the turn is over. transaction: the work that waits for a commit;
     None if the channel is not transactional. confirming: whether a message was published that is to be confirmed, for
     which this wire has no method of its own. last_queue: what "" means as a queue's name. reply_queue: the one behind
-    `amq.rabbitmq.reply-to`.
+    `amq.rabbitmq.reply-to`. meter: what it has seen pass in queues; None if it did not ask for that.
     """
 
     def __init__(self, peer: Peer, outlet: Outlet, hungry: list[Channel]) -> None:
@@ -137,6 +138,7 @@ class Channel:
         self.confirming = False
         self.last_queue = ""
         self.reply_queue = ""
+        self.meter: QueueMeter | None = None
         self._hungry = hungry
         self.transaction: Transaction | None = None
         self.confirms = Confirms()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pybus.broker.exchanges.exchange import Binding, Destination
     from pybus.broker.exchanges.routing import Step
     from pybus.broker.queues.consumer import Consumer
+    from pybus.broker.queues.meter import Counts
     from pybus.broker.queues.queue import Queue
 
 
@@ -35,7 +36,6 @@ def describe_queue(broker: Broker, queue: Queue) -> dict[str, object]:
     messages: that wait; bytes: of their bodies. oldest: the age of the next message, None if there is none.
     """
     properties = queue.properties
-    head = queue.head()
     return {
         "name": queue.name,
         "durable": properties.durable,
@@ -46,7 +46,7 @@ def describe_queue(broker: Broker, queue: Queue) -> dict[str, object]:
         "messages": len(queue),
         "bytes": queue.bytes,
         "unacked": queue.unacked,
-        "oldest": broker.now - head.since if head is not None else None,
+        "oldest": _oldest(queue, broker.now),
         "consumers": [_describe_consumer(consumer, queue) for consumer in queue.consumers],
         "bindings": len(broker.queueing.vhost.bindings_to(queue)),
         "published": queue.published,
@@ -55,6 +55,23 @@ def describe_queue(broker: Broker, queue: Queue) -> dict[str, object]:
         "returned": queue.returned,
         "dropped": queue.dropped,
     }
+
+
+def describe_traffic(queue: Queue, counts: Counts, now: float) -> dict[str, object]:
+    """What waits in it, for how many consumers, and what has happened in it."""
+    return {
+        "name": queue.name,
+        "messages": len(queue),
+        "unacked": queue.unacked,
+        "oldest": _oldest(queue, now),
+        "consumers": len(queue.consumers),
+        **counts._asdict(),
+    }
+
+
+def _oldest(queue: Queue, now: float) -> float | None:
+    head = queue.head()
+    return now - head.since if head is not None else None
 
 
 def describe_way(steps: list[Step]) -> list[dict[str, object]]:
@@ -82,11 +99,12 @@ def _describe_why(binding: Binding) -> dict[str, object]:
 
 
 def describe_binding(binding: Binding) -> dict[str, object]:
-    """From where to where, and for what."""
+    """From where to where, and for what. number: as in `Binding`."""
     return {
         "source": binding.source.name,
         **_describe_destination(binding.destination),
         **_describe_why(binding),
+        "number": binding.number,
     }
 
 

@@ -7,7 +7,7 @@ one that the connection declared last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 from pybus.broker.exchanges import exchange as exchanges
 from pybus.broker.queues import replies
 from pybus.broker.queues.consuming import Wish
-from pybus.broker.queues.descriptions import describe_binding, describe_exchange, describe_queue, describe_way
+from pybus.broker.queues.descriptions import (
+    describe_binding,
+    describe_exchange,
+    describe_queue,
+    describe_traffic,
+    describe_way,
+)
+from pybus.broker.queues.meter import QueueMeter
 from pybus.broker.queues.moving import move
 from pybus.broker.queues.native import deliver_frame
 from pybus.broker.queues.queue import Properties
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pybus.broker.broker import Broker
-    from pybus.broker.exchanges.exchange import Binding
     from pybus.broker.peer import Peer
     from pybus.broker.queues.channel import Channel
     from pybus.broker.queues.queue import Queue
@@ -56,10 +62,12 @@ METHODS = (
     "exchanges",
     "queues",
     "queue",
+    "queue_traffic",
     "bindings",
     "route",
 )
-_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "bindings", "route"}
+_LONG = {"purge_queue", "delete_queue", "peek_messages", "move_messages", "exchanges", "queues", "queue_traffic"}
+_LONG |= {"bindings", "route"}
 QUICK = set(METHODS) - _LONG
 """Methods that take a moment, or count what they do."""
 CARRIERS = {"get_message", "peek_messages"}
@@ -304,26 +312,32 @@ class QueueMethods:
         """One queue: how it was declared, what waits in it, who consumes it, and its counters. Times in seconds."""
         return describe_queue(self._broker, self._queue(name))
 
-    def bindings(self, exchange: str | None = None, queue: str | None = None, skip: int = 0) -> list[dict[str, object]]:
-        """Bindings: source, destination, to ("queue" or "exchange"), key, arguments.
+    def queue_traffic(self, most: int = 200) -> dict[str, object]:
+        """The queues to look at first, of however many: seconds since the caller asked last, and queues.
 
-        exchange: those that lead to it and away from it; queue: those that lead to it; all if both are left out.
-        At most 1000, and no more than fit into half a frame. skip: leave out so many of the first, which were told
-        before.
+        most: so many in which most happened meanwhile, then as many in which most waits or is unacked. Each has name,
+        messages, unacked, consumers (their number) and oldest as for `queue`, and what happened meanwhile: published,
+        delivered, acked, returned and dropped. To ask first begins it: then nothing has happened.
         """
-        found = self._bindings_of(exchange, queue)
-        return self._page(map(describe_binding, islice(found, _count("skip", skip), None)))
+        now, there = self._broker.now, self._vhost.queues.values()
+        meter = self._channel.meter
+        if meter is None:
+            meter = self._channel.meter = QueueMeter(there, now)
+        since = meter.since
+        found = meter.look(there, now, _count("most", most))
+        queues = self._page(describe_traffic(queue, counts, now) for queue, counts in found.items())
+        return {"seconds": now - since, "queues": queues}
 
-    def _bindings_of(self, exchange: str | None, queue: str | None) -> Iterator[Binding]:
-        vhost = self._vhost
-        if exchange is None and queue is None:
-            for _, source in sorted(vhost.exchanges.items()):
-                yield from source.bindings.values()
-        if exchange is not None and exchange in vhost.exchanges:
-            yield from vhost.exchanges[exchange].bindings.values()
-            yield from vhost.bindings_to(vhost.exchanges[exchange])
-        if queue is not None and queue in vhost.queues:
-            yield from sorted(vhost.bindings_to(vhost.queues[queue]), key=lambda one: one.source.name)
+    def bindings(
+        self, exchange: str | None = None, queue: str | None = None, after: int = 0
+    ) -> list[dict[str, object]]:
+        """Bindings in the order in which they were made: source, destination, to, key, arguments, number.
+
+        to: "queue" or "exchange". exchange: those that lead to it and away from it; queue: those that lead to it; all
+        if both are left out. At most 1000, and no more than fit into half a frame. after: those with a greater number
+        than this one; so the next ones are got by the last one's number, until there are none.
+        """
+        return self._page(map(describe_binding, self._vhost.bindings(exchange, queue, after)))
 
     def _page(self, entries: Iterable[dict[str, object]]) -> list[dict[str, object]]:
         """The first entries, as many as an answer should carry."""

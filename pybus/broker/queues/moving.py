@@ -20,8 +20,8 @@ def move(queueing: Queueing, source: Queue, destination: Queue | None, most: int
     destination: None for the queue in which each one died last; who did not die, or has no such queue any more,
     stays. most: how many at most, 0 for all; what comes into the queue meanwhile counts as well, but no more are
     looked at than there were. Without its deaths a message is new there, and what the queue that it leaves has to say
-    of its time counts no more. A message is in one of the two queues at any time, also on disk; those that stay can't
-    be consumed until the end.
+    of its time counts no more. A message is in one of the two queues at any time, also on disk; those that stay are
+    counted all the time, but can't be consumed until the end.
 
     It ends with the first message that can't be read, or is not taken, and when one of the two queues is deleted.
     Raises why if nothing was moved by then.
@@ -45,7 +45,6 @@ class _Move:
         self._source = source
         self._destination = destination
         self._left = min(most or len(source), source.deliverable)
-        self._staying: list[Message] = []
         self.moved = 0
         self.failure: BusError | None = None
 
@@ -69,19 +68,15 @@ class _Move:
         return True
 
     def put_back(self) -> bool:
-        """Put some of those back that stay; whether that was not all."""
-        source, staying = self._source, self._staying
-        for _ in range(min(SLICE, len(staying))):
-            message = staying.pop()
-            if source.deleted:
-                self._queueing.release(source, message)
-            else:
-                source.put_back(message)
-        if not source.deleted and not staying:
+        """Put some of those back in line that stay; whether that was not all."""
+        source = self._source
+        if source.bring_back(SLICE):
+            return True
+        if not source.deleted:
             self._queueing.overdue.look_after(source)
             self._queueing.consuming.shorten(source)
             self._queueing.consuming.pump(source)
-        return bool(staying)
+        return False
 
     def _obstacle(self) -> BusError | None:
         for queue in (self._source, self._destination):
@@ -100,7 +95,7 @@ class _Move:
         if target is None:
             target = self._queueing.vhost.queues.get(_died_in(content))
         if target is None or target is self._source:
-            self._staying.append(message)
+            self._source.set_aside(message)
             return None
         publishing = self._queueing.publishing
         # What `enqueue` rejects may become a dead letter, and it stays here.

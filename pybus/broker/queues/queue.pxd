@@ -18,6 +18,7 @@ cdef class Queue:
     cdef public Py_ssize_t last, number, marked, asked, reached, ahead
     cdef public object lent
     cdef list _lanes, _highest_first, _paused
+    cdef object _aside
     cdef double _retry
     cdef Py_ssize_t _retries, _length
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
@@ -71,6 +71,7 @@ class Queue:
         self._lanes = [Lane() for _ in range(policy.max_priority + 1)]
         self._highest_first = self._lanes[::-1]
         self._paused: list[tuple[float, Message]] = []
+        self._aside: deque[Message] = deque()
         self._retry = 0.0
         self._retries = 0
         self._length = 0
@@ -88,7 +89,7 @@ class Queue:
         return f"Queue({self.name!r})"
 
     def __len__(self) -> int:
-        """How many messages wait, those that pause included."""
+        """How many messages wait, those included that pause or are set aside."""
         return self._length
 
     @property
@@ -98,11 +99,12 @@ class Queue:
 
     @property
     def deliverable(self) -> int:
-        """How many messages wait, without those that pause."""
-        return self._length - len(self._paused)
+        """How many messages wait, without those that pause or are set aside."""
+        return self._length - len(self._paused) - len(self._aside)
 
     def __iter__(self) -> Iterator[Message]:
-        """The messages that wait, next in line first; those that pause come last."""
+        """The messages that wait, next in line first, before it what is set aside; those that pause come last."""
+        yield from self._aside
         for lane in self._highest_first:
             yield from lane
         yield from (message for _, message in sorted(self._paused))
@@ -154,6 +156,18 @@ class Queue:
         self._retries += 1
         self.pause(message, self._retry)
 
+    def set_aside(self, message: Message) -> None:
+        """A message that was taken out is still here, and out of the line until `bring_back`."""
+        self._count(message, 1)
+        self._aside.append(message)
+
+    def bring_back(self, most: int) -> bool:
+        """Put some of what was set aside back to its old place; whether that was not all."""
+        for _ in range(min(most, len(self._aside))):
+            message = self._aside.pop()
+            self._lane(message).put_back(message)
+        return bool(self._aside)
+
     def would_overflow(self, size: int) -> bool:
         """Whether one more message with a payload of that size is more than may wait."""
         most, most_bytes = self.policy.max_length, self.policy.max_bytes
@@ -181,14 +195,17 @@ class Queue:
         return message
 
     def take_overflow(self) -> Iterator[Message]:
-        """Take out, from the head, what is more than may wait; nothing if the queue rather rejects."""
+        """Take out, from the head, what is more than may wait; nothing if the queue rather rejects.
+
+        What is set aside was the head.
+        """
         if self.policy.overflow != DROP_HEAD:
             return
         most, most_bytes = self.policy.max_length, self.policy.max_bytes
-        while self.head() is not None and (
+        while (self._aside or self.head() is not None) and (
             (most is not None and self._length > most) or (most_bytes is not None and self.bytes > most_bytes)
         ):
-            yield self.take()
+            yield self._take_aside() if self._aside else self.take()
 
     def take_expired(self, now: float) -> Iterator[Message]:
         """Take out what has waited too long. As in RabbitMQ a message expires at the head of the line only."""
@@ -208,12 +225,12 @@ class Queue:
 
     def purge(self) -> Iterator[Message]:
         """Take out all that waits, which is gone from here at once. They come in no order."""
-        lanes, paused = self._lanes, self._paused
+        lanes, paused, aside = self._lanes, self._paused, self._aside
         self._lanes = [Lane() for _ in lanes]
         self._highest_first = self._lanes[::-1]
-        self._paused = []
+        self._paused, self._aside = [], deque()
         self._length = self.bytes = 0
-        return chain.from_iterable((*(lane.drain() for lane in lanes), (message for _, message in paused)))
+        return chain.from_iterable((*(lane.drain() for lane in lanes), (message for _, message in paused), aside))
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -248,6 +265,11 @@ class Queue:
     def is_expired(self, now: float) -> bool:
         """Whether nobody has used it for longer than it wants to stay."""
         return self.policy.expires is not None and not len(self.consumers) and self.used + self.policy.expires <= now
+
+    def _take_aside(self) -> Message:
+        message = self._aside.popleft()
+        self._count(message, -1)
+        return message
 
     def _lane(self, message: Message) -> Lane:
         return self._lanes[message.priority]

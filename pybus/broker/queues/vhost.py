@@ -7,8 +7,10 @@ a queue that is deleted, or what waits in it, is its caller's business.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from heapq import merge
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pybus.broker.exchanges import exchange as exchanges
@@ -58,7 +60,8 @@ class VirtualHost:
         self.changed = False
         self._owned: dict[Peer, dict[str, Queue]] = {}
         self._bindings_to: dict[Destination, dict[tuple[Exchange, Identity], Binding]] = {}
-        self._bindings = 0
+        self._bindings: dict[int, Binding] = {}
+        self._last_binding = 0
         self._generated = 0
         self.add(DefaultExchange(self.queues))
         for name, (kind, internal) in _PREDECLARED.items():
@@ -230,15 +233,17 @@ class VirtualHost:
         if isinstance(source, HeadersExchange):
             check_arguments(arguments)
         binding = Binding(source, destination, check_key(key), arguments)
-        if self._bindings >= self._broker.limits.bindings and binding.identity not in source.bindings:
-            raise LimitExceeded(f"there are {self._bindings} bindings, the limit")
+        if len(self._bindings) >= self._broker.limits.bindings and binding.identity not in source.bindings:
+            raise LimitExceeded(f"there are {len(self._bindings)} bindings, the limit")
         if binding.identity not in source.bindings:
             self._journal.binding(binding, isinstance(destination, Exchange), True)
             self._bind(binding)
 
     def _bind(self, binding: Binding) -> None:
+        self._last_binding += 1
+        binding = binding._replace(number=self._last_binding)
         binding.source.bind(binding)
-        self._bindings += 1
+        self._bindings[binding.number] = binding
         self._bindings_to.setdefault(binding.destination, {})[binding.source, binding.identity] = binding
         self.changed = True
 
@@ -258,8 +263,27 @@ class VirtualHost:
         """Undo a binding."""
         self._forget(binding)
 
+    def bindings(self, exchange: str | None, queue: str | None, after: int) -> Iterator[Binding]:
+        """The bindings of an exchange, to it and away from it, or those to a queue; all if both are None.
+
+        By their numbers, and only those with a greater one than `after`.
+        """
+        lists: list[Iterable[Binding]] = []
+        if exchange is None and queue is None:
+            lists.append(self._bindings.values())
+        if exchange is not None and exchange in self.exchanges:
+            lists += [self.exchanges[exchange].bindings.values(), self.bindings_to(self.exchanges[exchange])]
+        if queue is not None and queue in self.queues:
+            lists.append(self.bindings_to(self.queues[queue]))
+        later = [(one for one in there if one.number > after) for there in lists]
+        last = after
+        for one in merge(*later, key=attrgetter("number")):
+            if one.number > last:  # what leads from an exchange to itself is in two lists
+                yield one
+            last = one.number
+
     def bindings_to(self, destination: Destination) -> list[Binding]:
-        """The bindings that lead to a queue or exchange."""
+        """The bindings that lead to a queue or exchange, by their numbers."""
         return list(self._bindings_to.get(destination, {}).values())
 
     def _forget(self, binding: Binding) -> None:
@@ -268,7 +292,7 @@ class VirtualHost:
         if not source.unbind(binding):
             return
         self._journal.binding(binding, isinstance(binding.destination, Exchange), False)
-        self._bindings -= 1
+        del self._bindings[binding.number]
         self.changed = True
         there = self._bindings_to[binding.destination]
         del there[source, binding.identity]

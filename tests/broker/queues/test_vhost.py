@@ -1,5 +1,7 @@
 """Declaring, binding and deleting; each refusal in the words of RabbitMQ 3.10.8, off whose wire they were read."""
 
+from typing import Any
+
 import pytest
 
 from pybus.broker.queues.queue import Properties as QueueProperties
@@ -201,7 +203,7 @@ def test_the_bus_names_a_queue_that_has_no_name() -> None:
     alice.queue(first, exclusive=True)
     alice.ask("bind_queue", "", "amq.fanout")
     assert alice.ask("bindings") == [
-        {"source": "amq.fanout", "destination": first, "to": "queue", "key": "", "arguments": {}}
+        {"source": "amq.fanout", "destination": first, "to": "queue", "key": "", "arguments": {}, "number": 1}
     ]
 
 
@@ -365,6 +367,13 @@ def pages(user: User, method: str) -> list[list[str]]:
         found.append([one["name"] for one in page])
 
 
+def bindings(user: User, **of: object) -> list[dict[str, Any]]:
+    """One page of them."""
+    found = user.ask("bindings", **of)
+    assert isinstance(found, list)
+    return found
+
+
 def test_a_list_comes_in_pages() -> None:
     scene, alice, bob, _ = office()
     names = [f"queue.{number:04}" for number in range(2500)]
@@ -377,9 +386,30 @@ def test_a_list_comes_in_pages() -> None:
         scene.broker.queueing.vhost.bind(
             scene.broker.queueing.vhost.exchange("amq.direct"), scene.broker.queueing.vhost.queues[name], name, {}
         )
-    skips = [bob.ask("bindings", skip=skip) for skip in (0, 1000, 2000, 3000)]
-    keys = [[one["key"] for one in page] for page in skips if isinstance(page, list)]
-    assert ([len(page) for page in keys], sorted(one for page in keys for one in page)) == ([1000, 1000, 500, 0], names)
+    sizes, keys, last = [], [], 0
+    while page := bindings(bob, after=last):
+        sizes.append(len(page))
+        keys += [one["key"] for one in page]
+        last = page[-1]["number"]
+    assert (sizes, keys) == ([1000, 1000, 500], names)
+
+
+def test_a_change_between_pages_of_bindings_neither_skips_nor_repeats_one() -> None:
+    scene, alice, bob, _ = office()
+    vhost = scene.broker.queueing.vhost
+    queue = vhost.declare_queue("jobs", QueueProperties(), alice.peer)
+    for number in range(1500):
+        vhost.bind(vhost.exchange("amq.direct" if number % 2 else "amq.topic"), queue, f"{number:04}", {})
+    first = bindings(bob)
+    assert [one["key"] for one in first] == [f"{number:04}" for number in range(1000)]
+    alice.ask("unbind_queue", "jobs", "amq.topic", "0998")
+    alice.ask("unbind_queue", "jobs", "amq.direct", "0999")
+    alice.ask("bind_queue", "jobs", "amq.direct", "new")
+    last = first[-1]["number"]
+    rest = [f"{number:04}" for number in range(1000, 1500)]
+    assert [one["key"] for one in bindings(bob, after=last)] == [*rest, "new"]
+    assert [one["key"] for one in bindings(bob, queue="jobs", after=last)] == [*rest, "new"]
+    assert [one["key"] for one in bindings(bob, exchange="amq.topic", after=last)] == rest[::2]
 
 
 def test_a_page_fits_into_half_a_frame_or_has_one_entry() -> None:
@@ -401,14 +431,20 @@ def test_bindings_are_told_of_one_queue_or_exchange() -> None:
     alice.queue("all", ("logs", "#"))
 
     def bound(**of: str) -> list[tuple[str, str, str]]:
-        found = bob.ask("bindings", **of)
-        assert isinstance(found, list)
-        return [(one["source"], one["key"], one["destination"]) for one in found]
+        return [(one["source"], one["key"], one["destination"]) for one in bindings(bob, **of)]
 
-    assert bound(queue="errors") == [("amq.direct", "error", "errors"), ("logs", "*.error", "errors")]
+    assert bound(queue="errors") == [("logs", "*.error", "errors"), ("amq.direct", "error", "errors")]
     assert bound(exchange="logs") == [
+        ("amq.topic", "log.#", "logs"),
         ("logs", "*.error", "errors"),
         ("logs", "#", "all"),
-        ("amq.topic", "log.#", "logs"),
     ]
     assert (bound(queue="nope"), len(bound())) == ([], 4)
+    assert bound(exchange="logs", queue="errors") == [
+        ("amq.topic", "log.#", "logs"),
+        ("logs", "*.error", "errors"),
+        ("amq.direct", "error", "errors"),
+        ("logs", "#", "all"),
+    ]
+    alice.ask("bind_exchange", "logs", "logs", "round")
+    assert bound(exchange="logs")[3:] == [("logs", "round", "logs")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybus.broker.queues.works import LIGHT_SLICE, SLICE
 from pybus.limits import Limits
+from pybus.protocol.codec import pack
 from pybus.protocol.frames import ANSWER, ERROR, PERSISTENT
 from tests.broker.queues.scene import User, office
 from tests.broker.queues.shelf import Durable, Shelf
@@ -153,6 +154,53 @@ def test_what_stays_counts_for_the_length_of_its_queue_again() -> None:
     assert answers(bob) == [0]
     carol.consume("dead", no_ack=True)
     assert carol.values() == [*range(1, MANY), "new"]
+
+
+def test_what_stays_is_counted_all_the_time() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("dead", arguments={"x-max-length": MANY, "x-overflow": "reject-publish"})
+    fill(alice, "dead", MANY)
+    bob.call(BUS, "move_messages", "dead")
+    seen = [depth(carol, "dead")]
+    alice.tell("", "dead", "one too many")
+    peeked = carol.ask("peek_messages", "dead", 1)
+    assert isinstance(peeked, list)
+    assert peeked[0]["message"].endswith(pack(0))
+    while scene.broker.queueing.works.ready:
+        turn(scene)
+        seen.append(depth(carol, "dead"))
+        assert carol.refused("delete_queue", "dead", if_empty=True) == (
+            "PreconditionFailed: PRECONDITION_FAILED - queue 'dead' in vhost '/' not empty"
+        )
+    assert seen == [MANY] * 5
+    assert answers(bob) == [0]
+    assert carol.ask("purge_queue", "dead") == MANY
+
+
+def test_a_purge_takes_what_a_move_lets_stay() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("dead")
+    fill(alice, "dead", MANY)
+    bob.call(BUS, "move_messages", "dead")
+    turn(scene)
+    assert carol.ask("purge_queue", "dead") == MANY
+    carol.tell("", "dead", "new")
+    turns(scene)
+    assert (answers(bob), depth(carol, "dead")) == ([0], 1)
+    carol.consume("dead", no_ack=True)
+    assert (carol.values(), scene.broker.queueing.bytes) == (["new"], 0)
+
+
+def test_two_moves_let_all_stay_in_its_order() -> None:
+    scene, alice, bob, carol = office()
+    alice.queue("dead")
+    fill(alice, "dead", MANY)
+    bob.call(BUS, "move_messages", "dead")
+    carol.call(BUS, "move_messages", "dead")
+    turns(scene)
+    assert (answers(bob), answers(carol), depth(carol, "dead")) == ([0], [0], MANY)
+    carol.consume("dead", no_ack=True)
+    assert carol.values() == list(range(MANY))
 
 
 def test_what_stays_goes_with_its_queue() -> None:
