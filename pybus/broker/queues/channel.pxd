@@ -12,7 +12,7 @@ cdef class Channel:
     cdef public Py_ssize_t held, prefetch
     cdef public bint waiting, crowded, unfinished, confirming
     cdef public str last_queue, reply_queue
-    cdef public object transaction
+    cdef public object transaction, meter
     cdef readonly object confirms
     cdef list _hungry
     cdef Py_ssize_t _last_tag
