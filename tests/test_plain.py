@@ -8,9 +8,13 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import pybus
 from pybus import plain
+from pybus.client.calls import Calls
 
 ROOT = Path(__file__).parent.parent
 HOT = sorted(path.relative_to(ROOT) for path in (ROOT / "pybus").rglob("*.pxd"))
@@ -66,6 +70,12 @@ def test_what_objects_are_given_has_a_place_in_their_compiled_form() -> None:
     assert [(name, attribute) for name, attribute in sorted(given) if attribute not in places[name]] == []
 
 
+def test_none_in_the_place_of_an_object_is_an_error_in_both_forms() -> None:
+    nothing: Any = None
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'serial'"):
+        Calls().abandon(nothing)
+
+
 def declared() -> dict[str, set[str]]:
     """The attributes that compiled objects can have, by the names of their classes."""
     found: dict[str, set[str]] = {}
@@ -73,7 +83,7 @@ def declared() -> dict[str, set[str]]:
     for path in HOT:
         for part in re.split(r"^cdef class ", (ROOT / path).read_text(), flags=re.MULTILINE)[1:]:
             name, base = re.findall(r"^(\w+)(?:\((\w+)\))?:", part)[0]
-            lists = re.findall(r"^    cdef ([^()\n]+)$", part, flags=re.MULTILINE)
+            lists = re.findall(r"^    cdef ([^()#\n]+)(?:#.*)?$", part, flags=re.MULTILINE)
             found[name] = {one.split()[-1] for names in lists for one in names.split(",")}
             bases[name] = base
     return {name: places | found.get(bases[name], set()) for name, places in found.items()}
