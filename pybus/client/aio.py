@@ -156,17 +156,16 @@ class Bus(Connection):
         Raises `InvalidName`, `BodyError`, `TooLarge`; a refusal by the bus (a `CallError`) comes out of a
         later `publish`, which then has not sent its own signal, or of `flush` or `close`.
         """
-        if self._core.welcome is None or self._core.output.waiting > HIGH:
+        core = self._core  # once, as a compiled object takes longer to tell
+        if core.welcome is None or core.output.waiting > HIGH:
             await self._ready()
         self._owner.check()
         if not (retain or ephemeral or confirm or on_change):  # the hot path: no coroutine beside this one
-            self._core.news(topic, body)
+            core.news(topic, body)
             if not self._write_scheduled:
                 self._schedule_write()
             return None
-        pending = self._core.publish(
-            topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change
-        )
+        pending = core.publish(topic, body, retain=retain, ephemeral=ephemeral, confirm=confirm, on_change=on_change)
         self._schedule_write()
         return None if pending is None else await self._receivers(pending)
 
