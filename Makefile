@@ -25,8 +25,8 @@ lint: $(VENV)/.test
 sanitize: $(VENV)/.test
 	rm -rf build/sanitized
 	mkdir -p build/sanitized
-	cp -r pyproject.toml setup.py README.md LICENSE pybus services systemd tests build/sanitized
-	find build/sanitized -name '*.so' -delete
+	tar -c --exclude='*.so' --exclude=__pycache__ pyproject.toml setup.py README.md LICENSE pybus services systemd tests | \
+	  tar -x -C build/sanitized
 	cd build/sanitized && CFLAGS="$(SANITIZERS) -O1 -g" ../../$(BIN)/python setup.py -q build_ext --inplace
 	cd build/sanitized && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \

@@ -22,6 +22,8 @@ DIRECTIVES = {
     # Bytes come from anybody: no index is unchecked.
     "boundscheck": True,
     "wraparound": True,
+    # A None that should not be there is an error in the log, as in plain Python, and not the end of the bus.
+    "nonecheck": True,
 }
 PROBE = "#include <Python.h>\nint main(void) { return PY_VERSION_HEX == 0; }\n"
 

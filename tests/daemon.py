@@ -13,8 +13,8 @@ import threading
 from collections.abc import Mapping
 from types import TracebackType
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up waiting for something that should come at once."""
+from tests.forking import PATIENCE as PATIENCE
+from tests.forking import Forked
 
 SHIPPED = ["org.pybus.DBus", "org.pybus.Hal", "org.pybus.Presence", "org.pybus.Screensaver"]
 """The services that come with the bus."""
@@ -36,8 +36,13 @@ class BusDaemon:
     lines on stderr until now. configuration, services: its configuration file, its folder of service files.
     """
 
-    def __init__(self, limits: Mapping[str, float] | None = None, descriptors: int | None = None) -> None:
-        """limits: those that differ from the usual. descriptors: the hard limit of open files."""
+    def __init__(
+        self, limits: Mapping[str, float] | None = None, descriptors: int | None = None, *, forked: bool = True
+    ) -> None:
+        """limits: those that differ from the usual. descriptors: the hard limit of open files.
+
+        forked: start it in little time (see `tests.forking`), unless it has such a hard limit.
+        """
         self.folder = tempfile.mkdtemp(prefix="pb-")
         self.path = f"{self.folder}/bus"
         self.address = f"unix:{self.path}"
@@ -46,6 +51,7 @@ class BusDaemon:
         self.log: list[str] = []
         self._limits = limits
         self._descriptors = descriptors
+        self._forked = forked and descriptors is None
         self._heard = threading.Condition()
         self._reader: threading.Thread | None = None
         self.process = self._start()
@@ -76,19 +82,23 @@ class BusDaemon:
         self.process.send_signal(signal.SIGHUP)
         self.wait_for_log("reloaded")
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[str] | Forked:
         command = [sys.executable, "-m", "pybus", "daemon"]
         if self._limits is not None:
             command = [sys.executable, "-c", _WITH_LIMITS, self.path, json.dumps(self._limits)]
         if self._descriptors is not None:
             command = ["prlimit", f"--nofile={self._descriptors}", *command]
-        process = subprocess.Popen(command, env=self.environ, stderr=subprocess.PIPE, text=True)
+        process: subprocess.Popen[str] | Forked
+        if self._forked:
+            process = Forked(command, self.environ, stdout=1)
+        else:
+            process = subprocess.Popen(command, env=self.environ, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._listen, args=(process,))
         self._reader.start()
         self.wait_for_log(f"(pid {process.pid}")
         return process
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
+    def _listen(self, process: subprocess.Popen[str] | Forked) -> None:
         assert process.stderr is not None
         with process.stderr:
             for line in process.stderr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,15 +26,28 @@ NO_IO = {"socket", "_socket", "select", "selectors", "asyncio", "threading", "ti
 """What floors 1 and 2 must not know."""
 
 
-def imports(path: Path) -> Iterator[str]:
+_FIRST = """\
+import argparse, asyncio, importlib, inspect, json, msgpack, os, sqlite3, sys, tempfile, tomllib  # once for all
+for name in sys.argv[1:]:
+    if not os.fork():
+        importlib.import_module(name)
+        os._exit(0)
+    if os.wait()[1]:
+        print(name)
+"""
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """The absolute names of all modules that a file imports."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    return tuple(found)
 
 
 def sources(folder: str) -> list[Path]:
@@ -82,6 +95,14 @@ def test_each_outside_library_is_imported_in_one_place(library: str, doors: list
     files = [*sources("pybus"), *sources("services")]
     importing = [path for path in files if any(name.split(".")[0] == library for name in imports(path))]
     assert [str(path.relative_to(ROOT)) for path in importing] == doors
+
+
+def test_each_module_can_be_the_first_that_a_program_imports() -> None:
+    """Which the tests' own processes, having imported others, would not notice."""
+    modules = [path.relative_to(ROOT).with_suffix("") for path in sources("pybus") if path.stem != "__main__"]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in modules]
+    done = subprocess.run([sys.executable, "-c", _FIRST, *names], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
 def test_services_use_the_public_api_only() -> None:

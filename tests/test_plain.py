@@ -1,14 +1,20 @@
 """The two forms of the hot modules: compiled and plain."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import pybus
 from pybus import plain
+from pybus.client.calls import Calls
 
 ROOT = Path(__file__).parent.parent
 HOT = sorted(path.relative_to(ROOT) for path in (ROOT / "pybus").rglob("*.pxd"))
@@ -48,6 +54,39 @@ def test_a_program_can_ask_which_form_runs() -> None:
 def test_each_hot_module_has_its_source_beside_it() -> None:
     assert HOT != []
     assert [path for path in HOT if not (ROOT / path).with_suffix(".py").exists()] == []
+
+
+def test_what_objects_are_given_has_a_place_in_their_compiled_form() -> None:
+    places = declared()
+    given = {
+        (made.name, node.attr)
+        for path in HOT
+        for made in ast.parse((ROOT / path).with_suffix(".py").read_text()).body
+        if isinstance(made, ast.ClassDef) and made.name in places
+        for node in ast.walk(made)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+    }
+    assert ("Channel", "held") in given
+    assert [(name, attribute) for name, attribute in sorted(given) if attribute not in places[name]] == []
+
+
+def test_none_in_the_place_of_an_object_is_an_error_in_both_forms() -> None:
+    nothing: Any = None
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'serial'"):
+        Calls().abandon(nothing)
+
+
+def declared() -> dict[str, set[str]]:
+    """The attributes that compiled objects can have, by the names of their classes."""
+    found: dict[str, set[str]] = {}
+    bases: dict[str, str] = {}
+    for path in HOT:
+        for part in re.split(r"^cdef class ", (ROOT / path).read_text(), flags=re.MULTILINE)[1:]:
+            name, base = re.findall(r"^(\w+)(?:\((\w+)\))?:", part)[0]
+            lists = re.findall(r"^    cdef ([^()#\n]+)(?:#.*)?$", part, flags=re.MULTILINE)
+            found[name] = {one.split()[-1] for names in lists for one in names.split(",")}
+            bases[name] = base
+    return {name: places | found.get(bases[name], set()) for name, places in found.items()}
 
 
 def test_nothing_compiled_is_left_where_it_is_built_plain(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ cdef class Peer(Receiver):
     cdef public set acquainted
     cdef public bint leaving
     cdef public Py_ssize_t queued, owed, unsafe, held
-    cdef public Py_ssize_t sent, received, dropped, bytes_sent, bytes_received, answered
+    cdef public long long sent, received, dropped, bytes_sent, bytes_received, answered
     cdef public double called, answer_time, slowed_seconds
     cdef Py_ssize_t _most, _owed_until
 

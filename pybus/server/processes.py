@@ -249,8 +249,10 @@ class Processes:
         return [run.pid for run in self._runs.values() if run.ending is None]
 
     def _orphans(self) -> list[int]:
-        """Our children that we didn't start."""
-        known = {*self._mains(), *(self._not_ours or ()), self._guard.pid if self._guard is not None else 0}
+        """Our children that we didn't start: what services left. What was there before the first one is not ours."""
+        if self._not_ours is None:
+            return []
+        known = {*self._mains(), *self._not_ours, self._guard.pid if self._guard is not None else 0}
         return [pid for pid in children_of(os.getpid()) if pid not in known]
 
     def _in_doubt(self) -> bool:

@@ -51,6 +51,9 @@ While there is no reserve there is nothing to spare."""
 _SLICE = 1024
 _LAST_SLICE = 65536
 """Pages that it shrinks by at the end, at most: nobody is to wait long for that."""
+_STATEMENTS = 16
+"""Statements that stay prepared. One that puts hundreds of rows takes half a megabyte, and each number is one of its
+own, so that more of them would take more memory than they are worth."""
 _COLUMNS = "place, returns, priority, since, due, size, volatile"
 _DATA = "iif(frame IS NULL, data, (SELECT frame.data FROM frame WHERE number = message.frame))"
 _FRAMELESS = "SELECT place FROM message WHERE frame IS NOT NULL AND frame NOT IN (SELECT number FROM frame) LIMIT 1"
@@ -320,7 +323,7 @@ class SqliteStore:
                 self.damaged += f"; a copy of it is {copy_of(log)}"
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS)
 
     def _take_lock(self, patience: float = 0.0) -> None:
         """See that no other bus uses the store. patience: how many seconds that may take."""

@@ -57,10 +57,11 @@ async def _run(words: tuple[str, ...]) -> tuple[bytes, int]:
         raise ConnectionError(f"the password command {words[0]} can't be run: {error.strerror}") from None
     try:
         await output.ending.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER):
-                await output.complete.wait()
-                await output.exited.wait()
+        if len(output.line) <= _MOST:  # else nothing that comes could mend it
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    await output.complete.wait()
+                    await output.exited.wait()
         if len(output.line) > _MOST:
             raise ConnectionError(f"the password command {words[0]} printed a line of over {_MOST} bytes")
         return bytes(output.line), transport.get_returncode() or 0

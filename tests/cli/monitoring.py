@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,10 +11,11 @@ from typing import Any
 import pybus
 from tests.cli.programs import started
 from tests.daemon import PATIENCE, BusDaemon
+from tests.forking import Forked
 
 
 @contextmanager
-def monitor(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
+def monitor(daemon: BusDaemon, *words: str) -> Iterator[Forked]:
     """Run `pybus monitor` in a pipe, and wait until it watches."""
     with started(daemon, "pybus", "monitor", *words) as process:
         wait_until_watched(daemon)
@@ -28,7 +28,7 @@ def wait_until_watched(daemon: BusDaemon) -> None:
             pass
 
 
-def messages(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+def messages(process: Forked) -> list[dict[str, Any]]:
     """What a monitor with --json and --count has shown, without what differs each time."""
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
@@ -39,7 +39,7 @@ def messages(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return found
 
 
-def columns(process: subprocess.Popen[str]) -> list[list[str]]:
+def columns(process: Forked) -> list[list[str]]:
     """What a monitor with --count has shown, without the time of day."""
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")

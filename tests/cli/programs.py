@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pybus
-from tests.daemon import PATIENCE, BusDaemon
+from tests.daemon import BusDaemon
+from tests.forking import Forked
 
 BIN = Path(sys.executable).parent
 
 
 def run(daemon: BusDaemon, *words: str, stdin: str = "") -> tuple[int, str, str]:
     """Run an installed command; its exit code, stdout and stderr."""
-    command = [str(BIN / words[0]), *words[1:]]
-    done = subprocess.run(
-        command, env=daemon.environ, input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+    return run_in(daemon.environ, *words, stdin=stdin)
+
+
+def run_in(environ: Mapping[str, str], *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """The same, in any environment."""
+    process = Forked([str(BIN / words[0]), *words[1:]], environ, stdin)
+    try:
+        out, err = process.communicate()
+    finally:
+        process.kill()
+    return process.wait(), out, err
 
 
 @contextmanager
-def started(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
+def started(daemon: BusDaemon, *words: str) -> Iterator[Forked]:
     """Start an installed command, and see that it is gone in the end."""
-    command = [str(BIN / words[0]), *words[1:]]
-    process = subprocess.Popen(command, env=daemon.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = Forked([str(BIN / words[0]), *words[1:]], daemon.environ)
     try:
         yield process
     finally:

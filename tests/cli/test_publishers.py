@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from subprocess import Popen
 
 import pybus
 from tests.cli.programs import line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
+from tests.forking import Forked
 
 NAME = "org.example.Lamp"
 TELLS = f"pybus-listen: {NAME}, which publishes lamp.#,"
@@ -23,12 +23,12 @@ def offer(daemon: BusDaemon, program: str, **keys: object) -> None:
     daemon.reload()
 
 
-def said(listening: Popen[str]) -> str:
+def said(listening: Forked) -> str:
     """The next line on stderr, without what differs from run to run."""
     return re.sub(r"\d\.\d s", "0 s", line_of(listening.stderr))
 
 
-def end(listening: Popen[str]) -> tuple[str, str]:
+def end(listening: Forked) -> tuple[str, str]:
     """Stop listening; what was written and not read yet."""
     listening.terminate()
     return listening.communicate(timeout=PATIENCE)

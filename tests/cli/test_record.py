@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import pytest
 import pybus
 from tests.cli.programs import heard, line_of, run, started
 from tests.daemon import PATIENCE, BusDaemon
+from tests.forking import Forked
 
 HEADER = '{"pybus":"recording","version":1,"started":"2026-01-02T03:04:05.678901+00:00"}\n'
 
@@ -24,14 +24,14 @@ BODIES = [None, "on", b"\x00\xff", {1: "one", "$": b""}, [1, 1.0], datetime(2026
 
 
 @contextmanager
-def recording(daemon: BusDaemon, *words: str) -> Iterator[subprocess.Popen[str]]:
+def recording(daemon: BusDaemon, *words: str) -> Iterator[Forked]:
     """Run `pybus record`, and wait until it records."""
     with started(daemon, "pybus", "record", *words) as process:
         assert line_of(process.stderr).endswith(" (Ctrl-C ends)\n")
         yield process
 
 
-def ended(process: subprocess.Popen[str], code: int = 0) -> str:
+def ended(process: Forked, code: int = 0) -> str:
     """Wait for the end of a command with this exit code; what it said on stderr last."""
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
@@ -289,7 +289,7 @@ def test_a_replay_says_how_far_it_came_when_the_bus_refuses_or_ends(daemon: BusD
 
 
 @contextmanager
-def started_replay(daemon: BusDaemon, file: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+def started_replay(daemon: BusDaemon, file: str, *words: str) -> Iterator[Forked]:
     """Start a replay of what would be in a file."""
     path = Path(daemon.folder) / "recording"
     path.write_text(file)

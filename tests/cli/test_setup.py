@@ -15,8 +15,9 @@ import pytest
 
 import pybus
 from pybus.cli.main import COMMANDS
-from tests.cli.programs import BIN
+from tests.cli.programs import BIN, run_in
 from tests.daemon import PATIENCE, SHIPPED
+from tests.forking import DECIDED
 
 PAGES = ["pybus.1", *(f"pybus-{name}.1" for name in COMMANDS)]
 
@@ -38,7 +39,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # No session of the person who runs the tests is to be touched: no systemd is found from here.
-        self.environ = {
+        self.environ = {key: value for key, value in os.environ.items() if key.startswith(DECIDED)} | {
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
             "XDG_RUNTIME_DIR": str(folder / "run"),
@@ -48,16 +49,9 @@ class Home:
 
     def setup(self, *words: str, **environ: str) -> tuple[int, list[str], list[str]]:
         """Run it; its exit code and its lines on stdout and stderr, with `~` for the folder."""
-        done = subprocess.run(
-            [str(BIN / "pybus"), "setup", *words],
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        out, err = (text.replace(str(self.folder), "~").splitlines() for text in (done.stdout, done.stderr))
-        return done.returncode, out, err
+        code, *written = run_in({**self.environ, **environ}, "pybus", "setup", *words)
+        out, err = (text.replace(str(self.folder), "~").splitlines() for text in written)
+        return code, out, err
 
     def files(self) -> list[str]:
         """All that is there and is no folder, sorted."""

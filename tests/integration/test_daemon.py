@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -20,6 +20,13 @@ from tests.daemon import PATIENCE, BusDaemon
 from tests.raw import RawPeer
 
 IDLE_SECONDS = 10
+
+
+@pytest.fixture
+def daemon() -> Iterator[BusDaemon]:
+    """One that is started as a person starts it, as its start and its memory are looked at."""
+    with BusDaemon(forked=False) as running:
+        yield running
 
 
 def run_daemon(environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -219,7 +226,7 @@ def test_a_flood_of_bad_peers_is_one_warning_and_a_count(daemon: BusDaemon) -> N
 
 
 def test_one_connection_past_the_limit_is_refused_with_the_reason() -> None:
-    with BusDaemon({"connections": 2}) as daemon:
+    with BusDaemon({"connections": 2}, forked=False) as daemon:
         alice, bob = pybus.connect(daemon.address), pybus.connect(daemon.address)
         with pytest.raises(pybus.ConnectionRefused, match="the bus has 2 connections, its limit"):
             pybus.connect(daemon.address)
@@ -229,7 +236,7 @@ def test_one_connection_past_the_limit_is_refused_with_the_reason() -> None:
 
 
 def test_a_peer_that_does_not_greet_is_sent_away_in_time() -> None:
-    with BusDaemon({"handshake": 0.05}) as daemon, RawPeer(daemon.path, greet=False) as silent:
+    with BusDaemon({"handshake": 0.05}, forked=False) as daemon, RawPeer(daemon.path, greet=False) as silent:
         assert silent.read_to_the_end() == [(BYE, ["org.pybus.Error.Violation", "no complete greeting came in 0.05 s"])]
 
 

@@ -51,18 +51,23 @@ def heard(peer: RawPeer, times: int, topic: bytes = b"flood.one") -> list[object
 def paused(daemon: BusDaemon) -> Iterator[None]:
     """The bus stands still, so that what is written in this time is there for it at once."""
     daemon.process.send_signal(SIGSTOP)
-    os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED | os.WNOWAIT)
+    while stat(daemon)[0] != "T":
+        pass
     try:
         yield
     finally:
         daemon.process.send_signal(SIGCONT)
 
 
+def stat(daemon: BusDaemon) -> list[str]:
+    """What the kernel tells of its process, from the state on (proc(5))."""
+    with open(f"/proc/{daemon.process.pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()
+
+
 def cpu_seconds(daemon: BusDaemon) -> float:
     """Processor time that the bus has used."""
-    with open(f"/proc/{daemon.process.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, stat(daemon)[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def one_storm(storms: pybus.Subscription) -> dict[str, Any]:

@@ -445,12 +445,13 @@ def test_a_service_that_closes_its_output_runs_on(scene: Scene, tmp_path: Path) 
 
 
 def test_all_end_when_the_daemon_stops(scene: Scene) -> None:
+    before = children_of(os.getpid())
     for name in ("org.example.Alice", "org.example.Bob"):
         scene.start(name, "echo up; sleep 1000")
         scene.until_line(name, "up")
     hang = scene.start("org.example.Hang", IGNORES_SIGTERM)
     scene.until_line("org.example.Hang", "up")
-    below = with_descendants(children_of(os.getpid()))
+    below = with_descendants([pid for pid in children_of(os.getpid()) if pid not in before])
     for name in ("org.example.Alice", "org.example.Bob", "org.example.Hang"):
         scene.processes.terminate(name)
     scene.until_exits(2)
@@ -464,6 +465,17 @@ def test_all_end_when_the_daemon_stops(scene: Scene) -> None:
     assert not scene.processes.alive()
     assert len(below) > 4
     assert [pid for pid in below if not gone(pid)] == []
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_a_child_that_was_there_before_any_service_is_left_alone(scene: Scene, serves: bool) -> None:
+    """Such as one of the shell that became the daemon by exec."""
+    with subprocess.Popen(["sleep", "1000"]) as other:
+        if serves:
+            scene.start("org.example.Alice", "sleep 1000")
+        scene.processes.kill_all()
+        assert (other.poll(), len(scene.exits)) == (None, int(serves))
+        other.kill()
 
 
 def test_what_hid_itself_ends_too_when_the_daemon_stops(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 import stat
@@ -125,6 +126,33 @@ def test_many_messages_in_one_batch(store: SqliteStore) -> None:
     places = [one.place for one in many]
     assert store.read(places) == {one.place: one.data for one in many}
     assert store.read([place_of(7, 7)]) == {}
+
+
+def test_rows_have_the_same_types_whatever_a_message_is(store: SqliteStore, path: str) -> None:
+    shared = bytes(600)
+    due = message(3)._replace(due=99.5)
+    store.commit(batch(message(1), message(2, volatile=True), due, message(4, shared), message(5, shared)))
+    store.close()
+    with sqlite3.connect(path) as reader:
+        columns = [name for _, name, *_ in reader.execute("PRAGMA table_info(message)")]
+        types = ", ".join(f"typeof({name})" for name in columns)
+        found = reader.execute(f"SELECT {types} FROM message ORDER BY place").fetchall()
+    usual = ("integer", "integer", "integer", "real", "null", "integer", "integer", "blob", "null")
+    assert found == [usual, usual, (*usual[:4], "real", *usual[5:]), (*usual[:8], "integer"), (*usual[:8], "integer")]
+
+
+def test_batches_of_many_sizes_leave_little_in_memory(store: SqliteStore) -> None:
+    store.commit(batch(message(1)))
+    ctypes.CDLL(None).malloc_trim(0)  # else it goes into what other tests have left
+    before = resident()
+    for count in range(448, 512):
+        store.commit(batch(*[message(position) for position in range(count)]))
+    assert resident() - before < 10 * 1024 * 1024
+
+
+def resident() -> int:
+    """The bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def test_past_the_memory_frames_stay_on_disk(store: SqliteStore, path: str) -> None:

@@ -9,15 +9,16 @@ cdef class Channel:
     cdef readonly object peer, outlet
     cdef readonly dict consumers
     cdef readonly dict unacked
-    cdef public Py_ssize_t held, prefetch
+    cdef public Py_ssize_t held
+    cdef public long long prefetch
     cdef public bint waiting, crowded, unfinished, confirming
     cdef public str last_queue, reply_queue
-    cdef public object transaction
+    cdef public object transaction, meter
     cdef readonly object confirms
     cdef list _hungry
-    cdef Py_ssize_t _last_tag
+    cdef long long _last_tag
 
     cpdef bint has_room(self, bint no_ack) except? False
-    cpdef Py_ssize_t deliver(self, Queue queue, Message message, Consumer consumer) except -1
+    cpdef long long deliver(self, Queue queue, Message message, Consumer consumer) except -1
     @cython.locals(queue=Queue, consumer=Consumer)
     cpdef release(self, list deliveries)

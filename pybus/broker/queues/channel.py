@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pybus.broker.queues import replies
-from pybus.protocol.frames import serial_of
+from pybus.protocol.frames import HEADER_SIZE, serial_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +89,10 @@ class Confirms:
     def add(self, frames: list[bytes], *, taken: bool, batch: int) -> None:
         """Messages were taken by their queues, or refused by one; there is at least one.
 
-        frames: as published. batch: with which they go to disk, 0 if they do not.
+        frames: as published. batch: with which they go to disk, 0 if they do not; then nothing bounds how many of them
+        wait for the confirms of those before, so that only their headers are kept.
         """
-        self._open.append((frames, taken, batch))
+        self._open.append((frames if batch else [one[:HEADER_SIZE] for one in frames], taken, batch))
 
     def send(self, outlet: Outlet, safe: int) -> None:
         """Confirm what can be, many by one frame. safe: the last batch that is on disk."""

@@ -5,10 +5,11 @@ cdef class Consumer:
     cdef readonly str tag
     cdef readonly object channel, queue
     cdef readonly bint no_ack, exclusive
-    cdef readonly Py_ssize_t prefetch
+    cdef readonly long long prefetch
     cdef readonly object priority
     cdef readonly unsigned int serial
-    cdef public Py_ssize_t unacked, delivered
+    cdef public Py_ssize_t unacked
+    cdef public long long delivered
 
     cpdef bint can_take(self) except? False
 

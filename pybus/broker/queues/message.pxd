@@ -1,6 +1,7 @@
 cdef class Message:
     cdef public bytes data
-    cdef public Py_ssize_t size, position, returns, priority, batch
+    cdef public Py_ssize_t size, returns, priority
+    cdef public long long position, batch
     cdef public double since
     cdef public object due
     cdef public bint redelivered

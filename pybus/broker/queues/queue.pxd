@@ -9,20 +9,21 @@ cdef class Queue:
     cdef readonly str name
     cdef readonly object properties, policy
     cdef readonly Consumers consumers
-    cdef public Py_ssize_t bytes, unacked, memory
+    cdef public long long bytes  # on disk, too
+    cdef public Py_ssize_t unacked, memory
     cdef public bint stuck, deleted, timed, expiring
     cdef readonly bint bounded
     cdef public double used
     cdef public object due, read_again
-    cdef public Py_ssize_t published, delivered, acked, returned, dropped
-    cdef public Py_ssize_t last, number, marked, asked, reached, ahead
+    cdef public long long published, delivered, acked, returned, dropped
+    cdef public long long last, number, marked, asked, reached, ahead
     cdef public object lent
     cdef list _lanes, _highest_first, _paused
     cdef object _aside
     cdef double _retry
     cdef Py_ssize_t _retries, _length
 
-    @cython.locals(message=Message, position=cython.Py_ssize_t)
+    @cython.locals(message=Message, position=cython.longlong)
     cpdef put_all(self, list messages, Py_ssize_t size)
     @cython.locals(lane=Lane, message=Message)
     cpdef Message head(self)

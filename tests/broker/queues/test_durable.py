@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from pybus.errors import PreconditionFailed
 from pybus.limits import Limits
 from pybus.protocol.codec import pack
@@ -81,6 +83,27 @@ def test_neighbours_are_confirmed_together_or_refused_one_by_one() -> None:
     scene.shelf.full = ""
     scene.save()
     assert [one.value for one in consumed(scene.die())] == [1, 2, 3, 4, 5]
+
+
+def test_what_waits_behind_the_disk_to_be_confirmed_takes_little_memory() -> None:
+    scene, alice, bob = bus()
+    bob.queue("quick")
+    bob.consume("quick", no_ack=True)
+    alice.tell("", "jobs", 1, SAFE, 1)
+    letter = bytes(100_000)
+    tracemalloc.start()
+    try:
+        for serial in range(2, 42, 2):
+            neighbours = [alice.message("", "quick", letter, CONFIRM, one) for one in (serial, serial + 1)]
+            alice.send(b"".join(neighbours))
+            assert bob.values() == [letter, letter]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1_000_000
+    assert alice.told() == []
+    scene.save()
+    assert alice.told() == [("confirmed", 41, "multiple")]
 
 
 def test_a_message_that_need_not_be_written_is_confirmed_at_once() -> None:
