@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -76,7 +77,7 @@ class Subscription:
         self._confirmed = confirmed
         self._arrived = asyncio.Event()
         if inbox.handler is None:
-            inbox.wake = self._arrived.set
+            inbox.wake = partial(bus._turn.wake, self._arrived)
 
     @property
     def missed(self) -> dict[str, int]:

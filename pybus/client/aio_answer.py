@@ -10,23 +10,35 @@ from typing import Any
 
 
 class Turn:
-    """A connection's turn of the loop. reading: whether it takes bytes now. answers: those that came with them."""
+    """A connection's turn of the loop.
 
-    __slots__ = ("answers", "reading")
+    at_once: whether a task whose answer comes now goes on in this turn. answers: those that came so.
+    """
+
+    __slots__ = ("answers", "at_once")
 
     def __init__(self) -> None:
-        self.reading = False
+        self.at_once = False
         self.answers: deque[Answer] = deque()
+
+    def wake(self, arrived: asyncio.Event) -> None:
+        """Wake by an event who waits for signals or messages: in the next turn, and so whose answers come after them.
+
+        Else a task would hear of the end of what it called for before another one hears of its beginning.
+        """
+        self.at_once = False
+        arrived.set()
 
     def go_on(self) -> None:
         """Let the tasks go on whose answers have come. To be called by a callback of the loop, and not by a task."""
-        answers = self.answers
-        try:
-            while answers:
-                answers.popleft().go_on()
-        finally:
-            while answers:  # a task has raised what ends the loop
-                answers.popleft().leave()
+        while self.answers:
+            self.answers.popleft().go_on()
+
+    def end(self) -> None:
+        """The turn is over. If something raised what ends it early, or the loop, asyncio lets the tasks go on."""
+        self.at_once = False
+        while self.answers:
+            self.answers.popleft().leave()
 
 
 class Answer(asyncio.Future[object]):
@@ -47,7 +59,7 @@ class Answer(asyncio.Future[object]):
         """The answer, or the error in its place, is here."""
         if self.done():
             return
-        if self._turn.reading:
+        if self._turn.at_once:
             self._turn.answers.append(self)
         else:
             self.leave()

@@ -6,7 +6,8 @@ from pybus.client.service cimport IncomingCall
 cdef class Connection(Face):
     cdef public object _closing
     cdef readonly object _sock, _loop, _failure, _ended
-    cdef object _tasks, _up, _room, _guard, _turn
+    cdef readonly object _turn
+    cdef object _tasks, _up, _room, _guard
     cdef Py_ssize_t _read_size
     cdef bint _writing
     cdef readonly bint _write_scheduled
@@ -17,6 +18,7 @@ cdef class Connection(Face):
     cpdef _schedule_write(self)
     cpdef _write(self)
     cpdef _read(self)
+    cdef _take(self)
     cpdef _work(self)
     cdef _go_on(self)
     cdef _carry_out(self, IncomingCall call)

@@ -7,14 +7,14 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pybus.client.aio_answer import Answer, Turn, settle
 from pybus.client.cause import OUTSIDE, cause
 from pybus.client.face import TIMEOUT, Face
 from pybus.client.inbox import Inbox
 from pybus.client.pending import Gap, Lost, Pending, Restored
-from pybus.client.service import IncomingCall
+from pybus.client.service import IncomingCall, is_awaitable
 from pybus.client.transport import BULK_SIZE, FIRST_PAUSE, GRACE, LONGEST_PAUSE, READ_SIZE, no_bus
 from pybus.errors import ConnectionLost, NoBus, NotConnected, ProtocolError
 
@@ -223,7 +223,7 @@ class Connection(Face):
         """Call an inbox's handler for what is in it. One that has to be awaited is, before the next signal."""
         try:
             while (result := inbox.handle()) is not None:
-                if isinstance(result, Awaitable):
+                if is_awaitable(result):
                     wake, inbox.wake = inbox.wake, None
                     self._start(self._await_handler(inbox, wake, result))  # the task continues the chain
                     return
@@ -246,7 +246,7 @@ class Connection(Face):
         except Exception as error:
             self._core.services.refuse(call, error)
         else:
-            if _is_awaitable(answer):
+            if is_awaitable(answer):
                 task = self._start(self._await_answer(call, answer))
                 if isinstance(answer, Coroutine):
                     task.add_done_callback(lambda _: answer.close())  # if the task was cancelled before it began
@@ -310,8 +310,19 @@ class Connection(Face):
         self._work()
 
     def _read(self) -> None:
+        """Take what has come, do the work that it makes, and let those go on who awaited it."""
+        self._turn.at_once = True
+        try:
+            self._take()
+            if self._core.work or self._core.output.waiting:
+                self._work()
+            if self._turn.answers:
+                self._go_on()
+        finally:
+            self._turn.end()
+
+    def _take(self) -> None:
         assert self._sock is not None
-        self._turn.reading = True
         try:
             data = self._sock.recv(self._read_size)
             self._read_size = BULK_SIZE if len(data) >= READ_SIZE else READ_SIZE
@@ -322,12 +333,6 @@ class Connection(Face):
             return
         except (OSError, NotConnected, ProtocolError) as error:
             self._disconnected(error)
-        finally:
-            self._turn.reading = False
-        if self._core.work or self._core.output.waiting:
-            self._work()
-        if self._turn.answers:
-            self._go_on()
 
     def _go_on(self) -> None:
         """Let those go on whose answers have come; what they send at once goes in one write."""
@@ -412,8 +417,3 @@ class Connection(Face):
                 inbox.close()
             elif inbox.handler is None and inbox.wake is not None:
                 inbox.wake()
-
-
-def _is_awaitable(value: object) -> TypeGuard[Awaitable[object]]:
-    """As `isinstance` of Awaitable, which takes ten times as long to say no."""
-    return hasattr(type(value), "__await__")

@@ -72,7 +72,7 @@ class Consumer:
         self._tray = tray
         self._no_ack = no_ack
         self._arrived = asyncio.Event()
-        tray.wake = self._arrived.set
+        tray.wake = partial(bus._turn.wake, self._arrived)
 
     @property
     def tag(self) -> str:

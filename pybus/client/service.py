@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from pybus.client.cause import cause
 from pybus.client.keys import REMEMBERED
@@ -15,6 +15,8 @@ from pybus.protocol.codec import encode, pack, unpack
 from pybus.protocol.frames import ANSWER, CAUSED, ERROR, NO_REPLY, Run, body_of, depth_of, frame
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from pybus.client.core import Core, Steps
     from pybus.interface import Arguments, Method
 
@@ -229,6 +231,11 @@ def _report(name: str, outcome: object, error: Exception | None) -> None:
         import logging
 
         logging.getLogger("pybus").warning("%s could not be claimed again: another program has it now", name)
+
+
+def is_awaitable(value: object) -> TypeGuard[Awaitable[object]]:
+    """As `isinstance` of Awaitable, which takes ten times as long to say no."""
+    return hasattr(type(value), "__await__")
 
 
 def as_call_error(method: str, error: BaseException) -> CallError:

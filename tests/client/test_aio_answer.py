@@ -35,15 +35,16 @@ def go_on(turn: Turn) -> asyncio.Future[None]:
             done.set_exception(error)
         else:
             done.set_result(None)
+        finally:
+            turn.end()
 
     asyncio.get_running_loop().call_soon(run)
     return done
 
 
 def settle(turn: Turn, answer: Answer, value: object, error: Exception | None = None) -> None:
-    turn.reading = True
+    turn.at_once = True
     answer.settle(value, error)
-    turn.reading = False
 
 
 async def test_tasks_go_on_in_the_order_of_their_answers_in_the_same_turn() -> None:
@@ -65,6 +66,40 @@ async def test_an_error_is_raised_in_the_task() -> None:
     await go_on(turn)
     with pytest.raises(LookupError, match="nobody"):
         await task
+
+
+async def test_a_turn_that_ends_early_leaves_its_tasks_to_the_loop() -> None:
+    turn, heard = Turn(), list[object]()
+    (alice, _), (bob, waiting) = await ask(turn, heard), await ask(turn, heard)
+    settle(turn, alice, "for alice")
+    settle(turn, bob, "for bob")
+    turn.end()
+    assert (heard, len(turn.answers), turn.at_once) == ([], 0, False)
+    await waiting
+    assert heard == ["for alice", "for bob"]
+
+
+async def test_who_was_woken_before_goes_on_before() -> None:
+    turn, heard = Turn(), list[object]()
+    (early, _), (late, called) = await ask(turn, heard), await ask(turn, heard)
+    arrived = asyncio.Event()
+
+    async def listen() -> None:
+        await arrived.wait()
+        heard.append("the signal")
+
+    def read() -> None:
+        settle(turn, early, "before it")
+        turn.wake(arrived)
+        late.settle("behind it", None)
+        turn.go_on()
+        turn.end()
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(read)
+    await asyncio.wait([listening, called])
+    assert heard == ["before it", "the signal", "behind it"]
 
 
 async def test_what_is_settled_outside_of_a_turn_comes_in_the_next() -> None:

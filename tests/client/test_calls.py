@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 
 import pytest
 
@@ -286,6 +287,75 @@ async def test_a_service_forgets_callers_that_have_gone(bob: pybus.aio.Bus, daem
             await guest.call(PLAYER, "now", "hello")
     await bob.flush()
     assert bob._core.services._callers == {}
+
+
+class Film:
+    """Tells that it begins, and answers in the same breath."""
+
+    def __init__(self, bus: pybus.aio.Bus) -> None:
+        self.bus = bus
+
+    async def begin(self) -> str:
+        await self.bus.publish("film.begins")
+        return "over"
+
+
+async def test_a_signal_before_the_answer_is_heard_before_it(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    await bob.register(PLAYER, Film(bob))
+    heard: list[str] = []
+
+    async def listen(signals: pybus.aio.Subscription) -> None:
+        async for signal in signals:
+            heard.append(signal.topic)
+
+    async with alice.subscribe("film.#") as signals:
+        listening = asyncio.create_task(listen(signals))
+        await asyncio.sleep(0)
+        heard.append(await alice.call(PLAYER, "begin"))
+    await listening
+    assert heard == ["film.begins", "over"]
+
+
+LEAVING = """\
+import asyncio, sys, pybus
+
+def leave(signal):
+    sys.exit(3)
+
+async def main():
+    async with pybus.aio.connect(program="alice") as alice:
+        await alice.on("film.#", leave)
+        await alice.call("org.example.Player", "begin")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_handler_may_end_the_program_while_an_answer_is_there(
+    bob: pybus.aio.Bus, bus_env: dict[str, str]
+) -> None:
+    await bob.register(PLAYER, Film(bob))
+    alice = await asyncio.create_subprocess_exec(sys.executable, "-c", LEAVING, env=bus_env)
+    try:
+        assert await asyncio.wait_for(alice.wait(), PATIENCE) == 3
+    finally:
+        if alice.returncode is None:
+            alice.kill()
+            await alice.wait()
+
+
+async def test_what_a_handler_raises_takes_no_answer_away(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
+    await bob.register(PLAYER, Film(bob))
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    given_up = asyncio.CancelledError("by the handler")
+
+    def give_up(_: object) -> None:
+        raise given_up
+
+    await alice.on("film.#", give_up)
+    assert await asyncio.wait_for(alice.call(PLAYER, "begin"), PATIENCE) == "over"
+    assert told == [given_up]
 
 
 async def test_a_short_deadline_is_kept_beside_a_long_one(alice: pybus.aio.Bus, bob: pybus.aio.Bus) -> None:
