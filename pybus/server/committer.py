@@ -53,6 +53,7 @@ class Committer:
         self._batches: SimpleQueue[Batch | None] = SimpleQueue()
         self._flying = False
         self._news: _News | None = None
+        self._bug: Exception | None = None
         self._event = -1
         self._rest: Timer | None = None
 
@@ -83,7 +84,11 @@ class Committer:
         while (batch := self._batches.get()) is not None:
             self._news = self._commit(batch)
             os.eventfd_write(self._event, 1)
-            self._store.tidy()
+            try:
+                self._store.tidy()
+            except Exception as error:  # a bug of ours: the thread goes on, for who waits for the next batch
+                self._bug = error
+                os.eventfd_write(self._event, 1)
 
     def _commit(self, batch: Batch) -> _News:
         try:
@@ -108,6 +113,9 @@ class Committer:
     # --- in the loop --------------------------------------------------------------------------------
 
     def _heard(self, _events: int) -> None:
+        bug, self._bug = self._bug, None
+        if bug is not None:
+            self._log.bug("bug while tidying up after a batch", bug)
         try:
             self._pass_on()
         except Exception as error:  # a bug of ours, which must not take the bus along

@@ -229,7 +229,7 @@ class SqliteStore:
         return True
 
     def tidy(self) -> None:
-        """Give free room back to the disk, see `pybus.storage.Store`."""
+        """Give free room back to the disk, and the log's file its length; see `pybus.storage.Store`."""
         writer = self._writer
         if writer is None:
             return

@@ -18,17 +18,22 @@ from tests.daemon import PATIENCE
 
 
 class SlowShelf(Shelf):
-    """A shelf whose door has to be opened for each batch. threads: which of them wrote."""
+    """A shelf whose door has to be opened for each batch. threads: which of them wrote. clumsy: it tidies up badly."""
 
     def __init__(self) -> None:
         super().__init__()
         self.door = threading.Semaphore(0)
         self.threads: set[threading.Thread] = set()
+        self.clumsy = False
 
     def commit(self, batch: Batch) -> None:
         assert self.door.acquire(timeout=PATIENCE)
         self.threads.add(threading.current_thread())
         super().commit(batch)
+
+    def tidy(self) -> None:
+        if self.clumsy:
+            raise RuntimeError("something fell down")
 
 
 class Desk:
@@ -126,6 +131,21 @@ def test_a_batch_that_meets_a_bug_is_told_as_one_that_can_t_be_written(desk: Des
     assert "trying again: bug: KeyError: 1" in desk.words.getvalue()
     assert desk.committer._thread is not None
     assert desk.committer._thread.is_alive()
+
+
+def test_a_bug_after_a_batch_is_told_and_the_next_one_is_written(desk: Desk) -> None:
+    desk.shelf.clumsy = True
+    desk.publish(1)
+    desk.write()
+    assert desk.alice.told() == [("confirmed", 1)]
+    desk.publish(2)
+    desk.shelf.door.release()
+    desk.committer.look()
+    while not (told := desk.alice.told()):
+        desk.wait()
+    assert told == [("confirmed", 2)]
+    assert "bug while tidying up after a batch" in desk.words.getvalue()
+    assert "RuntimeError: something fell down" in desk.words.getvalue()
 
 
 def test_what_leaves_gets_to_a_disk_that_takes_no_messages(desk: Desk) -> None:
