@@ -182,7 +182,7 @@ def test_only_the_blocking_face_refuses_a_coroutine_function() -> None:
 def test_plain_methods_suit_the_blocking_face() -> None:
     interface = Interface.of(Player())
     interface.refuse_async()
-    assert sorted(interface.methods) == ["play", "queue", "version"]
+    assert sorted(interface.names) == ["play", "queue", "version"]
 
 
 @pytest.mark.parametrize(

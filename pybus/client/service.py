@@ -215,7 +215,7 @@ class Services:
         """The interface called by its name, or by the connection's unique name with a method that only fits one."""
         if name in self._interfaces:
             return self._interfaces[name]
-        fitting = [one for one in self._interfaces.values() if method in one.methods or method == INTROSPECT]
+        fitting = [one for one in self._interfaces.values() if method in one.names or method == INTROSPECT]
         if fitting:
             return fitting[0]
         return Interface("", {})

@@ -544,6 +544,8 @@ def test_a_proxy_of_gjs_works(bridge: Bridge) -> None:
 async def test_changes_of_properties_are_told(bridge: Bridge) -> None:
     async with applets(bridge, 1) as [alice]:
         await alice.hear(PROPERTIES)
+        if await alice.property("NumberOfNames"):  # somebody of another scene may be about to leave
+            await alice.has_become("NumberOfNames", 0)
         async with pybus.aio.connect(bridge.daemon.address) as bob:
             await bob.register("org.example.Bob", Player())
             await alice.has_become("NumberOfNames", 1)

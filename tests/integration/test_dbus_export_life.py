@@ -201,7 +201,7 @@ async def test_calls_wait_for_a_bus_that_is_being_restarted(bridge: Bridge) -> N
 
 
 async def test_it_ends_when_nobody_needs_it_and_not_before(dbus: PrivateDBus) -> None:
-    with Bridge(dbus.address, "--idle", "0.2") as bridge:
+    with Bridge(dbus.address, "--idle", "3") as bridge:
         async with applets(bridge, 2) as [alice, bob]:
             number = await alice.subscribe("idle.#")
             await bob.publish("idle.state", "here", ephemeral=True)
@@ -217,7 +217,7 @@ async def _owner(applet: Applet, name: str) -> bool:
 
 
 async def test_it_ends_when_there_is_no_session_bus_for_long(dbus: PrivateDBus) -> None:
-    with Bridge(dbus.address, "--idle", "0.2") as bridge:
+    with Bridge(dbus.address, "--idle", "3") as bridge:
         async with applets(bridge, 1) as [alice]:
             await alice.subscribe("idle.#")
             dbus.kill()
