@@ -36,10 +36,13 @@ class LidBed(Bed):
         self._number = 0
 
     def plug(self, state: str) -> None:
-        """A lid appears, with its events: `open` or `closed`."""
+        """A lid appears, with its events: `open` or `closed`.
+
+        It can be read from its first moment, as whoever hears of another device then may look at this one as well.
+        """
         self._number += 1
-        self._call("add_from_string", _DEVICES.format(number=self._number, minor=64 + self._number).encode())
         self._record(closed=state == "closed")
+        self._call("add_from_string", _DEVICES.format(number=self._number, minor=64 + self._number).encode())
         for path in self._paths():
             self.uevent(path, "add")
 

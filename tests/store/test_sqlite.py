@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_rows_have_the_same_types_whatever_a_message_is(store: SqliteStore, path
     due = message(3)._replace(due=99.5)
     store.commit(batch(message(1), message(2, volatile=True), due, message(4, shared), message(5, shared)))
     store.close()
-    with sqlite3.connect(path) as reader:
+    with closing(sqlite3.connect(path)) as reader:
         columns = [name for _, name, *_ in reader.execute("PRAGMA table_info(message)")]
         types = ", ".join(f"typeof({name})" for name in columns)
         found = reader.execute(f"SELECT {types} FROM message ORDER BY place").fetchall()
