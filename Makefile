@@ -34,8 +34,8 @@ sanitize: $(VENV)/.test
 	  tests/property/test_frames.py tests/property/test_fuzz.py tests/property/test_queues.py
 
 bench: $(VENV)/.bench
-	@# Debian keeps some of the brokers where a person's PATH does not lead.
-	PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.bench $(ARGS)
+	@# Debian keeps some of the brokers where a person's PATH does not lead. What keeps no compiled modules starts slowly.
+	env -u PYTHONDONTWRITEBYTECODE PATH="$$PATH:/usr/sbin" $(BIN)/python -m tests.bench $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
