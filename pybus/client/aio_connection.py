@@ -335,12 +335,10 @@ class Connection(Face):
             self._disconnected(error)
 
     def _go_on(self) -> None:
-        """Let those go on whose answers have come; what they send at once goes in one write."""
-        self._write_scheduled, scheduled = True, self._write_scheduled
+        """Let those go on whose answers have come. What they send is written then, and not in the next turn."""
         try:
             self._turn.go_on()
         finally:
-            self._write_scheduled = scheduled
             if self._core.output.waiting and not self._writing:
                 self._write()
 
