@@ -17,6 +17,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -50,6 +52,7 @@ class Forked:
         assert not different, f"{different} matter before the first line runs: start the program itself"
         self.args = command
         self.returncode: int | None = None
+        self._asking = threading.Lock()
         given, giving = os.pipe()
         reading, out = os.pipe() if stdout == subprocess.PIPE else (None, os.dup(stdout))
         complaining, err = os.pipe()
@@ -59,6 +62,7 @@ class Forked:
             file.write(stdin)
         python = [] if command[0] == sys.executable else [sys.executable]
         self._report, self._pidfd, self.pid = _server().start([*python, *command], environ, (given, out, err))
+        weakref.finalize(self, os.close, self._pidfd)  # and not at the end, when another thread may want to send to it
 
     def poll(self) -> int | None:
         """The exit code, or -N if signal N ended it; None as long as it runs."""
@@ -72,14 +76,19 @@ class Forked:
         return code
 
     def _ended(self, timeout: float) -> int | None:
-        if self.returncode is None:
-            self._report.settimeout(timeout)
-            try:
+        """One thread may wait while others ask: the report comes once."""
+        until = monotonic() + timeout
+        if not self._asking.acquire(timeout=timeout):
+            return self.returncode
+        try:
+            if self.returncode is None:
+                self._report.settimeout(max(0, until - monotonic()))
                 self.returncode = int(self._report.recv(16))
-            except (BlockingIOError, TimeoutError):
-                return None
-            self._report.close()
-            os.close(self._pidfd)
+                self._report.close()
+        except (BlockingIOError, TimeoutError):
+            pass
+        finally:
+            self._asking.release()
         return self.returncode
 
     def send_signal(self, number: int) -> None:

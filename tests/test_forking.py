@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_signals_reach_it_and_its_end_is_waited_for() -> None:
     sleeper.send_signal(signal.SIGUSR1)
     assert (sleeper.wait(), sleeper.communicate()) == (-signal.SIGUSR1, ("", ""))
     sleeper.kill()  # which does nothing any more
+
+
+def test_threads_may_ask_and_wait_at_the_same_time() -> None:
+    for _ in range(100):
+        process = Forked([sys.executable, "-c", "pass"], os.environ)
+        with ThreadPoolExecutor() as others:
+            written, code = others.submit(process.communicate), others.submit(process.wait)
+            while process.poll() is None:
+                pass
+            assert (written.result(), code.result()) == (("", ""), 0)
 
 
 def test_what_is_decided_before_a_program_runs_is_not_given_too_late() -> None:

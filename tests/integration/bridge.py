@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -13,9 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pybus
 from pybus_services.dbus.bus import Bus, DBusError, Signal
 from pybus_services.dbus.watches import Watch
 from tests.daemon import PATIENCE, BusDaemon
+from tests.descriptors import descriptors
 
 NAME = "org.pybus.Bus"
 PATH = "/org/pybus/Bus"
@@ -58,8 +59,13 @@ class Bridge:
 
     def descriptors(self) -> list[str]:
         """What the exporter has open, by kind."""
-        folder = f"/proc/{self.process.pid}/fd"
-        return sorted(os.readlink(f"{folder}/{one}").partition("[")[0] for one in os.listdir(folder))
+        return sorted(kind.partition("[")[0] for _, kind in descriptors(self.process.pid))
+
+    async def has_closed_all_but(self, before: list[str], carol: pybus.aio.Bus) -> None:
+        """Wait until no more is open than before: others hear of an end before its descriptor is closed."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.descriptors()) > len(before):
+                await carol.call("org.pybus.Bus", "peers")
 
     def stop(self) -> str:
         """End the exporter; what it said."""

@@ -49,11 +49,17 @@ async def test_battery_warning_says_each_of_both_once(people: Scene, alice: pybu
     await people.service("--source", "udev", bed=bed)
     warning = await example(people, alice, "battery-warning")
     await change(bed, mains, {"online": "0"}, {})
-    for energy in ("8000000", "4000000", "3900000", "1000000", "900000"):  # uWh, of 20 Wh
-        for battery in (first, second):
-            await change(bed, battery, {"status": "Discharging", "power_now": "5000000", "energy_now": energy}, {})
+
+    async def fall(*energies: str) -> None:
+        for energy in energies:
+            for battery in (first, second):
+                await change(bed, battery, {"status": "Discharging", "power_now": "5000000", "energy_now": energy}, {})
+
+    await fall("8000000", "4000000")  # uWh, of 20 Wh
     assert await warning.line() == "The battery is low: 20 %"
+    await fall("3900000", "1000000")
     assert await warning.line() == "The battery is almost empty: 5 %"
+    await fall("900000")
     assert await ended(warning) == []
 
 

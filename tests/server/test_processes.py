@@ -24,6 +24,7 @@ from pybus.server.log import Log
 from pybus.server.loop import READ, Loop
 from pybus.server.processes import Processes
 from tests.daemon import PATIENCE
+from tests.descriptors import descriptors
 
 SOFT_LIMIT = 256
 PATH = {"PATH": os.environ["PATH"]}
@@ -216,11 +217,11 @@ def test_words_that_no_program_can_be_given_are_refused(scene: Scene) -> None:
 def test_what_could_not_be_started_leaves_nothing_behind_and_is_not_told_as_an_exit(scene: Scene) -> None:
     refused(scene, "/no/such/program")
     scene.until(lambda: with_descendants(scene.processes._orphans()) == [])
-    fds = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(20):
         refused(scene, "/no/such/program")
     scene.until(lambda: scene.processes._orphans() == [])
-    assert len(os.listdir("/proc/self/fd")) == fds
+    assert descriptors() <= before
     assert (scene.exits, scene.processes.alive()) == ([], False)
 
 
