@@ -27,7 +27,7 @@ sanitize: $(VENV)/.test
 	mkdir -p build/sanitized
 	tar -c --exclude='*.so' --exclude=__pycache__ pyproject.toml setup.py README.md LICENSE pybus services systemd tests | \
 	  tar -x -C build/sanitized
-	cd build/sanitized && CFLAGS="$(SANITIZERS) -O1 -g" ../../$(BIN)/python setup.py -q build_ext --inplace
+	cd build/sanitized && CFLAGS="$(SANITIZERS) -O0 -g1" ../../$(BIN)/python setup.py -q build_ext --inplace
 	cd build/sanitized && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	  ../../$(BIN)/python -m pytest -p no:cacheprovider tests/protocol tests/broker/queues \
