@@ -446,10 +446,11 @@ async def test_it_says_goodbye(server: Prosody, file: Path, people: Scene, alice
 
 async def test_a_second_one_does_not_start(file: Path, people: Scene) -> None:
     write(file, 'jid = "alice@localhost"\npassword_command = "false"\n')
-    await serving(people)
+    first = await serving(people)
     second = Program(await people.start(sys.executable, "-m", "pybus_services.presence"))
-    [line] = await second.rest()
-    assert line.startswith("pybus-presence: org.pybus.Presence is owned by ")
+    owner = f"pybus-presence [pybus_services.presence] (pid {first.process.pid})"
+    text = f"pybus-presence: org.pybus.Presence is owned by {owner} (org.pybus.Error.NameTaken)"
+    assert await second.rest() == [text]
     assert await second.process.wait() == 5
 
 
