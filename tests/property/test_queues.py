@@ -144,6 +144,8 @@ class Queues(RuleBasedStateMachine):
         batch = self.scene.broker.queueing.disk.take()
         if batch is not None:
             self.flying = batch, set(self.settled)
+        else:
+            self.safe |= self.settled  # what was acked before it was ever written leaves nothing to write
         self.scene.finish()
         self.listen()
 

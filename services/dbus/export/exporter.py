@@ -101,8 +101,10 @@ class Exporter:
         peers = self._bus1.peers = Peers(bus)
         bus.serve(functools.partial(self._objects.take, bus))
         waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(ended.wait())]
+        may_own = True  # from the moment that it is asked for: calls may be here before the answer
         try:
             if not await bus.request_name(NAME):
+                may_own = False
                 raise NameTaken(f"another program has the name {NAME} on D-Bus")
             self._bus = bus
             self._say_ready()
@@ -115,8 +117,8 @@ class Exporter:
         finally:
             for one in waiting:
                 one.cancel()
-            if self._bus is not None:
-                self._bus = None
+            self._bus = None
+            if may_own:
                 await self._leave(bus)
             peers.close()
 

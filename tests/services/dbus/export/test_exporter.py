@@ -51,6 +51,21 @@ async def test_calls_that_came_before_the_name_was_given_up_are_answered(peer: P
     assert b"org.pybus.Error.Shutdown\0" in rest
 
 
+async def test_ended_while_it_asks_for_the_name_it_answers_who_called_it_by_that(peer: Peer) -> None:
+    """As when the bus of D-Bus restarts: systemd ends the service that has lost its name, which asks the next bus."""
+    exporter = Exporter(0, lambda: None)
+    running = asyncio.ensure_future(exporter.run())
+    await peer.welcome()
+    await peer.heard(b"RequestName\0")
+    exporter.stop()
+    await peer.send(answer(2, "u", OWNER) + call("Ping", 77))
+    said = await peer.heard(b"ReleaseName\0")
+    await peer.send(answer(3, "u", RELEASED))
+    said += await _rest(peer)
+    await running
+    assert said.count(b"\5\1u\0" + struct.pack("<I", 77)) == 1
+
+
 async def test_a_call_keeps_it_from_ending(peer: Peer) -> None:
     running = asyncio.ensure_future(Exporter(0.01, lambda: None).run())
     await _welcome(peer)
