@@ -4,10 +4,12 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 import pybus
+from pybus.server.family import children_of
 
 from . import beds
 from .beds import change, plug, pull
@@ -33,8 +35,16 @@ async def example(people: Scene, alice: pybus.aio.Bus, *command: str) -> Program
     return program
 
 
+def wait_until_it_listens(pid: int) -> None:
+    """Until it sleeps, and not as it waits for a command that it has started."""
+    until = monotonic() + PATIENCE
+    while children_of(pid) or "State:\tS" not in Path(f"/proc/{pid}/status").read_text():
+        assert monotonic() < until
+
+
 async def ended(program: Program) -> list[str]:
     """What it says last, ended as by Ctrl-C."""
+    wait_until_it_listens(program.process.pid)
     assert await program.end(signal.SIGINT) == 0
     return await program.rest()
 
