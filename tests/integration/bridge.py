@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,9 +63,9 @@ class Bridge:
         return sorted(kind.partition("[")[0] for _, kind in descriptors(self.process.pid))
 
     async def has_closed_all_but(self, before: list[str], carol: pybus.aio.Bus) -> None:
-        """Wait until no more is open than before: others hear of an end before its descriptor is closed."""
+        """Wait until no more of any kind is open than before: others hear of an end before its descriptor is closed."""
         async with asyncio.timeout(PATIENCE):
-            while len(self.descriptors()) > len(before):
+            while not Counter(self.descriptors()) <= Counter(before):
                 await carol.call("org.pybus.Bus", "peers")
 
     def stop(self) -> str:

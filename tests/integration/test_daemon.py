@@ -260,7 +260,7 @@ def test_out_of_descriptors_accepting_pauses_and_goes_on_later() -> None:
 
 
 def test_2000_connections_cost_little_each(daemon: BusDaemon) -> None:
-    assert daemon.memory() < (30 if pybus.is_compiled() else 28) * 1024
+    assert daemon.memory() < 28 * 1024
     with RawPeer(daemon.path) as alice:
         before = daemon.memory()
         crowd = [RawPeer(daemon.path) for _ in range(2000)]

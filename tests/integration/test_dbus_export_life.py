@@ -112,6 +112,7 @@ async def test_who_dies_with_much_to_read_leaves_nothing_behind(bridge: Bridge) 
         await carol.publish("pile.end")
         await bob.next()
         await bridge.has_closed_all_but(before, carol)
+        assert bridge.descriptors() == before
         async with asyncio.timeout(PATIENCE):
             while "pile.up" in str(await carol.call("org.pybus.Bus", "subscriptions")):
                 pass
